@@ -1,0 +1,187 @@
+"""What the files of each open folder promise, and what they may ask of a model and a codec: types only.
+
+A *module* satisfies a protocol here: `tasks/chat.py` is a Task, `metrics/rouge_l.py` a Metric. Members are read-only
+properties, because modules cannot be checked otherwise. `tests/contracts` calls every promise of every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .records import Batch, Document, Example, Finding, Loss, Order, Position, Prediction, Row
+
+if TYPE_CHECKING:
+    import torch
+    from pydantic import BaseModel
+    from torch import Tensor
+
+Floats = NDArray[np.float64]
+
+
+class Codec(Protocol):
+    """A tokenizer and its template: text to ids and back.
+
+    `stop` are the ids on which generation ends; `context` the longest document that the base can read.
+    """
+
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def bos(self) -> int | None: ...
+    @property
+    def eos(self) -> int | None: ...
+    @property
+    def stop(self) -> frozenset[int]: ...
+    def encode(self, text: str, *, control: bool = False) -> Encoded: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids, and for each the character of the text at which it ends."""
+
+    ids: list[int]
+    ends: list[int]
+
+
+class Model(Protocol):
+    """A network in training or in use. What a fast path replaces; tasks and the engine know only this."""
+
+    @property
+    def learns(self) -> Mapping[str, torch.nn.Parameter]:
+        """The fp32 masters of what learns, by name; the optimiser steps these."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
+        """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """(S,) float32 log-probability of the target of each supervised row, with the graph."""
+
+    def publish(self) -> None:
+        """Copy the masters into the weights that compute, after an optimiser step."""
+
+    def untuned(self) -> AbstractContextManager[None]:
+        """The base: adapter off. Raises Misuse where the base weights themselves learn."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the workflow hands a task because the task lives too low to fetch it."""
+
+    codec: Any = None
+    judges: Mapping[str, Any] | None = None
+    tasks: Mapping[str, Any] | None = None
+
+
+class Task(Protocol):
+    """What is learnt: which examples it takes, how they are encoded, its loss, its predictions, its metrics."""
+
+    @property
+    def takes(self) -> tuple[type[Example], ...]: ...
+    @property
+    def cut(self) -> Literal["between examples", "whole"]: ...
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that make sense here; the first is primary."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def encode(self, example: Example, codec: Any, settings: Any) -> tuple[Sequence[Document], Sequence[Finding]]: ...
+    def prepare(self, model: Model, documents: Sequence[Document], settings: Any) -> Sequence[Document]: ...
+    def batches(
+        self, model: Model, documents: Sequence[Document], settings: Any, order: Order, position: Position, *,
+        given: Given,
+    ) -> Iterator[Batch]: ...
+    def loss(self, model: Model, batch: Batch, settings: Any) -> Loss: ...
+    def predict(
+        self, model: Model, examples: Sequence[Example], settings: Any, *, given: Given, max_new_tokens: int
+    ) -> Iterator[Prediction]: ...
+
+
+class Adapter(Protocol):
+    """Which weights learn, and how."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    @property
+    def weights_file(self) -> str:
+        """The file name, in the ecosystem's format, of what learns."""
+
+    def attach(self, network: torch.nn.Module, settings: Any, *, seed: int) -> tuple[str, ...]:
+        """Make the network learn; returns the names (as in `named_parameters`) of what learns."""
+
+    def merge(self, network: torch.nn.Module) -> None:
+        """Fold what was attached into plain weights; the network is then one of the base's own shape."""
+
+    def off(self, network: torch.nn.Module) -> AbstractContextManager[None]:
+        """The base's own answers while the context lasts."""
+
+    def parameters(self, shapes: Mapping[str, tuple[int, ...]], settings: Any) -> int:
+        """How many numbers will learn, from the shapes of the network's weights."""
+
+    def disk_name(self, name: str) -> str:
+        """The name in the file for a name in the network."""
+
+    def configuration(self, network: torch.nn.Module, settings: Any, base: str) -> Mapping[str, Mapping[str, Any]]:
+        """JSON files that stand beside the weights so that the ecosystem can open them: file name to content."""
+
+
+class Format(Protocol):
+    """How rows of one shape become examples."""
+
+    @property
+    def makes(self) -> type[Example]: ...
+    @property
+    def reads(self) -> Literal["records", "blocks", "whole"]: ...
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def looks_like(self, fields: Mapping[str, Any]) -> bool: ...
+    def columns(self, fields: Mapping[str, Any], settings: Any) -> Iterable[str]:
+        """The columns of such a row that `convert` reads; the others are told as unused."""
+
+    def convert(self, row: Row, settings: Any) -> Sequence[Example]: ...
+
+
+class Metric(Protocol):
+    """Statistics of a row, and how the statistics of many rows combine into one value."""
+
+    @property
+    def higher_is_better(self) -> bool: ...
+    @property
+    def needs(self) -> Literal["loss", "text"]:
+        """`loss`: read from the teacher-forced pass; `text`: read from generated answers."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def measure(self, prediction: Prediction, example: Example, settings: Any) -> Sequence[float]: ...
+    def combine(self, statistics_RK: Floats, counts_BR: Floats) -> Floats:
+        """(B,) values: one for each draw, `counts_BR[b, r]` times row r."""
+
+
+class Optimiser(Protocol):
+    """Builds a torch optimiser over parameter groups; a group's `scale` multiplies its learning rate."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def build(
+        self, groups: Sequence[Mapping[str, Any]], learning_rate: float, settings: Any
+    ) -> torch.optim.Optimizer: ...
+
+
+class Export(Protocol):
+    """Writes a run in another program's format and opens it again there."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def write(self, model: Model, folder: Path, settings: Any) -> None: ...
+    def reload(self, folder: Path) -> Any: ...

@@ -1,0 +1,1 @@
+"""One file a shape of rows: `data.format: NAME` is `formats/NAME.py`."""

@@ -1,0 +1,1 @@
+"""Examples become documents, documents become batches: templates, masks, the proof, packing."""

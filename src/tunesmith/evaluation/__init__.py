@@ -1,0 +1,1 @@
+"""Intervals, the verdict, its report."""

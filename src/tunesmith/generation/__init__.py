@@ -1,0 +1,1 @@
+"""One decoder for chat and evaluation: batched, cached, streamed."""

@@ -1,0 +1,1 @@
+"""A base or a run, opened for use."""

@@ -1,0 +1,1 @@
+"""The fast exact operations, each beside its naive twin."""

@@ -1,0 +1,1 @@
+"""One file a metric: statistics of a row, and how they combine."""

@@ -1,0 +1,1 @@
+"""Bases: found, checked, loaded; what learns in them."""

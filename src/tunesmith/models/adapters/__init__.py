@@ -1,0 +1,1 @@
+"""One file an adapter: `adapter: {type: NAME}` is `adapters/NAME.py`."""

@@ -1,0 +1,249 @@
+"""The data that crosses borders between rooms: frozen, and no torch at import.
+
+Letters of shape suffixes: T tokens of a document, M rows of a batch (all its tokens in one flat line), S supervised
+rows of a batch, D documents, E examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Side = Literal["train", "validation", "test"]
+SIDES: tuple[Side, ...] = ("train", "validation", "test")
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as it stood in a file; `where` is `file:line`, the line counted from 1."""
+
+    values: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `train: false` on an assistant's turn keeps it out of the loss."""
+
+    role: str
+    content: str
+    train: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns between a system, users and an assistant."""
+
+    messages: tuple[Message, ...]
+    where: str
+    group: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A prompt and the text that should follow it."""
+
+    prompt: str
+    answer: str
+    where: str
+    group: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text, all of which is learnt."""
+
+    text: str
+    where: str
+    group: str
+    source: str = ""
+
+
+Example = Conversation | Pair | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An example, or a part of one, encoded.
+
+    ids, targets: (T,) int64; weights: (T,) float32. Row t predicts `targets[t]`, which is `ids[t + 1]`, with
+    `weights[t]` (0: not trained), so token t + 1 is supervised where `weights[t] > 0`. `example` is the index of the
+    example in its side; documents of one example are never parted. `text` is the rendered text that `ids` spell, and
+    `ends[t]` the character at which token t ends in it.
+    """
+
+    ids: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    example: int
+    text: str = ""
+    ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    token_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    document_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def supervised(self) -> NDArray[np.bool_]:
+        """(T,) whether token t is a target of the loss."""
+        return np.concatenate([[False], self.weights[:-1] > 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the data stands, as something that can be written down.
+
+    `cursor` is JSON; `pending` holds documents that were made and not yet trained on; `done_share` (0 to 1) is how
+    much of the whole training is behind, which the schedule reads.
+    """
+
+    cursor: Mapping[str, Any]
+    done_share: float = 0.0
+    pending: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order examples are trained on, and how many make one optimiser step.
+
+    `steps` is the number of optimiser steps of the whole training; `set_aside` names examples to pass over.
+    """
+
+    batch_size: int
+    seed: int
+    epochs: float
+    steps: int
+    set_aside: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The documents of one optimiser step, or a piece of it, packed flat.
+
+    ids (-1 on virtual rows), positions, targets, weights, document_of: (M,); borders: (D + 1,) first row of each
+    document, and M; supervised: (S,) rows with a weight; examples: (D,) index into example_ids of each document;
+    example_ids: (E,). `after` is the position in the data once this batch is trained on.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+    weights: Tensor
+    document_of: Tensor
+    borders: tuple[int, ...]
+    supervised: Tensor
+    examples: Tensor
+    example_ids: tuple[int, ...]
+    documents: tuple[Document, ...]
+    after: Position | None = None
+    token_columns: Mapping[str, Tensor] = field(default_factory=dict)
+    document_columns: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """Rows that are computed."""
+        return int(self.ids.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """terms: (E,) with the graph, one sum for each example; weights: (E,). The loss is sum(terms) / sum(weights)."""
+
+    terms: Tensor
+    weights: Tensor
+    also: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step that was taken.
+
+    loss: nats per unit of weight, before the step; weight: what the gradients were divided by; rate: the learning
+    rate used; gradient_norm: before clipping; tokens: rows computed; seconds: of this step.
+    """
+
+    number: int
+    loss: float
+    weight: float
+    rate: float
+    gradient_norm: float
+    tokens: int
+    seconds: float
+    after: Position
+    also: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model said of one example.
+
+    term, weight: the summed loss in nats and its weight (teacher-forced); text: the generated answer;
+    reference: what the example has there; stopped_by: how the generation ended.
+    """
+
+    example: int
+    term: float = 0.0
+    weight: float = 0.0
+    prompt: str = ""
+    text: str = ""
+    reference: str = ""
+    stopped_by: Literal["end", "length", ""] = ""
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check noticed. Errors refuse the run; warnings and notes are told."""
+
+    severity: Severity
+    kind: str
+    what: str
+    where: str = ""
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The five parts under the names that `--json` promises."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind,
+            "what": self.what,
+            "where": self.where,
+            "remedy": self.remedy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of a verdict; low and high bound the 95% interval of `difference` (tuned minus against)."""
+
+    against: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+    rows: int
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Tuned against the base on held-out rows: better, worse or not proven, by the primary metric."""
+
+    word: Literal["better", "worse", "not proven"]
+    primary: str
+    against: str
+    metrics: Mapping[str, Measured]
+    examples: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Finding] = ()
+    rows_needed: int | None = None

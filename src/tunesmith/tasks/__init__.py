@@ -1,0 +1,1 @@
+"""One file a task: `task: NAME` is `tasks/NAME.py`."""

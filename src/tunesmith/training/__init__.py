@@ -1,0 +1,1 @@
+"""The loop as a generator of steps, and the state that a checkpoint saves."""

@@ -1,0 +1,1 @@
+"""One file an optimiser: `training.optimiser: NAME` is `optimisers/NAME.py`."""

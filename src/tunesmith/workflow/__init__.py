@@ -1,0 +1,1 @@
+"""The story in order: check, train, judge; the only place that knows the order."""
