@@ -1,0 +1,87 @@
+"""A tiny random Llama in the Hub's layout, with a byte-level BPE tokenizer and the ChatML template.
+
+Made in well under a second, the same bytes for the same arguments. Tests say `from tiny import tiny_base`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SENTENCES = (
+    "The order of two red shirts and one blue hat goes to Anna in Baku.",
+    "Natalia sold clips to 48 of her friends in April, and then half as many clips in May.",
+    "What is the capital of France? The capital of France is Paris.",
+    '{"name": "Anna", "city": "Baku", "items": [{"what": "shirt", "count": 2}], "total": 30}',
+    "user assistant system You are a helpful assistant. Please answer the question.",
+)
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' "
+    "+ '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+CONTEXT = 512
+
+
+@cache
+def tiny_tokenizer(vocabulary: int = 320) -> Any:
+    """A transformers fast tokenizer: byte-level BPE, ids 0 to 2 are `SPECIAL`, end of turn `<|im_end|>`."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = CHATML
+    return fast
+
+
+def tiny_network(*, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+    """A random LlamaForCausalLM: hidden 32, 2 layers, 4 heads over 2 key/value heads, tied embeddings."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings: dict[str, Any] = {
+        "vocab_size": len(tiny_tokenizer()),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": CONTEXT,
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 2,
+        "initializer_range": 0.15,
+    } | changes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = LlamaForCausalLM(LlamaConfig(**settings))
+    return network.to(dtype).eval()
+
+
+def tiny_base(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
+    """Write the tiny model into `folder` and return it. `changes` go into its configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tiny_network(seed=seed, dtype=dtype, **changes).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
