@@ -1,0 +1,1 @@
+"""Pure functions of tensors, one a file, each naming its source."""

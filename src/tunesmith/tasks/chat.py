@@ -1,0 +1,74 @@
+"""Conversations: the assistant's turns are learnt, the rest is context.
+
+Each supervised turn is conditioned on exactly the ids that inference will give the model before that turn
+(`encoding/chat.py` says how), so training and serving cannot differ in their template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from ..contracts import Given, Model
+from ..encoding import chat as encoder
+from ..encoding.codec import Codec
+from ..encoding.packing import batches, unchanged
+from ..generation.decode import generate
+from ..generation.sampling import Sampling
+from ..losses.likelihood import negative_log_likelihood
+from ..records import Batch, Conversation, Document, Example, Finding, Loss, Message, Pair, Prediction
+
+__all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
+
+takes: Final = (Conversation, Pair)
+cut: Final = "between examples"
+metrics: Final = ("loss", "perplexity", "exact_match", "rouge_l")
+prepare = unchanged
+
+
+class Settings(BaseModel):
+    """Chat has no options of its own: the template, the system prompt and the turns stand under `data`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def conversation(example: Example) -> Conversation:
+    """The example as turns; a pair is one turn of a user and its answer."""
+    if isinstance(example, Conversation):
+        return example
+    if isinstance(example, Pair):
+        turns = (Message("user", example.prompt), Message("assistant", example.answer))
+        return Conversation(turns, example.where, example.group, example.source)
+    raise TypeError(f"chat takes conversations and pairs, not {type(example).__name__}")
+
+
+def encode(example: Example, codec: Codec, settings: Settings) -> tuple[Sequence[Document], Sequence[Finding]]:
+    """Documents in which the assistant's turns are supervised, and what was noticed on the way."""
+    return encoder.documents(conversation(example), codec)
+
+
+def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
+    """Negative log-likelihood of the assistant's tokens, one term an example."""
+    return negative_log_likelihood(model.log_probabilities(batch), batch)
+
+
+def predict(
+    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int
+) -> Iterator[Prediction]:
+    """What the model answers, greedily, where each conversation's last assistant turn stands."""
+    codec: Codec = given.codec
+    turns = [conversation(example).messages for example in examples]
+    last = [max(place for place, turn in enumerate(messages) if turn.role == "assistant") for messages in turns]
+    prompts = [encoder.prompt(messages[:end], codec) for messages, end in zip(turns, last, strict=True)]
+    sampling = Sampling(max_new_tokens=max_new_tokens)
+    for index, answer in generate(model, codec, [prompt.ids for prompt in prompts], sampling):
+        yield Prediction(
+            example=index,
+            prompt=turns[index][last[index] - 1].content if last[index] else "",
+            text=answer.text,
+            reference=turns[index][last[index]].content,
+            stopped_by=answer.stopped_by,
+            tokens=answer.tokens,
+        )

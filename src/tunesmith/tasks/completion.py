@@ -1,0 +1,75 @@
+"""Plain text: the model learns to go on with it, without any template.
+
+A text is learnt whole, its end included. Of a pair (prompt, answer) the answer is learnt, or both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ..contracts import Given, Model
+from ..encoding import plain
+from ..encoding.codec import Codec
+from ..encoding.packing import batches, unchanged
+from ..generation.decode import generate
+from ..generation.sampling import Sampling
+from ..losses.likelihood import negative_log_likelihood
+from ..records import Batch, Document, Example, Finding, Loss, Pair, Prediction, Text
+
+__all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
+
+takes: Final = (Text, Pair)
+cut: Final = "between examples"
+metrics: Final = ("loss", "perplexity", "exact_match", "rouge_l")
+prepare = unchanged
+
+
+class Settings(BaseModel):
+    """What of the text is learnt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    learn: Literal["completion", "all"] = "completion"
+    """Of rows with a prompt and an answer: learn the answer only (`completion`), or both (`all`).
+
+    Rows of plain text are always learnt whole. Try `all` where the prompts are text that the model should know.
+    """
+
+
+def encode(example: Example, codec: Codec, settings: Settings) -> tuple[Sequence[Document], Sequence[Finding]]:
+    """One document: the text and its end."""
+    if isinstance(example, Text):
+        return [plain.text_document(example.text, codec)], []
+    if isinstance(example, Pair):
+        if settings.learn == "all":
+            return [plain.text_document(example.prompt + example.answer, codec)], []
+        return [plain.pair_document(example.prompt, example.answer, codec)], []
+    raise TypeError(f"completion takes texts and pairs, not {type(example).__name__}")
+
+
+def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
+    """Negative log-likelihood of the learnt tokens, one term an example."""
+    return negative_log_likelihood(model.log_probabilities(batch), batch)
+
+
+def predict(
+    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int
+) -> Iterator[Prediction]:
+    """What the model writes, greedily, after each pair's prompt. Plain texts have no answer to compare with."""
+    codec: Codec = given.codec
+    pairs = {place: example for place, example in enumerate(examples) if isinstance(example, Pair)}
+    places = list(pairs)
+    prompts = [plain.prompt(pairs[place].prompt, codec).ids for place in places]
+    for index, answer in generate(model, codec, prompts, Sampling(max_new_tokens=max_new_tokens)):
+        pair = pairs[places[index]]
+        yield Prediction(
+            example=places[index],
+            prompt=pair.prompt,
+            text=answer.text,
+            reference=pair.answer,
+            stopped_by=answer.stopped_by,
+            tokens=answer.tokens,
+        )

@@ -1,0 +1,75 @@
+"""All that changes while training, in one object; a checkpoint is this object saved.
+
+Nothing random is kept: every draw is made from the recipe's seed by name (`seed_for(seed, "dropout", step, piece)`),
+so the step's number and the position in the data say all there is to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..models.model import LanguageModel
+from ..records import Position
+
+OPTIMISER_FILE = "optimiser.safetensors"
+
+
+@dataclass
+class TrainState:
+    """number: optimiser steps taken; memory: what early stopping remembers, as JSON."""
+
+    model: LanguageModel
+    optimiser: torch.optim.Optimizer
+    number: int = 0
+    position: Position = field(default_factory=lambda: Position(cursor={"epoch": 0, "index": 0, "step": 0}))
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """The part that is JSON; it stands in the checkpoint's manifest."""
+        return {
+            "number": self.number,
+            "cursor": dict(self.position.cursor),
+            "done_share": self.position.done_share,
+            "memory": self.memory,
+        }
+
+
+def groups(learns: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser: matrices, which weight decay may pull, and the rest."""
+    matrices = [parameter for parameter in learns.values() if parameter.ndim >= 2]
+    vectors = [parameter for parameter in learns.values() if parameter.ndim < 2]
+    return [{"params": matrices, "scale": 1.0, "decay": True}, {"params": vectors, "scale": 1.0, "decay": False}]
+
+
+def save(state: TrainState, folder: Path) -> None:
+    """Write what learns, in the ecosystem's format, and the optimiser's tensors into a folder."""
+    state.model.save(folder)
+    save_file(optimiser_tensors(state), folder / OPTIMISER_FILE)
+
+
+def load(state: TrainState, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Lay a saved state into a freshly built one, bit for bit."""
+    state.model.load(folder)
+    tensors = load_file(folder / OPTIMISER_FILE)
+    for name, parameter in state.model.learns.items():
+        kept = {key.split("/", 1)[0]: value for key, value in tensors.items() if key.split("/", 1)[1] == name}
+        state.optimiser.state[parameter] = kept
+    state.number = facts["number"]
+    state.position = Position(cursor=facts["cursor"], done_share=facts["done_share"])
+    state.memory = dict(facts["memory"])
+
+
+def optimiser_tensors(state: TrainState) -> dict[str, Tensor]:
+    """What the optimiser keeps for each parameter, named `exp_avg/NAME`."""
+    return {
+        f"{key}/{name}": value.contiguous()
+        for name, parameter in state.model.learns.items()
+        for key, value in state.optimiser.state[parameter].items()
+    }
