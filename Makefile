@@ -22,7 +22,7 @@ help:
 
 # The stamp holds what was installed from, word for word: a clone's file times say nothing.
 setup:
-	@cat pyproject.toml constraints.txt | cmp --silent - $(STAMP) || $(MAKE) --no-print-directory $(STAMP)
+	@cat pyproject.toml constraints.txt | cmp -s - $(STAMP) || $(MAKE) --no-print-directory $(STAMP)
 
 .PHONY: $(STAMP)
 $(STAMP):
