@@ -1,0 +1,181 @@
+"""Low-rank additions to linear layers: W x + (alpha / rank) B A x, where only A and B learn.
+
+Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1. On disk in PEFT's format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ...catalog import nearest
+from ...errors import Misuse
+
+weights_file = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+
+class Settings(BaseModel):
+    """How large the additions are, and which layers get one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    rank: int = Field(default=16, ge=1, le=4096)
+    """Width of the bottleneck between A and B. More learns more and needs more memory; try 8, 16, 32, 64."""
+    alpha: float = Field(default=32.0, gt=0)
+    """Strength: what is added is multiplied by alpha / rank. Twice the rank is usual."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the inputs of A set to zero while training, at random. Try 0.05 where data is scarce."""
+    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = "all-linear"
+    """Which linear layers: `all-linear` (all but the head), or ends of their names, such as [q_proj, v_proj]."""
+
+
+class LoraLinear(nn.Linear):
+    """A linear layer with a low-rank addition; its own weight keeps its name and does not learn."""
+
+    def __init__(self, linear: nn.Linear, settings: Settings) -> None:
+        super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
+        self.weight, self.bias = linear.weight, linear.bias
+        like: dict[str, Any] = {"bias": False, "dtype": linear.weight.dtype, "device": linear.weight.device}
+        self.lora_A = nn.Linear(linear.in_features, settings.rank, **like)
+        self.lora_B = nn.Linear(settings.rank, linear.out_features, **like)
+        self.scale = settings.alpha / settings.rank
+        self.dropout = settings.dropout
+        self.active = True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """W x + b + scale B A dropout(x), or only W x + b while the adapter is off."""
+        answer = nn.functional.linear(input, self.weight, self.bias)
+        if not self.active:
+            return answer
+        dropped = nn.functional.dropout(input, self.dropout, self.training)
+        added: Tensor = self.lora_B(self.lora_A(dropped))
+        return answer + added * self.scale
+
+
+def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, ...]:
+    """Put an addition on every target, nothing else learns; returns the names of the As and Bs.
+
+    B starts at zero, so the first answers are the base's; A is drawn from `seed` and its layer's name.
+    Raises Misuse for a target that names no linear layer.
+    """
+    network.requires_grad_(False)
+    linears = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    learning = []
+    for name in _targets(linears, settings):
+        added = LoraLinear(linears[name], settings)
+        _begin(added, seed, name)
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, added)
+        learning += [f"{name}.lora_A.weight", f"{name}.lora_B.weight"]
+    return tuple(learning)
+
+
+def _begin(added: LoraLinear, seed: int, name: str) -> None:
+    """A: uniform within 1 / sqrt(inputs), which is kaiming-uniform with a = sqrt(5), as PEFT begins; B: zeros."""
+    named_seed = hashlib.sha256(f"{seed}/lora/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(named_seed[:8], "big") >> 1)
+    bound = 1 / math.sqrt(added.in_features)
+    drawn = torch.empty(added.lora_A.weight.shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
+    with torch.no_grad():
+        added.lora_A.weight.copy_(drawn)
+        added.lora_B.weight.zero_()
+
+
+def merge(network: nn.Module) -> None:
+    """Fold every addition into its layer's weight and put a plain linear layer in its place."""
+    for name, added in list(_added(network)):
+        plain = nn.Linear(added.in_features, added.out_features, bias=False, device="meta")
+        product = added.lora_B.weight.double() @ added.lora_A.weight.double() * added.scale
+        with torch.no_grad():
+            added.weight.copy_(added.weight.double() + product)
+        plain.weight, plain.bias = added.weight, added.bias
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, plain)
+
+
+@contextmanager
+def _off(network: nn.Module) -> Iterator[None]:
+    for _, added in _added(network):
+        added.active = False
+    try:
+        yield
+    finally:
+        for _, added in _added(network):
+            added.active = True
+
+
+def off(network: nn.Module) -> AbstractContextManager[None]:
+    """The base's own answers while the context lasts."""
+    return _off(network)
+
+
+def parameters(shapes: Mapping[str, tuple[int, ...]], settings: Settings) -> int:
+    """The rank times (inputs + outputs) for each target. Matrices that are embeddings or the head are not targets."""
+    linears = {
+        name.removesuffix(".weight"): shape
+        for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) == 2 and "embed" not in name and not _is_head(name)
+    }
+    return sum(settings.rank * sum(linears[name]) for name in _targets(linears, settings))
+
+
+def disk_name(name: str) -> str:
+    """PEFT's name for it."""
+    return PREFIX + name
+
+
+def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[str, Mapping[str, Any]]:
+    """PEFT's `adapter_config.json`."""
+    suffixes = sorted({name for name, _ in _added(network)})
+    return {
+        "adapter_config.json": {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": base,
+            "r": settings.rank,
+            "lora_alpha": settings.alpha,
+            "lora_dropout": settings.dropout,
+            "target_modules": suffixes,
+            "bias": "none",
+            "fan_in_fan_out": False,
+            "inference_mode": True,
+        }
+    }
+
+
+def _added(network: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
+    return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLinear))
+
+
+def _is_head(name: str) -> bool:
+    """Whether a name is the output head's: it stands at the top, outside the stack of layers."""
+    return name.removesuffix(".weight").rpartition(".")[2] in ("lm_head", "embed_out", "output_layer")
+
+
+def _targets(linears: Iterable[str], settings: Settings) -> list[str]:
+    """The names, in order, that the settings mean."""
+    names = [name for name in linears if not _is_head(name)]
+    if settings.targets == "all-linear":
+        if not names:
+            raise Misuse("adapter.targets", "this base has no linear layer that LoRA could add to", "adapter.targets",
+                         "use `adapter: {type: full}`")
+        return names
+    ends = sorted({name.rpartition(".")[2] for name in names})
+    for target in settings.targets:
+        if not any(_ends(name, target) for name in names):
+            near = nearest(target, ends)
+            remedy = f"use `{near}`" if near else f"use `all-linear` or some of: {', '.join(ends)}"
+            raise Misuse("adapter.targets", f"no linear layer is called `{target}`", "adapter.targets", remedy)
+    return [name for name in names if any(_ends(name, target) for target in settings.targets)]
+
+
+def _ends(name: str, target: str) -> bool:
+    return name == target or name.endswith("." + target)

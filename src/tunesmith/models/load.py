@@ -1,0 +1,80 @@
+"""A base, opened: its tokenizer, its network, and how it wants to generate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..errors import Refusal
+from ..kernels import attention
+from .bases import Base
+from .offline import transformers
+
+SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
+
+
+def tokenizer(base: Base) -> Any:
+    """The base's own transformers tokenizer, with its chat template where it has one."""
+    return transformers().AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+
+
+def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
+    """The base as a transformers causal language model, in evaluation mode, with our attention.
+
+    Raises Refusal where weights are missing, or where the architecture has no place for our attention.
+    """
+    library = transformers()
+    _register(library)
+    loaded, told = library.AutoModelForCausalLM.from_pretrained(
+        base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+        attn_implementation=attention.NAME, output_loading_info=True,
+    )
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
+                      str(base.folder), "fetch the base again, whole")
+    loaded.config.use_cache = False
+    return loaded.eval().to(device)
+
+
+def _register(library: Any) -> None:
+    """Make our attention known to transformers under its name. With a mask it is sdpa, whose masks it takes."""
+    masks = library.masking_utils
+    library.AttentionInterface.register(attention.NAME, _attention)
+    masks.AttentionMaskInterface.register(attention.NAME, masks.sdpa_mask)
+
+
+def _attention(
+    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+    attention_mask: torch.Tensor | None, **options: Any,
+) -> tuple[torch.Tensor, None]:
+    if "borders" in options:
+        return attention.packed_attention(module, query, key, value, attention_mask, **options)
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    answer: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return answer
+
+
+def generation_stop(base: Base) -> tuple[int, ...]:
+    """The ids on which the base's own generation ends, sorted; empty where it names none."""
+    for name in ("generation_config.json", "config.json"):
+        stop = _json(base, name).get("eos_token_id")
+        if stop is not None:
+            return tuple(sorted(stop)) if isinstance(stop, list) else (stop,)
+    return ()
+
+
+def generation_defaults(base: Base) -> Mapping[str, Any]:
+    """The sampling settings that the base ships with, those that it names: temperature, top_p, top_k and so on."""
+    found = _json(base, "generation_config.json")
+    return {name: found[name] for name in SAMPLING if found.get(name) is not None}
+
+
+def _json(base: Base, name: str) -> dict[str, Any]:
+    file = base.folder / name
+    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return values

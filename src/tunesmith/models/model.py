@@ -1,0 +1,113 @@
+"""A network that learns: packed documents in, hidden states and log-probabilities out, fp32 masters beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import Refusal
+from ..kernels import head
+from ..records import Batch
+
+
+class LanguageModel:
+    """A causal language model with an adapter attached; satisfies contracts.Model.
+
+    Where the network computes in less than float32, each weight that learns has a float32 master: gradients are added
+    up in float32 beside the computing weight, `gradients` hands them to the master, an optimiser steps the master,
+    `publish` copies it back. In float32 and float64 the master is the computing weight itself.
+    """
+
+    def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int) -> None:
+        self.network = network
+        self.adapter = adapter
+        names = adapter.attach(network, settings, seed=seed)
+        computing = dict(network.named_parameters())
+        self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
+        self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
+        self._shape = _head_shape(network.config.to_dict())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        device: torch.device = self.network.device
+        return device
+
+    def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
+        """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
+        decoder = self.network.base_model
+        # transformers returns a four-dimensional mask as it is: none is built
+        no_mask = torch.empty(0, 0, 0, 0, device=self.device)
+        states: Tensor = decoder(
+            input_ids=batch.ids[None], position_ids=batch.positions[None], attention_mask=no_mask, use_cache=False,
+            borders=batch.borders,
+        ).last_hidden_state[0]
+        return states if rows is None else states[rows]
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """(S,) float32 log-probability of the target of each supervised row, with the graph."""
+        linear = self.network.get_output_embeddings()
+        states = self.states(batch, batch.supervised)
+        targets = batch.targets[batch.supervised]
+        return head.log_probabilities(states, linear.weight, targets, bias_V=linear.bias, shape=self._shape)
+
+    def publish(self) -> None:
+        """Copy the masters into the weights that compute, after an optimiser step."""
+        with torch.no_grad():
+            for name, master in self.learns.items():
+                self._computing[name].copy_(master)
+
+    def untuned(self) -> AbstractContextManager[None]:
+        """The base: adapter off. Raises Misuse where the base's own weights learn."""
+        context: AbstractContextManager[None] = self.adapter.off(self.network)
+        return context
+
+    def zero(self) -> None:
+        """Forget all gradients."""
+        for name, master in self.learns.items():
+            master.grad = self._computing[name].grad = None
+
+    def gradients(self) -> None:
+        """Hand the gradients to the masters' `.grad`, after the last backward pass of a step. They are not copied."""
+        for name, master in self.learns.items():
+            master.grad = self._computing[name].grad
+
+    def unreached(self) -> list[str]:
+        """Names of what should learn and has no gradient: after a backward pass there must be none."""
+        return [name for name, weight in self._computing.items() if weight.grad is None]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The masters by their names on disk."""
+        return {self.adapter.disk_name(name): master.detach() for name, master in self.learns.items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the masters from what `tensors` gave. Raises Refusal where names or shapes differ."""
+        wanted = self.tensors()
+        wrong = sorted(set(wanted) ^ set(tensors)) or [
+            name for name, tensor in wanted.items() if tensor.shape != tensors[name].shape
+        ]
+        if wrong:
+            raise Refusal("model.tensors", f"{len(wrong)} learnt weights do not fit this base, `{wrong[0]}` first", "",
+                          "use the base and the adapter that the weights were learnt with")
+        for name, tensor in wanted.items():
+            tensor.copy_(tensors[name])
+        self.publish()
+
+
+def _master(computing: nn.Parameter) -> nn.Parameter:
+    """The weight that the optimiser steps: the computing one, or a float32 copy of it."""
+    if computing.dtype in (torch.float32, torch.float64):
+        return computing
+    computing.grad_dtype = torch.float32
+    return nn.Parameter(computing.detach().float())
+
+
+def _head_shape(config: Mapping[str, Any]) -> head.Shape:
+    """What this network does to its logits after the head's product, from its configuration."""
+    scale = config.get("logit_scale") or config.get("lm_head_multiplier") or 1.0
+    divisor = config.get("logits_scaling") or 1.0
+    return head.Shape(scale=scale / divisor, softcap=config.get("final_logit_softcapping"))

@@ -1,0 +1,25 @@
+"""transformers, imported so that it stays on this machine."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "USE_HUB_KERNELS": "0",  # its default downloads and runs compiled code
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def transformers() -> ModuleType:
+    """The transformers module, offline, quiet, without telemetry and without kernels from the Hub."""
+    os.environ.update(ENVIRONMENT)
+    module = importlib.import_module("transformers")
+    module.utils.logging.disable_progress_bar()
+    module.utils.logging.set_verbosity_error()
+    return module
