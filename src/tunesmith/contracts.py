@@ -67,6 +67,9 @@ class Model(Protocol):
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(S,) float32 log-probability of the target of each supervised row, with the graph."""
 
+    def zero(self) -> None:
+        """Forget all gradients."""
+
     def publish(self) -> None:
         """Copy the masters into the weights that compute, after an optimiser step."""
 
@@ -157,6 +160,10 @@ class Metric(Protocol):
 
     @property
     def higher_is_better(self) -> bool: ...
+    @property
+    def unit(self) -> str:
+        """What a value is counted in, as a report says it."""
+
     @property
     def needs(self) -> Literal["loss", "text"]:
         """`loss`: read from the teacher-forced pass; `text`: read from generated answers."""

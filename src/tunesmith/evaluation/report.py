@@ -1,0 +1,93 @@
+"""The verdict for a reader, in Markdown: the word, the numbers with their intervals, the answers side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..contracts import Metric
+from ..records import Measured, Verdict
+
+
+def markdown(
+    verdict: Verdict, facts: Mapping[str, str], metrics: Mapping[str, Metric] | None = None
+) -> str:
+    """The report. `facts` are told in the order given (`{"run": …, "base": …, "data": …}`).
+
+    metrics: the modules of the metrics, from which units and directions are told.
+    """
+    parts = [f"# Verdict: {verdict.word}", _sentence(verdict), _facts(facts), _table(verdict, metrics or {}),
+             _findings(verdict), _examples(verdict)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _sentence(verdict: Verdict) -> str:
+    one = verdict.metrics[verdict.primary]
+    told = (f"Tuned against {_plain(verdict.against)} by `{verdict.primary}` on {one.rows} held-out "
+            f"{_many(one.rows, 'row')} in {one.groups} {_many(one.groups, 'group')}: {one.against:.4g} became "
+            f"{one.tuned:.4g}, a difference of {one.difference:+.4g}, 95% interval {one.low:+.4g} to {one.high:+.4g}.")
+    if verdict.word != "not proven":
+        return f"{told} Zero is outside the interval."
+    enough = f" About {verdict.rows_needed:,} rows would have been enough, if this difference is the true one." \
+        if verdict.rows_needed else ""
+    return f"{told} Zero is not outside the interval.{enough}"
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in facts.items())
+
+
+def _table(verdict: Verdict, metrics: Mapping[str, Metric]) -> str:
+    lines = [f"| metric | {_plain(verdict.against)} | tuned | difference | 95% interval | rows | groups |",
+             "|---|---:|---:|---:|---:|---:|---:|"]
+    lines += [_line(name, one, metrics.get(name), name == verdict.primary) for name, one in verdict.metrics.items()]
+    return "\n".join(lines)
+
+
+def _line(name: str, one: Measured, metric: Metric | None, decides: bool) -> str:
+    title = f"**{name}** (decides)" if decides else name
+    if metric is not None:
+        title += f", {metric.unit}, {'higher' if metric.higher_is_better else 'lower'} is better"
+    return (f"| {title} | {one.against:.4g} | {one.tuned:.4g} | {one.difference:+.4g} | {one.low:+.4g} to "
+            f"{one.high:+.4g} | {one.rows} | {one.groups} |")
+
+
+def _findings(verdict: Verdict) -> str:
+    if not verdict.findings:
+        return ""
+    lines = [f"- **{finding.severity}**: {_plain(finding.what)} ({_plain(finding.remedy)})"
+             for finding in verdict.findings]
+    return "\n".join(["## Beside the word", "", *lines])
+
+
+def _examples(verdict: Verdict) -> str:
+    if not verdict.examples:
+        return ""
+    shown = [_example(number, example, verdict.against) for number, example in enumerate(verdict.examples, 1)]
+    return "\n\n".join(["## Answers side by side", f"{len(shown)} drawn by the run's seed, none chosen.", *shown])
+
+
+def _example(number: int, example: Mapping[str, Any], against: str) -> str:
+    parts = [f"### {number}. {_plain(example['where'])}"]
+    for title, key in (("Prompt", "prompt"), ("Reference", "reference"), (against, "against"), ("Tuned", "tuned")):
+        cut = key in ("against", "tuned") and example["stopped_by"][key] == "length"
+        parts.append(f"{_plain(title)}{' (cut at the longest answer allowed)' if cut else ''}:\n\n"
+                     f"{_fenced(example[key])}")
+    return "\n\n".join(parts)
+
+
+def _fenced(text: str) -> str:
+    """The text as a code block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _plain(text: str) -> str:
+    """The text on one line, what Markdown or HTML would read as its own escaped; backticks in pairs stay."""
+    return re.sub(r"([\\<>\[\]|*_#&])", r"\\\1", " ".join(text.split()))
+
+
+def _many(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"

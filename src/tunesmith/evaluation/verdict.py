@@ -1,0 +1,180 @@
+"""The verdict: is the tuned model better than what it is compared with, on rows that it was not trained on?
+
+The primary metric decides: the 95% interval of the paired difference clear of zero in the good direction is "better",
+in the bad one "worse", else "not proven". Another metric that is clearly worse is a finding beside the word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from ..contracts import Floats, Metric
+from ..errors import Failure, Misuse
+from ..records import Example, Finding, Measured, Prediction, Verdict
+from .intervals import FEWEST_GROUPS, Interval, paired
+
+SHOWN: Final = 8
+Word = Literal["better", "worse", "not proven"]
+Predictions = Mapping[int, Prediction]
+
+
+def judge(
+    against: Predictions, tuned: Predictions, examples: Sequence[Example], metrics: Mapping[str, Metric], primary: str,
+    *, against_name: str, seed: int,
+) -> Verdict:
+    """Tuned against another model on the same held-out rows.
+
+    against, tuned: predictions by index into `examples`. A metric that needs text is measured on the rows for which
+    both sides generated an answer, the others on the rows whose loss has a weight.
+
+    Raises Misuse where there is nothing to judge on, Failure for a loss that is no number or for rows that only one
+    side has predicted.
+    """
+    _vet(against, tuned, examples, metrics, primary)
+    measured: dict[str, Interval] = {}
+    findings: list[Finding] = []
+    for name, metric in metrics.items():
+        rows = _rows(metric, against, tuned)
+        if rows:
+            measured[name] = _measure(name, metric, against, tuned, examples, rows=rows, seed=seed)
+        else:
+            findings.append(Finding("note", "verdict.not_measured", f"`{name}` was not measured: no answers were "
+                                    "generated", "evaluation.generate", "set `evaluation.generate` to 1 or more"))
+    if primary not in measured:
+        raise Misuse("verdict.nothing_generated", f"`{primary}` decides, but no row has what it is measured on",
+                     "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")
+    words = {name: _word(interval, metrics[name]) for name, interval in measured.items()}
+    findings += _beside(words, measured, primary)
+    findings += _cut_answers(tuned) if metrics[primary].needs == "text" else []
+    return Verdict(
+        words[primary], primary, against_name, {name: _record(interval) for name, interval in measured.items()},
+        side_by_side(against, tuned, examples, seed=seed), tuple(findings), measured[primary].rows_needed,
+    )
+
+
+def side_by_side(
+    against: Predictions, tuned: Predictions, examples: Sequence[Example], *, seed: int
+) -> tuple[dict[str, Any], ...]:
+    """Up to eight rows with both answers, drawn by the seed among all that have them, in the rows' order."""
+    answered = [index for index in sorted(tuned) if tuned[index].stopped_by and against[index].stopped_by]
+    drawn = np.random.default_rng([seed, SHOWN]).permutation(len(answered))[:SHOWN]
+    return tuple(
+        {
+            "where": examples[index].where,
+            "prompt": tuned[index].prompt,
+            "reference": tuned[index].reference,
+            "against": against[index].text,
+            "tuned": tuned[index].text,
+            "stopped_by": {"against": against[index].stopped_by, "tuned": tuned[index].stopped_by},
+        }
+        for index in (answered[place] for place in sorted(drawn))
+    )
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as `evaluate --json` prints it and `verdict.json` keeps it."""
+    return {
+        "verdict": verdict.word,
+        "primary": verdict.primary,
+        "against": verdict.against,
+        "metrics": {
+            name: {
+                "against": one.against, "tuned": one.tuned, "difference": one.difference, "low": one.low,
+                "high": one.high, "rows": one.rows, "groups": one.groups,
+            }
+            for name, one in verdict.metrics.items()
+        },
+        "examples": [dict(example) for example in verdict.examples],
+        "rows_needed": verdict.rows_needed,
+        "findings": [finding.as_json() for finding in verdict.findings],
+    }
+
+
+def from_json(value: Mapping[str, Any]) -> Verdict:
+    """The verdict that `as_json` wrote."""
+    return Verdict(
+        value["verdict"], value["primary"], value["against"],
+        {name: Measured(**numbers) for name, numbers in value["metrics"].items()},
+        tuple(value["examples"]), tuple(Finding(**finding) for finding in value["findings"]), value["rows_needed"],
+    )
+
+
+def _vet(
+    against: Predictions, tuned: Predictions, examples: Sequence[Example], metrics: Mapping[str, Metric], primary: str
+) -> None:
+    if primary not in metrics:
+        raise Misuse("verdict.unknown_metric", f"`{primary}` should decide, but is not measured", "evaluation.metric",
+                     f"use one of: {', '.join(metrics)}")
+    if against.keys() != tuned.keys():
+        alone = sorted(against.keys() ^ tuned.keys())[0]
+        raise Failure("verdict.unpaired", "a row was predicted by one side only", examples[alone].where,
+                      "predict the same rows with both models")
+    if not tuned:
+        raise Misuse("verdict.no_rows", "there are no held-out rows to judge on", "data.test",
+                     "give `data.test` a share above 0, or files")
+
+
+def _rows(metric: Metric, against: Predictions, tuned: Predictions) -> list[int]:
+    if metric.needs == "text":
+        return [index for index in sorted(tuned) if tuned[index].stopped_by and against[index].stopped_by]
+    return [index for index in sorted(tuned) if tuned[index].weight != 0 or against[index].weight != 0]
+
+
+def _measure(
+    name: str, metric: Metric, against: Predictions, tuned: Predictions, examples: Sequence[Example],
+    *, rows: Sequence[int], seed: int,
+) -> Interval:
+    settings = metric.Settings()
+    sides: list[Floats] = []
+    for side, predictions in (("the model compared with", against), ("the tuned model", tuned)):
+        statistics = [metric.measure(predictions[index], examples[index], settings) for index in rows]
+        for index, row in zip(rows, statistics, strict=True):
+            if not all(map(math.isfinite, row)):
+                raise Failure("verdict.not_finite", f"`{name}` of {side} is {row[0]}", examples[index].where,
+                              "look at this row; lower the learning rate if training diverged")
+        sides.append(np.array(statistics, np.float64))
+    interval = paired(metric, *sides, groups=[examples[index].group for index in rows], seed=seed)
+    if not all(map(math.isfinite, (interval.against, interval.tuned, interval.low, interval.high))):
+        raise Failure("verdict.not_finite", f"`{name}` is beyond what a number can hold", examples[rows[0]].where,
+                      "lower the learning rate if training diverged")
+    return interval
+
+
+def _word(interval: Interval, metric: Metric) -> Word:
+    if not interval.clear:
+        return "not proven"
+    return "better" if (interval.low > 0) == metric.higher_is_better else "worse"
+
+
+def _record(interval: Interval) -> Measured:
+    return Measured(interval.against, interval.tuned, interval.difference, interval.low, interval.high,
+                    interval.rows, interval.groups)
+
+
+def _beside(words: Mapping[str, Word], measured: Mapping[str, Interval], primary: str) -> list[Finding]:
+    """What the word alone does not tell."""
+    found = [
+        Finding("warning", "verdict.also_worse", f"`{name}` is worse: {one.against:.4g} became {one.tuned:.4g}, 95% "
+                f"interval of the difference {one.low:.4g} to {one.high:.4g}", name,
+                "look at the answers side by side before you use this model")
+        for name, one in measured.items() if name != primary and words[name] == "worse"
+    ]
+    groups = measured[primary].groups
+    if groups < FEWEST_GROUPS:
+        found.append(Finding("warning", "verdict.few_groups", f"the held-out rows come from {groups} "
+                             f"group{'s' if groups != 1 else ''}: nothing can be proven with fewer than "
+                             f"{FEWEST_GROUPS}", "data.test", "hold out more rows that have nothing in common"))
+    return found
+
+
+def _cut_answers(tuned: Predictions) -> list[Finding]:
+    answered = [prediction for prediction in tuned.values() if prediction.stopped_by]
+    cut = sum(prediction.stopped_by == "length" for prediction in answered)
+    if not cut:
+        return []
+    return [Finding("note", "verdict.answers_cut", f"{cut} of {len(answered)} tuned answers did not end by "
+                    "themselves", "evaluation.max_new_tokens", "raise `evaluation.max_new_tokens` to see them whole")]
