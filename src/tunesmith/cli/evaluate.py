@@ -1,0 +1,77 @@
+"""Judge a run on its held-out rows, against its base.
+
+Better or worse: the 95% interval of the paired difference is clear of zero. Otherwise: not proven, with the number
+of rows that would have been enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import DONE
+from ..records import Verdict
+from . import _findings
+from ._output import BOLD, GREEN, RED, YELLOW, Screen
+from ._progress import watching
+
+STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take a run."""
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure base and tuned, and show both."""
+    from ..workflow.judge import evaluate
+
+    screen: Screen = arguments.screen
+    with watching(screen) as observe:
+        verdict = evaluate(Path(arguments.run), observe=observe)
+    if screen.as_json:
+        screen.answer(as_json(verdict))
+    else:
+        show(verdict, screen)
+    return DONE
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict under the names that `--json` promises."""
+    names = ("against", "tuned", "difference", "low", "high", "rows", "groups")
+    return {
+        "verdict": verdict.word,
+        "primary": verdict.primary,
+        "against": verdict.against,
+        "metrics": {
+            name: dict(zip(names, (each.against, each.tuned, each.difference, each.low, each.high, each.rows,
+                                   each.groups), strict=True))
+            for name, each in verdict.metrics.items()
+        },
+        "examples": [dict(example) for example in verdict.examples],
+    }
+
+
+def show(verdict: Verdict, screen: Screen) -> None:
+    """The word, the table of metrics, the findings, and answers side by side."""
+    screen.say(f"verdict: {verdict.word}", f"{BOLD};{STYLES[verdict.word]}")
+    if verdict.word == "not proven" and verdict.rows_needed:
+        screen.say(f"about {verdict.rows_needed} rows would have been enough to tell")
+    screen.say(f"{'metric':<14}{verdict.against:>12}{'tuned':>12}{'difference':>12}   95% interval")
+    for name, each in verdict.metrics.items():
+        mark = "  (decides)" if name == verdict.primary else ""
+        screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
+                   f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
+    _findings.show(verdict.findings, screen.say)
+    for example in verdict.examples:
+        _example(example, screen)
+
+
+def _example(example: Mapping[str, Any], screen: Screen) -> None:
+    screen.say()
+    for name, text in example.items():
+        if isinstance(text, str):
+            screen.say(f"{name:<11}{text}")

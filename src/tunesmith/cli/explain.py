@@ -1,0 +1,50 @@
+"""Tell what an option means, or where each value of a recipe comes from.
+
+`tunesmith explain training.learning_rate`: what it is, its range, what to try. `tunesmith explain RECIPE`: the recipe
+as it will be used, and whether a value stands in the file, was overridden, or is the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import DONE
+from ._output import DIM, Screen
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take an option's path or a recipe, and overrides."""
+    parser.add_argument("subject", metavar="OPTION|RECIPE", help="such as training.learning_rate, or a recipe file")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", default=[], help="options that replace the recipe's")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain one option or a whole recipe."""
+    subject = Path(arguments.subject)
+    if subject.suffix in (".yaml", ".yml") or subject.is_file():
+        return _recipe(subject, arguments.overrides, arguments.screen)
+    return _option(arguments.subject, arguments.screen)
+
+
+def _option(name: str, screen: Screen) -> int:
+    from ..recipe.explain import option
+
+    text = option(name)
+    if screen.as_json:
+        screen.answer({"option": name, "text": text})
+    screen.say(text)
+    return DONE
+
+
+def _recipe(path: Path, overrides: list[str], screen: Screen) -> int:
+    from ..recipe.origins import origins
+    from ..recipe.read import read
+
+    found = origins(read(path, overrides))
+    if screen.as_json:
+        screen.answer({name: {"value": each.value, "origin": each.origin} for name, each in found.items()})
+    for name, each in found.items():
+        screen.write(f"{name}: {each.value}")
+        screen.say(f"   # {each.origin}", DIM)
+    return DONE
