@@ -1,0 +1,1 @@
+"""The run folder: layout, lock, durable writes, checkpoints, records, lineage."""
