@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.kernels.allocator import prepare_environment
+
+prepare_environment()  # as the command line does, before anything imports torch
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

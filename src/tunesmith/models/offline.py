@@ -6,6 +6,8 @@ import importlib
 import os
 from types import ModuleType
 
+from ..kernels.allocator import prepare_environment
+
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "USE_HUB_KERNELS": "0",  # its default downloads and runs compiled code
@@ -18,6 +20,7 @@ ENVIRONMENT = {
 
 def transformers() -> ModuleType:
     """The transformers module, offline, quiet, without telemetry and without kernels from the Hub."""
+    prepare_environment()
     os.environ.update(ENVIRONMENT)
     module = importlib.import_module("transformers")
     module.utils.logging.disable_progress_bar()

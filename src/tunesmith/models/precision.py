@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Literal
 
 import torch
+
+from ..kernels import processor
 
 Setting = Literal["auto", "bfloat16", "float32", "float64"]
 SETTINGS: dict[str, torch.dtype] = {
@@ -33,16 +34,8 @@ def _bfloat16_hardware(device: torch.device) -> str | None:
         return "the GPU multiplies it" if torch.cuda.is_bf16_supported(including_emulation=False) else None
     if device.type == "mps":
         return "the GPU multiplies it" if int(platform.mac_ver()[0].split(".")[0] or 0) >= 14 else None
-    flags = _processor_flags()
+    flags = processor.flags()
+    if not processor.tiles_described():
+        flags -= {"amx_bf16"}
     names = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512", "bf16": "the ARM instructions for it"}
     return next((f"this processor has {said}" for flag, said in names.items() if flag in flags), None)
-
-
-def _processor_flags() -> frozenset[str]:
-    """The instruction sets that Linux reports; empty elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return frozenset()
-    lines = (line.partition(":")[2] for line in text.splitlines() if line.startswith(("flags", "Features")))
-    return frozenset(next(lines, "").split())

@@ -1,0 +1,41 @@
+"""What this processor can do, asked without torch."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+from pathlib import Path
+
+# push rbx; mov eax, 0x1d; mov ecx, 1; cpuid; pop rbx; ret: eax is then the bytes of all tiles, 0 where none is described
+TILE_PALETTE = bytes.fromhex("53 b8 1d 00 00 00 b9 01 00 00 00 0f a2 5b c3")
+
+
+def flags() -> frozenset[str]:
+    """The instruction sets that Linux reports; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    lines = (line.partition(":")[2] for line in text.splitlines() if line.startswith(("flags", "Features")))
+    return frozenset(next(lines, "").split())
+
+
+def tiles_described() -> bool:
+    """Whether the processor says how large its AMX tiles are (CPUID leaf 0x1D).
+
+    Some virtual machines announce AMX and hide that leaf. oneDNN then sets up tiles of no size, and the first bfloat16
+    product ends the process with an illegal instruction.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    try:
+        page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    except OSError:  # a hardened system allows no such page: believe what was announced
+        return True
+    with page:
+        page.write(TILE_PALETTE)
+        view = ctypes.c_char.from_buffer(page)
+        described = ctypes.CFUNCTYPE(ctypes.c_uint32)(ctypes.addressof(view))() != 0
+        del view
+    return bool(described)
