@@ -49,7 +49,13 @@ def recipe(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
         parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a recipe file (YAML)")
     else:
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe file (YAML)")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", default=[], help="options that replace the recipe's")
+    overrides(parser)
+
+
+def overrides(parser: argparse.ArgumentParser) -> None:
+    """Let a verb take `key=value`."""
+    parser.add_argument("overrides", metavar="key=value", nargs="*", default=[],
+                        help="options that replace the recipe's")
 
 
 def _flags(words: Sequence[str], parser: argparse.ArgumentParser) -> None:

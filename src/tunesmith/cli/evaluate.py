@@ -7,9 +7,7 @@ of rows that would have been enough.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import DONE
 from ..records import Verdict
@@ -17,6 +15,9 @@ from . import _findings
 from ._output import BOLD, GREEN, RED, YELLOW, Screen
 from ._progress import watching
 
+MANY = 1000
+NEW_LINE = "\n"
+INDENTED = NEW_LINE + " " * 11
 STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW}
 
 
@@ -27,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure base and tuned, and show both."""
+    from ..evaluation.verdict import as_json
     from ..workflow.judge import evaluate
 
     screen: Screen = arguments.screen
@@ -39,24 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def as_json(verdict: Verdict) -> dict[str, Any]:
-    """The verdict under the names that `--json` promises."""
-    names = ("against", "tuned", "difference", "low", "high", "rows", "groups")
-    return {
-        "verdict": verdict.word,
-        "primary": verdict.primary,
-        "against": verdict.against,
-        "metrics": {
-            name: dict(zip(names, (each.against, each.tuned, each.difference, each.low, each.high, each.rows,
-                                   each.groups), strict=True))
-            for name, each in verdict.metrics.items()
-        },
-        "examples": [dict(example) for example in verdict.examples],
-    }
-
-
-def show(verdict: Verdict, screen: Screen) -> None:
-    """The word, the table of metrics, the findings, and answers side by side."""
+def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
+    """The word, the table of metrics, the findings, and so many answers side by side."""
     screen.say(f"verdict: {verdict.word}", f"{BOLD};{STYLES[verdict.word]}")
     if verdict.word == "not proven" and verdict.rows_needed:
         screen.say(f"about {verdict.rows_needed} rows would have been enough to tell")
@@ -66,12 +52,9 @@ def show(verdict: Verdict, screen: Screen) -> None:
         screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
                    f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
     _findings.show(verdict.findings, screen.say)
-    for example in verdict.examples:
-        _example(example, screen)
-
-
-def _example(example: Mapping[str, Any], screen: Screen) -> None:
-    screen.say()
-    for name, text in example.items():
-        if isinstance(text, str):
-            screen.say(f"{name:<11}{text}")
+    for example in verdict.examples[:examples]:
+        screen.say()
+        for name, said in example.items():
+            if isinstance(said, str):
+                who = verdict.against if name == "against" else name
+                screen.say(f"{who:<11}{said.replace(NEW_LINE, INDENTED)}")

@@ -10,13 +10,14 @@ import argparse
 from pathlib import Path
 
 from ..errors import DONE
+from . import _arguments
 from ._output import DIM, Screen
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take an option's path or a recipe, and overrides."""
     parser.add_argument("subject", metavar="OPTION|RECIPE", help="such as training.learning_rate, or a recipe file")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", default=[], help="options that replace the recipe's")
+    _arguments.overrides(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

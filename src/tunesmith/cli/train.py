@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DONE, TRY_AGAIN, Misuse
-from . import _arguments
+from . import _arguments, evaluate
+from ._output import Screen
 from ._progress import watching
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ._progress import Observe
 
 AUTO = "auto"
+ANSWERS = 2  # base beside tuned; `tunesmith evaluate` shows all
+REPORT = "verdict.md"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, watched; then show where the run is and what it is worth."""
-    screen = arguments.screen
+    screen: Screen = arguments.screen
     if not arguments.recipe and arguments.resume in (None, AUTO):
         raise Misuse("command.no_recipe", "no recipe was named", "`tunesmith train`",
                      "name a recipe, or a run with `--resume RUN`")
@@ -38,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if screen.as_json:
         screen.answer(outcome.as_json())
     else:
-        for line in _told(outcome):
-            screen.say(line)
+        _show(outcome, screen)
     return TRY_AGAIN if outcome.stopped == "signal" else DONE
 
 
@@ -55,11 +57,14 @@ def _train(arguments: argparse.Namespace, observe: Observe) -> Outcome:
     return train.train(recipe, resume=Path(arguments.resume) if arguments.resume else None, observe=observe)
 
 
-def _told(outcome: Outcome) -> list[str]:
-    facts = outcome.as_json()
-    lines = [f"run      {facts['run']}"]
-    if facts["verdict"]:
-        lines.append(f"verdict  {facts['verdict']}   (tunesmith evaluate {facts['run']})")
+def _show(outcome: Outcome, screen: Screen) -> None:
+    if outcome.verdict:
+        evaluate.show(outcome.verdict, screen, examples=ANSWERS)
+        screen.say()
+    screen.say(f"run      {outcome.run}")
     if outcome.stopped == "signal":
-        return [*lines, f"stopped after step {facts['step']}; go on with: tunesmith train --resume {facts['run']}"]
-    return [*lines, f"speak    tunesmith chat {facts['run']}"]
+        screen.say(f"stopped after step {outcome.step}; go on with: tunesmith train --resume {outcome.run}")
+        return
+    if outcome.verdict:
+        screen.say(f"report   {outcome.run / REPORT}")
+    screen.say(f"speak    tunesmith chat {outcome.run}")
