@@ -1,0 +1,117 @@
+"""What an option is, its range and what to try; and a whole recipe with the origin of each value, as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from .. import catalog
+from ..errors import Misuse
+from .lines import Steps, spell
+from .mistakes import summary
+from .options import Option, every, meant, options
+from .origin import origins
+from .schema import describe, field_schema
+from .starred import Choice, settings_of
+
+
+def option(name: str) -> str:
+    """The documentation of an option or a section (`training.learning_rate`, `adapter.rank`, `adapter`), as text.
+
+    An option that several files of a folder have is told for each of them. Raises Misuse for an unknown one.
+    """
+    path: Steps = tuple(name.split("."))
+    known = every({})
+    found = list(_found(path, known))
+    if not found:
+        near = meant(path, {**known, **_all_choices(known)})
+        raise Misuse("explain.unknown", f"there is no option `{name}`", name,
+                     f"use `{spell(near)}`" if near else f"use one of: {', '.join(_top(known))}")
+    return "\n\n".join(found)
+
+
+def recipe(path: Path, overrides: Sequence[str] = ()) -> str:
+    """The resolved recipe, a line an option: its value, and where it comes from."""
+    found = origins(path, overrides)
+    values = {name: json.dumps(origin.value, ensure_ascii=False) for name, origin in found.items()}
+    wide, long = max(map(len, values)), min(40, max(map(len, values.values())))
+    return "\n".join(f"{name:{wide}}  {values[name]:{long}}  {origin.where}" for name, origin in found.items())
+
+
+def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:
+    for other in [*_choices(known)]:
+        section, choice = other.path, other.choice
+        if choice is None or path[: len(section)] != section or len(path) == len(section):
+            continue
+        for kind in catalog.names(choice.kind):
+            inside = _inside(section, choice, kind)
+            if path in inside:
+                yield _text(inside[path], f" ({section[-1]}: {kind})")
+    if path in known and not any(path[: len(other.path)] == other.path and path != other.path
+                                 for other in _choices(known)):
+        yield _text(known[path], "")
+
+
+def _choices(known: dict[Steps, Option]) -> list[Option]:
+    return [other for other in known.values() if other.choice is not None]
+
+
+def _inside(section: Steps, choice: Choice, kind: str) -> dict[Steps, Option]:
+    settings = settings_of(choice.kind, kind, catalog.load(choice.kind, kind))
+    return {inner.path: inner for inner in options(section, settings, {})}
+
+
+def _all_choices(known: dict[Steps, Option]) -> dict[Steps, Option]:
+    found: dict[Steps, Option] = {}
+    for other in _choices(known):
+        for kind in catalog.names(other.choice.kind) if other.choice else ():
+            found |= _inside(other.path, other.choice, kind) if other.choice else {}
+    return found
+
+
+def _text(told: Option, of: str) -> str:
+    documentation = told.info.description or ""
+    if told.choice is not None:
+        default = f", default `{told.choice.default}`" if told.choice.default else ""
+        head = f"{spell(told.path)}{of}: one {told.choice.kind}{default}"
+        return "\n".join([head, "", documentation, "", *_kinds(told)])
+    if told.inner is not None:
+        head = f"{spell(told.path)}: a section"
+        return "\n".join([head, "", documentation, "", *_members(told.path, told.inner)])
+    head = f"{spell(told.path)}{of}: {describe(field_schema(told.owner, told.name))}{_default(told)}"
+    text = f"{head}\n\n{documentation}"
+    if told.path == ("evaluation", "metric"):
+        text += "\n\n" + "\n".join(f"  {name}" for name in catalog.names("metric"))
+    return text
+
+
+def _default(told: Option) -> str:
+    value: Any = told.info.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return ", no default"
+    return f", default {'`' + value + '`' if isinstance(value, str) else json.dumps(value)}"
+
+
+def _kinds(told: Option) -> Iterator[str]:
+    choice = told.choice
+    for kind in catalog.names(choice.kind) if choice else ():
+        module = catalog.load(choice.kind, kind) if choice else None
+        first = (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ") if module else ""
+        inside = _inside(told.path, choice, kind) if choice else {}
+        names = ", ".join(str(path[-1]) for path in inside)
+        yield f"  {kind}: {first}" + (f" Options: {names}." if names else "")
+
+
+def _members(path: Steps, model: type[BaseModel]) -> Iterator[str]:
+    members = [member for member in options(path, model, {}) if len(member.path) == len(path) + 1]
+    wide = max(len(member.name) for member in members)
+    return (f"  {member.name:{wide}}  {summary(member)}" for member in members)
+
+
+def _top(known: dict[Steps, Option]) -> list[str]:
+    return [str(path[0]) for path in known if len(path) == 1]

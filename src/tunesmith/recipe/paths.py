@@ -1,0 +1,50 @@
+"""Paths in a recipe made absolute, so that it means the same wherever it is read again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .lines import Document, Steps
+from .sections import Recipe
+
+COMMAND_LINE = "command line"
+TEMPLATES = (".jinja", ".jinja2", ".j2", ".txt")
+
+
+def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
+    """The recipe with absolute paths in `data` and `base`; `run.folder` stays as it is.
+
+    A path counts from the recipe's folder, one of the command line from the current folder. A name (of a starter, of
+    a shipped template) is no path and stays.
+    """
+    def start(path: Steps) -> Path:
+        return Path.cwd() if document.place(path).startswith(COMMAND_LINE) else folder
+
+    data = recipe.data
+    sides = {"train": data.train, "validation": data.validation, "test": data.test}
+    files = {side: tuple(absolute(name, start(("data", side))) for name in names)
+             for side, names in sides.items() if isinstance(names, tuple)}
+    template = data.template
+    if template is not None and ("/" in template or template.endswith(TEMPLATES)):
+        template = absolute(template, start(("data", "template")))
+    return recipe.model_copy(update={
+        "base": recipe.base.model_copy(update={"name": base(recipe.base.name, start(("base", "name")))}),
+        "data": data.model_copy(update={**files, "template": template}),
+    })
+
+
+def absolute(name: str, folder: Path) -> str:
+    """`name` counted from `folder`, `~` and `..` written out; globs and links stay as they are."""
+    return os.path.abspath(folder / Path(name).expanduser())  # noqa: PTH100 - `resolve` would follow links
+
+
+def base(name: str, folder: Path) -> str:
+    """A base that is a folder or a file here, as an absolute path; any other name as it is.
+
+    An earlier run is mostly named from the current folder (`runs/orders`), so that is looked at too.
+    """
+    if "/" not in name and not name.endswith(".gguf") and name not in (".", ".."):
+        return name
+    places = [absolute(name, folder), absolute(name, Path.cwd())]
+    return next((place for place in places if Path(place).exists()), name)

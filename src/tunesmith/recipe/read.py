@@ -1,0 +1,73 @@
+"""From a YAML file, or from values, to a `Recipe`; every mistake is told at once, with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import Misuse, raise_all
+from .combinations import impossible
+from .lines import Document, plain, read_yaml, text_of
+from .mistakes import mistakes
+from .overrides import apply, expand
+from .paths import resolve
+from .sections import Recipe
+
+NAMELESS = "run"
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a YAML file, with `key=value` overrides laid over it.
+
+    Paths in it become absolute: those of the file count from its folder, those of the overrides from the current one.
+    Raises Misuse, or Problems with every mistake of file and overrides.
+    """
+    return located(path, overrides)[0]
+
+
+def parse(
+    values: Mapping[str, Any], *, source: str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> Recipe:
+    """The recipe of values that a program made; `source` stands where a file and line would in messages.
+
+    Relative paths count from `folder`, by default the current one.
+    """
+    return checked(plain(values, source), overrides, folder or Path.cwd())
+
+
+def located(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Document]:
+    """The recipe of a file, and the document that knows where each of its options stands."""
+    document = read_yaml(text_of(path), lambda line: f"{path}:{line}")
+    if document.values is None:
+        raise Misuse("recipe.empty", "the recipe is empty", str(path),
+                     "write at least `base`, `task` and `data: {train: FILE}`")
+    if not isinstance(document.values, dict):
+        raise Misuse("recipe.value", "the recipe is no mapping of options", f"{path}:1", "write `option: value` lines")
+    return checked(document, overrides, path.absolute().parent, name=_run_name(path)), document
+
+
+def checked(document: Document, overrides: Sequence[str], folder: Path, *, name: str = NAMELESS) -> Recipe:
+    """The recipe of a document; `name` is the run's where neither document nor overrides name one."""
+    expand(document)
+    apply(document, overrides)
+    run = document.values.setdefault("run", {})
+    if isinstance(run, dict):
+        run.setdefault("name", name)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(document.values))
+    except ValidationError as error:
+        found = error.errors()
+        raise_all([*document.mistakes, *mistakes(found, document), *impossible(document, found)])
+        raise
+    raise_all([*document.mistakes, *impossible(document, [])])
+    return resolve(recipe, document, folder)
+
+
+def _run_name(path: Path) -> str:
+    """What a run is called where nothing names it: as the recipe's file, less what a name cannot hold."""
+    return re.sub(r"[^\w.-]", "-", path.stem).lstrip(".-")[:50] or NAMELESS

@@ -1,0 +1,326 @@
+"""The sections of a recipe. Each option's docstring is its documentation: what it is, its range, what to try.
+
+The docstrings' first sentences become comments of the written recipe, and `tunesmith explain` prints them whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from .. import catalog
+from .starred import Choice, Section, default, named, problem
+
+MANY = 10**9
+
+
+class Options(BaseModel):
+    """What all sections share: frozen, no conversions of type, no unknown option."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+def _files(value: object) -> tuple[str, ...]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not found or not all(isinstance(name, str) and name for name in found):
+        raise PydanticCustomError("must", "{must}", {"must": "a file, folder or glob, or a list of them"})
+    return tuple(found)
+
+
+def _share_or_files(value: object) -> float | tuple[str, ...]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and 0 <= value < 1:  # type: ignore[operator]  # mypy does not follow `number`
+        return float(value)  # type: ignore[arg-type]
+    if number or not isinstance(value, str | list | tuple):
+        raise PydanticCustomError("must", "{must}", {"must": "a share from 0 to below 1, a file, or a list of files"})
+    return _files(value)
+
+
+def _one_or_many(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[0] if len(value) == 1 else list(value)
+    return value
+
+
+def _metric(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        names = ", ".join(f"`{name}`" for name in catalog.names("metric"))
+        raise PydanticCustomError("must", "{must}", {"must": f"the name of a metric ({names})"})
+    module = vars(named("metric", value))
+    if "needs" not in module or "measure" not in module:
+        raise problem("metric.unknown", f"`{value}` is no metric", f"use one of: {', '.join(catalog.names('metric'))}")
+    return value
+
+
+Files = Annotated[
+    tuple[str, ...],
+    PlainValidator(_files, json_schema_input_type=str | list[str]),
+    PlainSerializer(_one_or_many),
+]
+Share = Annotated[float, Field(ge=0, lt=1)]
+ShareOrFiles = Annotated[
+    float | tuple[str, ...],
+    PlainValidator(_share_or_files, json_schema_input_type=Share | str | list[str]),
+    PlainSerializer(_one_or_many),
+]
+MetricName = Annotated[str | None, PlainValidator(_metric, json_schema_input_type=str | None)]
+
+
+class Base(Options):
+    """The pretrained model that the run starts from. `base: X` is short for `base: {name: X}`."""
+
+    name: str = Field(min_length=1)
+    """The model to start from: a starter's name, a folder, a GGUF file, or the folder of an earlier run.
+
+    A folder holds a transformers model in safetensors. `tunesmith doctor` lists the starters on this machine. A small
+    instruct model (`smollm2-135m-instruct`) is a good first try; a larger one mostly beats longer tuning.
+    """
+
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """The number format that the base computes in: `auto`, `bfloat16` or `float32`.
+
+    `auto` takes bfloat16 where the processor multiplies it in hardware, else float32, and says which. What learns is
+    kept in float32 either way. Try `float32` when a loss is not finite, or to compare machines exactly.
+    """
+
+
+class Data(Options):
+    """What is learnt from, and what is held out. Relative paths count from the folder of the recipe."""
+
+    train: Files
+    """The examples: a file, a folder or a glob, or a list of them.
+
+    JSONL, JSON, CSV, TSV and plain text, each also with `.gz`. Typed on the command line, a relative path counts from
+    the current folder.
+    """
+
+    validation: ShareOrFiles = 0.1
+    """The rows that early stopping and the choice of the best checkpoint look at: a share of `train`, or files.
+
+    From 0 to below 1; 0: none. A share is taken by group, so rows that belong together stay on one side. 0.1 is usual;
+    with over 10,000 rows, 0.02 is enough.
+    """
+
+    test: ShareOrFiles = 0.1
+    """The rows that decide the verdict and that nothing else looks at: a share of `train`, or files.
+
+    From 0 to below 1; 0: none, and no verdict. Below about 100 rows only large gains can be proved.
+    """
+
+    format: Annotated[Section, Choice("format")] | None = None
+    """The shape of the rows; null: recognised from their columns, and said.
+
+    Name one when the rows could be read in two ways. `tunesmith explain data.format` lists them.
+    """
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Which column is which, where the names are not the usual ones: `{prompt: Question text, answer: Reply}`.
+
+    The left side is the name that the format knows, the right side the column of the file.
+    """
+
+    system: str | None = None
+    """The system prompt of conversations that bring none; null: none is added.
+
+    Use the prompt that the model will be served with.
+    """
+
+    group: str | None = None
+    """The column whose equal values keep rows on one side of the split; null: by the first user turn, or the text.
+
+    Name the customer, the document or the ticket where rows of one source resemble each other; else the test rows are
+    no news to the model, and the verdict too good.
+    """
+
+    template: str | None = None
+    """The chat template: the name of a shipped one (`chatml`) or a Jinja file; null: the tokenizer's own.
+
+    A tuned model answers well only with the template that it was tuned with. Name one for a base that has none.
+    """
+
+    too_long: Literal["refuse", "cut", "drop", "split"] = "refuse"
+    """What happens to rows longer than `training.max_length`: `refuse`, `cut`, `drop` or `split`.
+
+    `refuse` is an error that names them; `cut` keeps the beginning, `drop` leaves them out, `split` makes several of
+    one; each of these three warns with counts. Try a larger `training.max_length` first.
+    """
+
+
+class Training(Options):
+    """How long, how fast and how carefully the model learns."""
+
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
+    """The size of the optimiser's steps at its highest, after the warm-up.
+
+    Above 0, at most 1. With `lora`: 1e-4 to 5e-4; with `full`: 1e-5 to 5e-5. Halve it when the loss jumps, double it
+    when the loss hardly falls.
+    """
+
+    epochs: float = Field(default=3.0, gt=0, le=10_000)
+    """How often all training rows are seen; 0.5 is half of them once.
+
+    Above 0, at most 10,000. Try 1 to 3; with under 500 rows up to 10, with `training.patience` on.
+    """
+
+    steps: int | None = Field(default=None, ge=1, le=MANY)
+    """The most optimiser steps that are taken, whatever `epochs` says; null: no limit.
+
+    1 to 1,000,000,000. Try 20 for a rehearsal.
+    """
+
+    batch_size: int = Field(default=8, ge=1, le=1_000_000)
+    """How many examples make one optimiser step.
+
+    1 to 1,000,000; how they are cut to fit into memory does not change the result. Try 8 to 32; a larger one learns
+    more steadily and takes fewer, slower steps.
+    """
+
+    max_length: int = Field(default=1024, ge=8, le=10_000_000)
+    """The most tokens of one document; `data.too_long` says what happens to longer rows.
+
+    8 to 10,000,000, and no more than the base can read. Nothing is padded, so a large value costs nothing for short
+    rows. `tunesmith check` tells how long the rows are.
+    """
+
+    save_every: int = Field(default=100, ge=0, le=MANY)
+    """The number of steps between two checkpoints; 0: only at the end.
+
+    0 to 1,000,000,000. Choose it so that one is written every 10 minutes or so: that much work is lost at most.
+    """
+
+    keep: int = Field(default=2, ge=1, le=10_000)
+    """How many checkpoints are kept, the newest; the best one is always kept too.
+
+    1 to 10,000. Two are enough unless the disk is unreliable or you want to look back.
+    """
+
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    """The number that every random choice is derived from: the split, the order, dropout, sampled prompts.
+
+    0 to 4,294,967,295. Try three seeds before you believe a small gain.
+    """
+
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up: `cosine`, `linear` or `constant`.
+
+    `cosine` and `linear` end at 0, and differ little; `constant` suits a run that you mean to continue.
+    """
+
+    warmup: float = Field(default=0.03, ge=0, le=1)
+    """The share of all steps over which the learning rate rises from 0 to its full size.
+
+    0 to 1. Try 0.03 to 0.1; more when the loss jumps at the start.
+    """
+
+    clip: float = Field(default=1.0, ge=0, le=1e6)
+    """The largest norm of the gradients of one step, which are scaled down to it; 0: never.
+
+    0 to 1,000,000. 1 is usual; try 0.3 when the loss jumps.
+    """
+
+    patience: int = Field(default=0, ge=0, le=10_000)
+    """How many evaluations without a better validation loss end the training; 0: it runs to its end.
+
+    0 to 10,000. Try 3, with `evaluation.every` set so that an epoch has several evaluations.
+    """
+
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")
+    """Where it computes: `auto`, `cpu`, `mps`, `cuda` or one card (`cuda:1`).
+
+    `auto` takes an accelerator where there is one.
+    """
+
+    optimiser: Annotated[Section, Choice("optimiser", "adamw")] = Field(
+        default_factory=lambda: default("optimiser", "adamw")
+    )
+    """How gradients become steps. `optimiser: X` is short for `optimiser: {type: X}`.
+
+    `adamw` is right for nearly everything; its weight decay is an option of this section.
+    """
+
+
+class Evaluation(Options):
+    """How tuned and base are compared, and how often on the way."""
+
+    every: int = Field(default=0, ge=0, le=MANY)
+    """The number of steps between two evaluations on the validation rows; 0: only at the end.
+
+    0 to 1,000,000,000. Try a quarter of an epoch's steps, so that the best checkpoint is not missed.
+    """
+
+    generate: int = Field(default=32, ge=0, le=1_000_000)
+    """How many test prompts are answered by base and tuned model; 0: none, and only the loss is compared.
+
+    0 to 1,000,000. The narrower the interval is to be, the more: 32 to look at, 200 or more to prove a metric of text.
+    """
+
+    max_new_tokens: int = Field(default=128, ge=1, le=1_000_000)
+    """The most tokens of one generated answer.
+
+    1 to 1,000,000. A little more than the longest answer in the data; much more only wastes time on a base that does
+    not stop.
+    """
+
+    metric: MetricName = None
+    """The metric that decides the verdict; null: the first of the task.
+
+    Name the one that your users would notice, such as `exact_match` where an answer is right or wrong.
+    `tunesmith explain evaluation.metric` lists them.
+    """
+
+    batch_size: int = Field(default=16, ge=1, le=100_000)
+    """How many rows are scored or answered at once.
+
+    1 to 100,000. It changes speed and memory, not results; halve it when memory runs out.
+    """
+
+
+class Run(Options):
+    """Where the run is kept."""
+
+    folder: str = Field(default="runs", min_length=1, max_length=4000)
+    """The folder that run folders are made in, counted from the current folder."""
+
+    name: str = Field(default="run", max_length=50, pattern=r"^\w[\w.-]*$")
+    """What the run is called: a part of its folder's name. By default the name of the recipe's file.
+
+    Up to 50 letters, digits, `-`, `_` and `.`.
+    """
+
+
+class Recipe(Options):
+    """What the user asks for: read once, then never changed."""
+
+    base: Base
+    """The pretrained model that the run starts from. `base: X` is short for `base: {name: X}`."""
+
+    task: Annotated[Section, Choice("task")]
+    """What is learnt: `chat` (the assistant's turns) or `completion` (text, or the answers to prompts).
+
+    `task: X` is short for `task: {type: X}`; a dotted name (`mypackage.my_task`) is a task of your own.
+    """
+
+    data: Data
+    """What is learnt from, and what is held out."""
+
+    adapter: Annotated[Section, Choice("adapter", "lora")] = Field(default_factory=lambda: default("adapter", "lora"))
+    """Which weights learn, and how. `adapter: X` is short for `adapter: {type: X}`.
+
+    `lora` adds small matrices and leaves the base alone: little memory, hard to spoil. `full` changes every weight:
+    try it when there are many thousand rows, with a tenth of the learning rate.
+    """
+
+    training: Training = Field(default_factory=Training)
+    """How long, how fast and how carefully the model learns."""
+
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    """How tuned and base are compared, and how often on the way."""
+
+    run: Run = Field(default_factory=Run)
+    """Where the run is kept."""
