@@ -1,1 +1,1 @@
-"""Files become rows, rows become examples, examples get a side."""
+"""From files to examples: read rows, recognise their format, convert, group and split."""

@@ -1,1 +1,1 @@
-"""One file a shape of rows: `data.format: NAME` is `formats/NAME.py`."""
+"""Formats of rows: every file here is a choice of `data.format`."""

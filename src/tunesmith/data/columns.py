@@ -1,0 +1,82 @@
+"""`data.columns`: which of the user's columns are our fields, and what becomes of the others.
+
+`{prompt: Sual, answer: Cavab}` reads the field `prompt` from the column `Sual`. An empty name, `{context: ""}`, says
+that the rows' column of that name is to be left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..catalog import nearest
+from ..records import Finding, Row
+
+_PLAIN = re.compile(r"[^\W\d][\w.-]*(?: [\w.-]+)*")
+_WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off"}
+
+
+def renamed(row: Row, columns: Mapping[str, str]) -> Row:
+    """The row with our names for its columns; a column that another one displaces is left out."""
+    if not columns:
+        return row
+    moved = {field: row.values[column] for field, column in columns.items() if column in row.values}
+    kept = {
+        name: value for name, value in row.values.items()
+        if name not in columns.values() and columns.get(name) != "" and name not in moved
+    }
+    return Row({**moved, **kept}, row.where)
+
+
+def as_seen(fields: Iterable[str], columns: Mapping[str, str]) -> set[str]:
+    """The user's names of our fields."""
+    return {columns.get(field) or field for field in fields}
+
+
+def unknown(columns: Mapping[str, str], group: str | None, seen: Iterable[str], where: str) -> list[Finding]:
+    """A finding for each column that the recipe names and no row has."""
+    have = list(seen)
+    named = {f"data.columns.{field}": column for field, column in columns.items() if column}
+    if group is not None:
+        named["data.group"] = group
+    findings = []
+    for option, column in named.items():
+        if column not in have:
+            near = nearest(column, have)
+            findings.append(Finding(
+                "error", "data.unknown_column", f"`{option}` names the column `{column}`, which no row has", where,
+                f"use `{near}`" if near else f"use one of: {', '.join(f'`{name}`' for name in have)}"))
+    return findings
+
+
+def line(columns: Mapping[str, str]) -> str:
+    """The mapping as the line that stands in a recipe."""
+    inside = ", ".join(f"{field}: {_quoted(column)}" for field, column in columns.items())
+    return f"data: {{columns: {{{inside}}}}}"
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
+        return name
+    return json.dumps(name, ensure_ascii=False)
+
+
+def proposed(sample: Sequence[Row]) -> str:
+    """The line that would make these rows usable: two columns as a pair, one as text."""
+    lengths: dict[str, int] = {}
+    for row in sample:
+        for name, value in row.values.items():
+            lengths[name] = lengths.get(name, 0) + (len(value) if _is_text(value) else 0)
+    names = [name for name, length in lengths.items() if length]
+    if not names:
+        return ""
+    if len(names) == 1:
+        return line({"text": names[0]})
+    answer = names[1] if len(names) == 2 else max(names, key=lambda name: lengths[name])
+    return line({"prompt": next(name for name in names if name != answer), "answer": answer})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and any(letter.isalpha() for letter in value)

@@ -1,0 +1,108 @@
+"""Which files a recipe means by a path, a folder or a glob: sorted, and named as the user wrote them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import Misuse, Problem, raise_all
+from ..records import Finding
+
+RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+PLAIN = (".txt", ".md")
+
+
+def suffix(written: str) -> str:
+    """The suffix that tells the kind of a file, `.gz` left aside: `.csv` of `a.CSV.gz`."""
+    name = Path(written).name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def locate(written: str, base_folder: Path) -> Path:
+    """Where the file lies that the user calls `written`; a relative path counts from `base_folder`."""
+    return base_folder / Path(written).expanduser()
+
+
+def find(paths: str | Sequence[str], base_folder: Path) -> tuple[tuple[str, ...], list[Finding]]:
+    """The files that are meant, as written and in order, and what was left aside.
+
+    A folder stands for the data files below it (text files only where it holds no records), a glob for what it
+    matches. Raises Misuse, for all paths at once, for what is missing or is no readable file.
+    """
+    files: list[str] = []
+    findings: list[Finding] = []
+    problems: list[Problem] = []
+    for written in [paths] if isinstance(paths, str) else paths:
+        try:
+            found = _expand(written, base_folder, findings)
+        except OSError as error:
+            problems.append(_unreadable(written, error))
+            continue
+        if not found:
+            problems.append(Misuse("data.missing", f"there are no data files at `{written}`", written,
+                                   f"name a file, or a folder that holds {', '.join((*RECORDS, *PLAIN))} files"))
+        for one in found:
+            problem = _refused(one, base_folder)
+            if problem:
+                problems.append(problem)
+            else:
+                files.append(one)
+    raise_all(problems)
+    return tuple(dict.fromkeys(files)), findings
+
+
+def _expand(written: str, base_folder: Path, findings: list[Finding]) -> list[str]:
+    """The files below a folder or matched by a glob; a plain path is itself, there or not."""
+    path = locate(written, base_folder)
+    if path.is_dir():
+        below = [os.path.join(written, Path(found).relative_to(path)) for found in _walk(path)]  # noqa: PTH118
+        return _of_one_sort(written, below, findings)
+    if glob.has_magic(written) and not os.path.lexists(path):
+        matched = sorted(glob.glob(str(Path(written).expanduser()), root_dir=base_folder, recursive=True))  # noqa: PTH207
+        return [one for one in matched if not locate(one, base_folder).is_dir()]
+    return [written]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All visible files below a folder, sorted; links to folders are not followed, so no loop can catch us."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _of_one_sort(written: str, below: list[str], findings: list[Finding]) -> list[str]:
+    """The record files, or where there are none the text files; what else there is becomes a note."""
+    records = [one for one in below if suffix(one) in RECORDS]
+    taken = records or [one for one in below if suffix(one) in PLAIN]
+    aside = [one for one in below if one not in set(taken)]
+    if aside and taken:
+        shown = ", ".join(f"`{one}`" for one in aside[:5]) + (", …" if len(aside) > 5 else "")
+        findings.append(Finding("note", "data.files_aside", f"{len(aside)} files of this folder are not read: {shown}",
+                                written, "name them in the recipe if they belong to the data"))
+    return taken
+
+
+def _refused(written: str, base_folder: Path) -> Misuse | None:
+    path = locate(written, base_folder)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return Misuse("data.no_file", f"`{written}` is not a regular file", written,
+                          "write its content into a file and name that")
+        if suffix(written) not in (*RECORDS, *PLAIN):
+            return Misuse("data.unknown_kind", f"`{written}` is of no kind that can be read", written,
+                          f"name it by its kind: one of {', '.join((*RECORDS, *PLAIN))}, each also with .gz")
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        return _unreadable(written, error)
+
+
+def _unreadable(written: str, error: OSError) -> Misuse:
+    if isinstance(error, FileNotFoundError):
+        return Misuse("data.missing", f"there is no file `{written}`", written, "correct the path")
+    return Misuse("data.unreadable", f"`{written}` cannot be opened: {error.strerror or error}", written,
+                  "make the file readable, or name another one")

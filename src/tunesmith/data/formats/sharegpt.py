@@ -1,0 +1,88 @@
+"""Conversations as lists of `from` and `value`, under `conversations`, with an optional column `system`.
+
+Source: the exports of ShareGPT (2023), as Vicuna's data used them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ...errors import Problem, Refusal
+from ...records import Conversation, Message, Row
+from ..fields import missing, text, wrong_type
+from ..turns import conversation, refuse_tools, unknown_role
+
+makes: Final = Conversation
+reads: Final[Literal["records"]] = "records"
+
+_ROLES = {
+    "system": "system", "human": "user", "user": "user",
+    "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "model": "assistant",
+}
+_TOOLS = {"function_call", "observation", "tool", "function", "tool_call"}
+
+
+class Settings(BaseModel):
+    """Nothing needs to be set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def looks_like(fields: Mapping[str, Any]) -> bool:
+    """Whether a row has `conversations` (or `messages`) whose turns say whom they are `from`."""
+    turns = fields.get(_column(fields))
+    first = turns[0] if isinstance(turns, list) and turns else None
+    if isinstance(first, Mapping):
+        return "from" in first and "role" not in first
+    return "conversations" in fields and "messages" not in fields
+
+
+def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
+    """The turns, the system prompt, and `tools`, which is read to refuse it."""
+    return [name for name in (_column(fields), "system", "tools") if name in fields]
+
+
+def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
+    """One conversation. Raises Refusal for wrong types, tools, unknown speakers and rows without an answer."""
+    column = _column(row.values)
+    turns = row.values.get(column)
+    if turns is None:
+        raise missing(row, column)
+    if not isinstance(turns, list):
+        raise wrong_type(row, column, turns, "an array of turns")
+    problems: list[Problem] = []
+    if row.values.get("tools") not in (None, "", "[]", []):
+        problems.append(refuse_tools(row, "the row offers tools"))
+    messages = []
+    for number, turn in enumerate(turns, 1):
+        try:
+            messages.append(_message(row, f"{column}[{number}]", turn))
+        except Refusal as problem:
+            problems.append(problem)
+    system = text(row, "system", may_be_empty=True)
+    return [conversation(row, messages, system=system, problems=problems)]
+
+
+def _column(fields: Mapping[str, Any]) -> str:
+    return "messages" if "conversations" not in fields and "messages" in fields else "conversations"
+
+
+def _message(row: Row, place: str, turn: Any) -> Message:
+    if not isinstance(turn, Mapping):
+        raise wrong_type(row, place, turn, "an object with `from` and `value`")
+    speaker, value = turn.get("from"), turn.get("value")
+    if not isinstance(speaker, str):
+        raise wrong_type(row, f"{place}.from", speaker, "a text")
+    if speaker in _TOOLS:
+        raise refuse_tools(row, f"{place} is from `{speaker}`")
+    if speaker not in _ROLES:
+        raise unknown_role(row, place, speaker, _ROLES)
+    if not isinstance(value, str):
+        raise wrong_type(row, f"{place}.value", value, "a text")
+    train = turn.get("train", True)
+    if not isinstance(train, bool):
+        raise wrong_type(row, f"{place}.train", train, "true or false")
+    return Message(_ROLES[speaker], value, train)

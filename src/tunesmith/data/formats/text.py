@@ -1,0 +1,44 @@
+"""Plain text in a column `text`; `.txt` and `.md` files give one such row for each paragraph (or line).
+
+Source: the usual shape of corpora for continued pre-training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ...records import Row, Text
+from ..fields import normalised, text
+
+makes: Final = Text
+reads: Final[Literal["records"]] = "records"
+
+_PROMPTS = {"prompt", "question", "input"}
+_ANSWERS = {"answer", "completion", "response", "output"}
+
+
+class Settings(BaseModel):
+    """Nothing needs to be set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def looks_like(fields: Mapping[str, Any]) -> bool:
+    """Whether a row has `text` and is neither a conversation nor a pair."""
+    asked = "instruction" in fields or bool(_PROMPTS & fields.keys())
+    return "text" in fields and not {"messages", "conversations"} & fields.keys() and not (
+        asked and bool(_ANSWERS & fields.keys()))
+
+
+def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
+    """The text."""
+    return [name for name in ("text",) if name in fields]
+
+
+def convert(row: Row, settings: Settings) -> Sequence[Text]:
+    """One text. Raises Refusal where it is missing, no text or empty."""
+    words = text(row, "text")
+    return [Text(words, row.where, normalised(words))]

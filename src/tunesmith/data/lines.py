@@ -1,0 +1,98 @@
+"""The lines of a file, numbered and decoded; what cannot be a line becomes a finding and reading goes on."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from ..records import Finding
+
+ROW_BYTES = 8 * 2**20  # more than a million words: no row of that size can be meant as one example
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BOM = "\ufeff"
+_BROKEN = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes that are no UTF-8
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without its line break, and its number counted from 1."""
+
+    number: int
+    text: str
+
+
+def lines(written: str, path: Path) -> Iterator[Line | Finding]:
+    """Every line of a file, plain or gz. Bytes that are no UTF-8 stay as escapes, which `flaw` finds."""
+    number = 0
+    try:
+        with path.open("rb") as plain:
+            zipped = plain.peek(2)[:2] == b"\x1f\x8b"
+            file = cast(IO[bytes], gzip.GzipFile(fileobj=plain) if zipped else plain)
+            if _is_utf16(path, zipped=zipped):
+                yield _error("data.encoding", "the file is UTF-16, not UTF-8", f"{written}:1",
+                             f"convert it: `iconv -f UTF-16 -t UTF-8 {written}`")
+                return
+            for number, data in _numbered(file):
+                yield from _decoded(data, f"{written}:{number}", number)
+    except (EOFError, OSError, zlib.error) as error:
+        yield _error("data.cut_short", f"the file cannot be read on from here: {error}", f"{written}:{number + 1}",
+                     "fetch the file again: it is cut short or damaged")
+
+
+def _is_utf16(path: Path, *, zipped: bool) -> bool:
+    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        start = file.read(256)
+    nuls = start.count(0)
+    return start.startswith(_UTF16) or (len(start) > 8 and nuls * 3 > len(start) and max(
+        start[::2].count(0), start[1::2].count(0)) == nuls)
+
+
+def _numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers; of a line longer than the limit one byte more than that comes, the rest is passed."""
+    number = 0
+    while data := file.readline(ROW_BYTES + 1):
+        number += 1
+        rest = data
+        while len(rest) > ROW_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(ROW_BYTES + 1)
+        yield number, data
+
+
+def _decoded(data: bytes, where: str, number: int) -> Iterator[Line | Finding]:
+    if len(data) > ROW_BYTES:
+        yield too_large(where)
+        return
+    text = data.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+    if number == 1 and text.startswith(_BOM):
+        yield Finding("note", "data.bom", "the file starts with a byte order mark, which is left out", where)
+        text = text.removeprefix(_BOM)
+    yield Line(number, text)
+
+
+def too_large(where: str) -> Finding:
+    """The finding for a row above the limit."""
+    return _error("data.row_too_large", f"the row is longer than {ROW_BYTES // 2**20} MiB", where,
+                  "cut the row into several, or take it out")
+
+
+def flaw(text: str, where: str) -> Finding | None:
+    """What makes this text unusable whatever its format: wrong bytes, lone surrogates, NUL."""
+    if _BROKEN.search(text):
+        return _error("data.encoding", "the row is not valid UTF-8", where,
+                      "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`, with the encoding that it has)")
+    if _SURROGATE.search(text):
+        return _error("data.surrogate", "the row holds half of a surrogate pair, which is no character", where,
+                      "remove the lone `\\ud800` to `\\udfff`, or write both halves")
+    if "\x00" in text:
+        return _error("data.nul", "the row holds a NUL character", where, "remove the NUL characters")
+    return None
+
+
+def _error(kind: str, what: str, where: str, remedy: str) -> Finding:
+    return Finding("error", kind, what, where, remedy)

@@ -1,0 +1,185 @@
+"""From paths to examples: rows are read, their format recognised, each converted, and all that is odd is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..contracts import Format
+from ..errors import Problem, Problems
+from ..records import Conversation, Example, Finding, Row
+from . import columns as naming
+from .fields import normalised
+from .files import find
+from .ledger import Ledger, from_problem
+from .read import rows
+from .recognise import not_recognised, recognise, shape
+from .turns import tidy
+
+SAMPLE = 1000
+
+
+class Section(Protocol):
+    """A validated section of a recipe that names a format."""
+
+    @property
+    def type(self) -> str:
+        """The name of the format."""
+
+    @property
+    def settings(self) -> Any:
+        """Its `Settings`, validated."""
+
+    @property
+    def module(self) -> Any:
+        """Its file, a `contracts.Format`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Examples in the order of their rows, what was found, and the name of the format ("" where none was recognised).
+
+    rows: how many rows could be read; columns: all that were seen; unused: those of them that no example holds.
+    """
+
+    examples: tuple[Example, ...]
+    findings: tuple[Finding, ...]
+    format: str
+    rows: int = 0
+    columns: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is counted over all rows."""
+
+    rows: int = 0
+    columns: dict[str, None] = field(default_factory=dict)
+    fields: set[str] = field(default_factory=set)
+    digests: set[bytes] = field(default_factory=set)
+    doubles: list[str] = field(default_factory=list)
+    contexts: list[str] = field(default_factory=list)
+
+
+def load(
+    train: str | Sequence[str], *, format: Section | None = None, columns: Mapping[str, str] | None = None,
+    group: str | None = None, base_folder: Path = Path(),
+) -> Loaded:
+    """The examples of files, folders or globs, and everything that is wrong or odd about them, as findings.
+
+    columns: our field names to the user's columns; group: the column that names the group. Rows that cannot be used
+    are errors among the findings, and reading goes on. Raises Misuse for paths that are missing or no files.
+    """
+    ledger, seen, mapping = Ledger(), _Seen(), dict(columns or {})
+    files, aside = find(train, base_folder)
+    ledger.add(*aside)
+    stream = _read(files, base_folder, ledger)
+    sample = list(islice(stream, SAMPLE))
+    chosen = format or recognise([naming.renamed(row, mapping) for row in sample])
+    examples: list[Example] = []
+    for row in chain(sample, stream):
+        _note(row, seen)
+        if chosen:
+            ours = naming.renamed(row, mapping)
+            seen.fields.update(chosen.module.columns(ours.values, chosen.settings))
+            if "context" not in mapping and ours.values.get("context") not in (None, "", []):
+                seen.contexts.append(row.where)
+            examples += _examples(row, ours, chosen, group, ledger, named=format is not None)
+    if not chosen and sample:
+        ledger.add(not_recognised(sample, list(seen.columns)))
+    ledger.add(*_told(seen, mapping, group, chosen, files))
+    used = naming.as_seen(seen.fields, mapping) | {group} | {name for name, column in mapping.items() if not column}
+    unused = tuple(name for name in seen.columns if name not in used) if chosen else ()
+    if unused:
+        ledger.add(Finding("note", "data.unused_columns",
+                           f"columns that are not used: {', '.join(f'`{name}`' for name in unused)}", files[0]))
+    return Loaded(tuple(examples), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
+                  unused)
+
+
+def sniff(paths: str | Sequence[str], *, base_folder: Path = Path()) -> tuple[str, int, tuple[Finding, ...]]:
+    """The format that files seem to have ("" where none fits), how many examples they give, and what was found."""
+    loaded = load(paths, base_folder=base_folder)
+    return loaded.format, len(loaded.examples), loaded.findings
+
+
+def _read(files: Iterable[str], base_folder: Path, ledger: Ledger) -> Iterator[Row]:
+    for file in files:
+        for found in rows(file, base_folder=base_folder):
+            if isinstance(found, Row):
+                yield found
+            else:
+                ledger.add(found)
+
+
+def _note(row: Row, seen: _Seen) -> None:
+    seen.rows += 1
+    seen.columns.update(dict.fromkeys(row.values))
+    text = json.dumps(row.values, sort_keys=True, ensure_ascii=False)
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    if digest in seen.digests:
+        seen.doubles.append(row.where)
+    seen.digests.add(digest)
+
+
+def _examples(
+    row: Row, ours: Row, chosen: Section, group: str | None, ledger: Ledger, *, named: bool
+) -> Sequence[Example]:
+    """The examples of one row; none, and an error in the ledger, where it is of another shape or wrong."""
+    module: Format = chosen.module
+    if not named and not module.looks_like(ours.values):
+        other = shape(ours.values)
+        if other:
+            ledger.add(Finding("error", "data.mixed", f"the row has the format {other}, most others {chosen.type}",
+                               row.where, "put rows of one format into one file, or convert this row"))
+            return ()
+    try:
+        made = [_settled(example, ledger) for example in module.convert(ours, chosen.settings)]
+    except (Problem, Problems) as error:
+        ledger.add(*from_problem(error))
+        return ()
+    if group is None:
+        return made
+    value = row.values.get(group)
+    if value in (None, ""):
+        ledger.add(Finding("error", "data.no_group", f"the row has no `{group}`, which `data.group` names", row.where,
+                           "fill it in, or leave `data.group` out"))
+        return ()
+    label = normalised(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+    return [replace(example, group=label) for example in made]
+
+
+def _settled(example: Example, ledger: Ledger) -> Example:
+    if not isinstance(example, Conversation):
+        return example
+    example, findings = tidy(example)
+    ledger.add(*findings)
+    return example
+
+
+def _told(
+    seen: _Seen, mapping: Mapping[str, str], group: str | None, chosen: Section | None, files: Sequence[str]
+) -> Iterator[Finding]:
+    """What only all rows together show."""
+    if seen.rows:
+        yield from naming.unknown(mapping, group, seen.columns, files[0])
+    for name, column in mapping.items():
+        if chosen and column in seen.columns and name not in seen.fields:
+            yield Finding("error", "data.unknown_field",
+                          f"`data.columns` names the field `{name}`, which the format {chosen.type} does not read",
+                          files[0], "take it out, or name another format in `data.format`")
+    if seen.contexts:
+        use = naming.line({"input" if chosen and chosen.type == "alpaca" else "context": "context"})
+        yield Finding("error", "data.context", f"{len(seen.contexts)} row(s) have a `context`, and nothing says "
+                      "whether it belongs to the prompt", seen.contexts[0],
+                      f"write `{use}` to put it before the question, or "
+                      f"`{naming.line({'context': ''})}` to leave it out")
+    if seen.doubles:
+        yield Finding("warning", "data.duplicates", f"{len(seen.doubles)} row(s) are exact copies of earlier ones",
+                      seen.doubles[0], "take them out, unless they are meant to count more than once")

@@ -1,0 +1,45 @@
+"""Rows of a file, one after the other, each with the file and line where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..records import Finding, Row
+from . import json_lines, paragraphs, tables
+from .files import find, locate, suffix
+from .lines import Line, lines
+
+
+def rows(path: str | Path, *, base_folder: Path = Path()) -> Iterator[Row | Finding]:
+    """Every row of one file, and in their places findings for what could not be read as a row.
+
+    The kind of the file is told by its name (.jsonl, .ndjson, .json, .csv, .tsv, .txt, .md; each also with .gz);
+    `where` names the file as `path` does. Raises Misuse for what is missing or no readable file.
+    """
+    for written in find(str(path), base_folder)[0]:
+        count = broken = 0
+        for found in _rows(written, locate(written, base_folder)):
+            count += isinstance(found, Row)
+            broken += isinstance(found, Finding) and found.severity == "error"
+            yield found
+        if not count and not broken:
+            yield Finding("error", "data.empty", "the file holds no rows", f"{written}:1",
+                          "put rows into the file, or take it out of the recipe's `data`")
+
+
+def _rows(written: str, path: Path) -> Iterator[Row | Finding]:
+    def opened() -> Iterator[Line | Finding]:
+        return lines(written, path)
+
+    kind = suffix(written)
+    if kind == ".csv":
+        return tables.from_csv(written, opened)
+    if kind == ".tsv":
+        return tables.from_tsv(written, opened)
+    if kind in (".txt", ".md"):
+        return paragraphs.from_text(written, opened)
+    first = next((line.text.strip() for line in opened() if isinstance(line, Line) and line.text.strip()), "")
+    if json_lines.opens_array(first, one_a_line=kind != ".json"):
+        return json_lines.from_array(written, opened())
+    return json_lines.from_lines(written, opened())

@@ -1,0 +1,52 @@
+"""Which format rows have: the one that claims most rows of a sample."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..catalog import names
+from ..contracts import Format
+from ..records import Finding, Row
+from . import columns as naming
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A format by name, with its module and its settings: the shape of a recipe's section."""
+
+    type: str
+    settings: Any
+    module: Format
+
+
+def shape(fields: Mapping[str, Any]) -> str | None:
+    """The name of the format that claims such a row; None where none does."""
+    return next((name for name in names("format") if _module(name).looks_like(fields)), None)
+
+
+def recognise(sample: Sequence[Row]) -> Chosen | None:
+    """The format that claims most of these rows, with its settings at their defaults; None where none claims any."""
+    counts = Counter(name for name in (shape(row.values) for row in sample) if name)
+    if not counts:
+        return None
+    name = counts.most_common(1)[0][0]
+    module = _module(name)
+    return Chosen(name, module.Settings(), module)
+
+
+def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
+    """The finding that names the columns, and the line that says what they are."""
+    listed = ", ".join(f"`{name}`" for name in seen)
+    line = naming.proposed(sample)
+    remedy = f"say which column is which, for instance `{line}`" if line else "name the format in `data.format`"
+    return Finding("error", "data.format_unknown", f"no format is recognised by these columns: {listed}",
+                   sample[0].where, f"{remedy}; the formats are {', '.join(names('format'))}")
+
+
+def _module(name: str) -> Format:
+    # catalog.load is the recipe's alone; this room opens its own folder, because a format may be left unnamed
+    return cast(Format, importlib.import_module(f".formats.{name}", __package__))

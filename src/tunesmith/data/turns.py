@@ -1,0 +1,96 @@
+"""Turns of a conversation as the chat formats share them: which are taken, and what is odd about their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from ..errors import Problem, Refusal, raise_all
+from ..records import Conversation, Finding, Message, Row
+from .fields import normalised
+
+
+def refuse_tools(row: Row, what: str) -> Refusal:
+    """The refusal for turns in which tools are offered, called or answer."""
+    return Refusal("data.tool_turns", f"{what}: turns with tools are not taken yet", row.where,
+                   "take the row out, or write the calls and results as plain text of the assistant and the user")
+
+
+def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refusal:
+    """The refusal for a role that no template knows."""
+    return Refusal("data.unknown_role", f"{place} has the role `{role}`", row.where,
+                   f"use one of: {', '.join(f'`{one}`' for one in known)}")
+
+
+def conversation(row: Row, messages: Sequence[Message], *, system: str, problems: Sequence[Problem]) -> Conversation:
+    """The conversation of a row; `system` is the text of its own column, put before the turns.
+
+    Raises what stands in `problems` (one of a kind) and what forbids to learn from these turns, all at once.
+    """
+    found = {problem.kind: problem for problem in reversed(problems)}
+    turns = tuple(messages)
+    if system:
+        if any(message.role == "system" for message in turns):
+            found["data.two_systems"] = Refusal(
+                "data.two_systems", "the row has a `system` column and a system turn too", row.where,
+                "keep one of them")
+        turns = (Message("system", system), *turns)
+    if not found and not any(message.role == "assistant" and message.train for message in turns):
+        found["data.no_answer"] = Refusal(
+            "data.no_answer", "the conversation has no assistant turn to learn from", row.where,
+            "add the assistant's answer, or take the row out")
+    for number, message in enumerate(turns, 1):
+        if message.role == "assistant" and message.train and not message.content.strip():
+            found["data.empty_answer"] = Refusal(
+                "data.empty_answer", f"turn {number}, the assistant's, is empty", row.where,
+                "fill in the answer, or take the row out")
+            break
+    raise_all(list(found.values()))
+    return Conversation(turns, row.where, _group(turns))
+
+
+def _group(turns: Sequence[Message]) -> str:
+    """The first user turn; where there is none, all text."""
+    first = next((turn.content for turn in turns if turn.role == "user"), None)
+    return normalised(first if first is not None else " ".join(turn.content for turn in turns))
+
+
+def tidy(given: Conversation) -> tuple[Conversation, list[Finding]]:
+    """The conversation up to its last assistant turn, and warnings for turns dropped or out of order."""
+    turns = given.messages
+    last = max(index for index, turn in enumerate(turns) if turn.role == "assistant")
+    findings: list[Finding] = []
+    if last + 1 < len(turns):
+        findings.append(_warning(given, "data.trailing_turns",
+                                 f"{len(turns) - last - 1} turn(s) after the last answer are left out",
+                                 "add the answer that follows, or leave it so"))
+        given = replace(given, messages=turns[: last + 1])
+    return given, [*findings, *_order(given)]
+
+
+def _order(given: Conversation) -> list[Finding]:
+    """What a strict template would refuse: the template has the last word, so these are warnings."""
+    findings = []
+    roles = [turn.role for turn in given.messages]
+    remedy = "put the turns in the order system (if any), user, assistant, user, …"
+    if "system" in roles[1:]:
+        findings.append(_warning(given, "data.system_not_first", "a system turn stands after other turns", remedy))
+    spoken = [(number, role) for number, role in enumerate(roles, 1) if role != "system"]
+    if spoken[0][1] == "assistant":
+        findings.append(_warning(given, "data.assistant_first", "the assistant speaks first", remedy))
+    for (_, before), (number, role) in pairwise(spoken):
+        if role == before:
+            findings.append(_warning(given, "data.repeated_role",
+                                     f"turn {number} is the {role}'s, as is the one before it", remedy))
+            break
+    for number, turn in enumerate(given.messages, 1):
+        if turn.role != "assistant" and not turn.content.strip():
+            findings.append(_warning(given, "data.empty_turn", f"turn {number}, the {turn.role}'s, is empty",
+                                     "fill it in, or take it out"))
+            break
+    return findings
+
+
+def _warning(given: Conversation, kind: str, what: str, remedy: str) -> Finding:
+    return Finding("warning", kind, what, given.where, remedy)
