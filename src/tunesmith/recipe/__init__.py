@@ -1,10 +1,7 @@
 """What the user asks for: the sections of a recipe, read, checked and written."""
 
-from .origin import Origin, origins
-from .result import differences, digest
+from .digests import differences, digest
 from .sections import Base, Data, Evaluation, Recipe, Run, Training
 from .starred import Section
 
-__all__ = [
-    "Base", "Data", "Evaluation", "Origin", "Recipe", "Run", "Section", "Training", "differences", "digest", "origins",
-]
+__all__ = ["Base", "Data", "Evaluation", "Recipe", "Run", "Section", "Training", "differences", "digest"]

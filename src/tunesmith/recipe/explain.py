@@ -15,7 +15,7 @@ from ..errors import Misuse
 from .lines import Steps, spell
 from .mistakes import summary
 from .options import Option, every, meant, options
-from .origin import origins
+from .origins import origins
 from .schema import describe, field_schema
 from .starred import Choice, settings_of
 
@@ -40,7 +40,7 @@ def recipe(path: Path, overrides: Sequence[str] = ()) -> str:
     found = origins(path, overrides)
     values = {name: json.dumps(origin.value, ensure_ascii=False) for name, origin in found.items()}
     wide, long = max(map(len, values)), min(40, max(map(len, values.values())))
-    return "\n".join(f"{name:{wide}}  {values[name]:{long}}  {origin.where}" for name, origin in found.items())
+    return "\n".join(f"{name:{wide}}  {values[name]:{long}}  {origin.origin}" for name, origin in found.items())
 
 
 def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:

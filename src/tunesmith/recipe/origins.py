@@ -16,10 +16,10 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Origin:
-    """A value, and `file:line`, `command line: …` or `default`."""
+    """A value, and its origin: `file:line`, `command line: …` or `default`."""
 
     value: Any
-    where: str
+    origin: str
 
 
 def origins(path: Path, overrides: Sequence[str] = ()) -> dict[str, Origin]:
