@@ -70,6 +70,9 @@ class Model(Protocol):
     def zero(self) -> None:
         """Forget all gradients."""
 
+    def gradients(self) -> None:
+        """Hand the gradients to the masters, after the last backward pass of a step."""
+
     def publish(self) -> None:
         """Copy the masters into the weights that compute, after an optimiser step."""
 
@@ -94,8 +97,8 @@ class Task(Protocol):
     @property
     def cut(self) -> Literal["between examples", "whole"]: ...
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics that make sense here; the first is primary."""
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that make sense here; the first is primary."""
 
     @property
     def Settings(self) -> type[BaseModel]: ...
@@ -107,7 +110,8 @@ class Task(Protocol):
     ) -> Iterator[Batch]: ...
     def loss(self, model: Model, batch: Batch, settings: Any) -> Loss: ...
     def predict(
-        self, model: Model, examples: Sequence[Example], settings: Any, *, given: Given, max_new_tokens: int
+        self, model: Model, examples: Sequence[Example], settings: Any, *, given: Given, max_new_tokens: int,
+        batch_size: int,
     ) -> Iterator[Prediction]: ...
 
 

@@ -18,13 +18,15 @@ from ..encoding.packing import batches, unchanged
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood
+from ..metrics import exact_match, perplexity, rouge_l
+from ..metrics import loss as loss_metric
 from ..records import Batch, Conversation, Document, Example, Finding, Loss, Message, Pair, Prediction
 
 __all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
 
 takes: Final = (Conversation, Pair)
 cut: Final = "between examples"
-metrics: Final = ("loss", "perplexity", "exact_match", "rouge_l")
+metrics: Final = (loss_metric, perplexity, exact_match, rouge_l)
 prepare = unchanged
 
 
@@ -55,7 +57,8 @@ def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
 
 
 def predict(
-    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int
+    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int,
+    batch_size: int,
 ) -> Iterator[Prediction]:
     """What the model answers, greedily, where each conversation's last assistant turn stands."""
     codec: Codec = given.codec
@@ -63,7 +66,7 @@ def predict(
     last = [max(place for place, turn in enumerate(messages) if turn.role == "assistant") for messages in turns]
     prompts = [encoder.prompt(messages[:end], codec) for messages, end in zip(turns, last, strict=True)]
     sampling = Sampling(max_new_tokens=max_new_tokens)
-    for index, answer in generate(model, codec, [prompt.ids for prompt in prompts], sampling):
+    for index, answer in generate(model, codec, [prompt.ids for prompt in prompts], sampling, batch_size=batch_size):
         yield Prediction(
             example=index,
             prompt=turns[index][last[index] - 1].content if last[index] else "",

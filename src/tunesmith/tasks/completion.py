@@ -17,13 +17,15 @@ from ..encoding.packing import batches, unchanged
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood
+from ..metrics import exact_match, perplexity, rouge_l
+from ..metrics import loss as loss_metric
 from ..records import Batch, Document, Example, Finding, Loss, Pair, Prediction, Text
 
 __all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
 
 takes: Final = (Text, Pair)
 cut: Final = "between examples"
-metrics: Final = ("loss", "perplexity", "exact_match", "rouge_l")
+metrics: Final = (loss_metric, perplexity, exact_match, rouge_l)
 prepare = unchanged
 
 
@@ -56,14 +58,15 @@ def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
 
 
 def predict(
-    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int
+    model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int,
+    batch_size: int,
 ) -> Iterator[Prediction]:
     """What the model writes, greedily, after each pair's prompt. Plain texts have no answer to compare with."""
     codec: Codec = given.codec
     pairs = {place: example for place, example in enumerate(examples) if isinstance(example, Pair)}
     places = list(pairs)
     prompts = [plain.prompt(pairs[place].prompt, codec).ids for place in places]
-    for index, answer in generate(model, codec, prompts, Sampling(max_new_tokens=max_new_tokens)):
+    for index, answer in generate(model, codec, prompts, Sampling(max_new_tokens=max_new_tokens), batch_size=batch_size):
         pair = pairs[places[index]]
         yield Prediction(
             example=places[index],

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ..encoding.order import seed_for
 from ..errors import Failure
@@ -25,11 +26,15 @@ Rate = Callable[[float, float], float]
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a step's pieces add up to: nats, weight, rows computed."""
+    """What a step's pieces add up to: nats and weight, still on the device, and the rows computed.
 
-    loss: float
-    weight: float
+    parts: for each piece its example ids and their terms, kept to name the rows should a number go wrong.
+    """
+
+    loss: Tensor
+    weight: Tensor
     tokens: int
+    parts: Sequence[tuple[tuple[int, ...], Tensor]]
 
 
 def steps(
@@ -38,8 +43,8 @@ def steps(
     """Train on batches one after another; yields each optimiser step once it is taken.
 
     rate: learning rate from the shares of the training that are done before and after the step. cut: a batch into
-    pieces, between examples. clip: the greatest gradient norm, 0 for none. Raises Failure where a loss is no number,
-    before the optimiser steps: the state is then still the last good one.
+    pieces, between examples. clip: the greatest gradient norm, 0 for none. Raises Failure where a number is not
+    finite, before the optimiser steps: the state is then still the last good one.
     """
     for batch in batches:
         begun = time.perf_counter()
@@ -47,52 +52,64 @@ def steps(
             raise ValueError("a batch to train on must say where the data stands after it")
         learning_rate = rate(state.position.done_share, batch.after.done_share)
         sums = gradients(state, cut(batch), loss, seed=seed)
-        norm = apply(state, sums.weight, learning_rate, clip)
-        state.number += 1
+        total, weight, norm = averaged(state, sums, clip)
+        refuse_non_numbers(state.number + 1, total, norm, sums)
+        advance(state, learning_rate)
         state.position = batch.after
         yield Step(
-            number=state.number, loss=sums.loss / sums.weight, weight=sums.weight, rate=learning_rate,
-            gradient_norm=norm, tokens=sums.tokens, seconds=time.perf_counter() - begun, after=batch.after,
+            number=state.number, loss=total / weight, weight=weight, rate=learning_rate, gradient_norm=norm,
+            tokens=sums.tokens, seconds=time.perf_counter() - begun, after=batch.after,
         )
 
 
 def gradients(state: TrainState, pieces: Iterable[Batch], loss: Compute, *, seed: int) -> Sums:
     """Leave the gradients of the sum of all terms on what learns. Can be run again from its start."""
     state.model.zero()
-    total, weight, tokens = 0.0, 0.0, 0
+    parts: list[tuple[tuple[int, ...], Tensor]] = []
+    weights: list[Tensor] = []
+    tokens = 0
     for number, piece in enumerate(pieces):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(seed, "dropout", state.number, number))
             found = loss(piece)
             found.terms.sum().backward()  # type: ignore[no-untyped-call]
-        refuse_non_numbers(found, piece, state.number + 1)
-        total += float(found.terms.detach().sum())
-        weight += float(found.weights.sum())
+        parts.append((piece.example_ids, found.terms.detach()))
+        weights.append(found.weights.sum())
         tokens += piece.tokens
-    return Sums(total, weight, tokens)
+    total = torch.stack([terms.sum() for _, terms in parts]).sum()
+    return Sums(total, torch.stack(weights).sum(), tokens, parts)
 
 
-def apply(state: TrainState, weight: float, learning_rate: float, clip: float) -> float:
-    """Divide the gradients by the step's weight, clip, step; returns the norm before clipping."""
+def averaged(state: TrainState, sums: Sums, clip: float) -> tuple[float, float, float]:
+    """Divide the gradients by the step's weight and clip them; returns nats, weight and the norm before clipping."""
     state.model.gradients()
     learnt = [parameter for parameter in state.model.learns.values() if parameter.grad is not None]
-    torch._foreach_div_([parameter.grad for parameter in learnt if parameter.grad is not None], weight)
-    norm = float(torch.nn.utils.clip_grad_norm_(learnt, clip if clip else math.inf))
-    if not math.isfinite(norm):
-        raise Failure("training.not_a_number", f"the gradient norm of step {state.number + 1} is {norm}",
-                      remedy="lower `training.learning_rate`; the newest checkpoint stands and can be resumed")
+    torch._foreach_div_([parameter.grad for parameter in learnt if parameter.grad is not None], sums.weight)
+    norm = torch.nn.utils.clip_grad_norm_(learnt, clip if clip else math.inf)
+    total, weight, length = torch.stack([sums.loss.double(), sums.weight.double(), norm.double()]).tolist()
+    return total, weight, length
+
+
+def advance(state: TrainState, learning_rate: float) -> None:
+    """Take the optimiser's step."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate * group["scale"]
     state.optimiser.step()
     state.model.publish()
-    return norm
+    state.number += 1
 
 
-def refuse_non_numbers(found: Loss, piece: Batch, step: int) -> None:
-    """Raise Failure with the indices of the examples whose loss is NaN or infinite."""
-    finite = torch.isfinite(found.terms.detach())
-    if bool(finite.all()):
+def refuse_non_numbers(step: int, total: float, norm: float, sums: Sums) -> None:
+    """Raise Failure, with the indices of the examples to blame, where the loss or the gradient is no number."""
+    if math.isfinite(total) and math.isfinite(norm):
         return
-    wrong = [piece.example_ids[place] for place in torch.nonzero(~finite).flatten().tolist()]
-    raise Failure("training.not_a_number", f"the loss of step {step} is not a number, on training examples {wrong[:5]}",
-                  remedy="lower `training.learning_rate`, or look at those rows; the newest checkpoint stands")
+    wrong = [
+        ids[place]
+        for ids, terms in sums.parts
+        for place in torch.nonzero(~torch.isfinite(terms)).flatten().tolist()
+    ]
+    blame = f", on training examples {wrong[:5]}" if wrong else ""
+    raise Failure(
+        "training.not_a_number", f"step {step} gave a loss of {total} and a gradient norm of {norm}{blame}",
+        remedy="lower `training.learning_rate`, or look at those rows; the newest checkpoint stands",
+    )

@@ -50,13 +50,14 @@ def groups(learns: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
 
 def save(state: TrainState, folder: Path) -> None:
     """Write what learns, in the ecosystem's format, and the optimiser's tensors into a folder."""
-    state.model.save(folder)
+    model = state.model
+    save_file(model.tensors(), folder / model.adapter.weights_file, metadata={"format": "pt"})
     save_file(optimiser_tensors(state), folder / OPTIMISER_FILE)
 
 
 def load(state: TrainState, folder: Path, facts: Mapping[str, Any]) -> None:
     """Lay a saved state into a freshly built one, bit for bit."""
-    state.model.load(folder)
+    state.model.load(load_file(folder / state.model.adapter.weights_file))
     tensors = load_file(folder / OPTIMISER_FILE)
     for name, parameter in state.model.learns.items():
         kept = {key.split("/", 1)[0]: value for key, value in tensors.items() if key.split("/", 1)[1] == name}

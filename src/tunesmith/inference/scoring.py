@@ -1,0 +1,41 @@
+"""The loss of a model on documents it does not learn from, one prediction an example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from ..encoding.packing import pack
+from ..records import Batch, Document, Loss, Prediction
+
+
+def score(
+    loss: Callable[[Batch], Loss], documents: Sequence[Document], *, tokens: int
+) -> dict[int, Prediction]:
+    """Teacher-forced loss of each example, by its index. `tokens`: rows computed at a time, at most where possible."""
+    found: dict[int, Prediction] = {}
+    for together in portions(documents, tokens):
+        batch = pack(together)
+        with torch.inference_mode():
+            result = loss(batch)
+        for example, term, weight in zip(
+            batch.example_ids, result.terms.tolist(), result.weights.tolist(), strict=True
+        ):
+            found[example] = Prediction(example=example, term=term, weight=weight)
+    return found
+
+
+def portions(documents: Sequence[Document], tokens: int) -> Iterator[list[Document]]:
+    """Documents in groups of at most `tokens` rows where possible; those of one example stay together."""
+    of_example: dict[int, list[Document]] = {}
+    for document in documents:
+        of_example.setdefault(document.example, []).append(document)
+    held: list[Document] = []
+    for parts in of_example.values():
+        if held and sum(map(len, held)) + sum(map(len, parts)) > tokens:
+            yield held
+            held = []
+        held.extend(parts)
+    if held:
+        yield held

@@ -1,0 +1,50 @@
+"""Whether a recipe may be trained: the data, the template and the mask, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..records import SIDES, Finding
+from .prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check found. supervised: tokens of the training side, their share of all, and how many by role."""
+
+    ok: bool
+    findings: Sequence[Finding]
+    supervised: Mapping[str, Any]
+    rows: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report under the names that `check --json` promises."""
+        return {
+            "ok": self.ok,
+            "findings": [finding.as_json() for finding in self.findings],
+            "supervised": dict(self.supervised),
+            "rows": dict(self.rows),
+        }
+
+
+def check(recipe: Recipe) -> CheckReport:
+    """Read, encode and prove everything that the recipe names, and train nothing."""
+    return report(prepare(recipe))
+
+
+def report(prepared: Prepared) -> CheckReport:
+    """What was found while preparing."""
+    documents = prepared.documents["train"]
+    tokens = sum(int(document.supervised.sum()) for document in documents)
+    total = sum(len(document) for document in documents)
+    return CheckReport(
+        ok=prepared.ok,
+        findings=prepared.findings,
+        supervised={"tokens": tokens, "share": tokens / total if total else 0.0, "by_role": {"assistant": tokens}},
+        rows={side: len({document.example for document in prepared.documents[side]}) for side in SIDES},
+    )

@@ -1,0 +1,123 @@
+"""Base and tuned on the same held-out rows, and the verdict on them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import Given
+from ..encoding.order import seed_for
+from ..errors import Misuse
+from ..evaluation import report, verdict
+from ..inference import predictor
+from ..inference.scoring import score
+from ..recipe import read
+from ..recipe.starred import named
+from ..records import Document, Example, Finding, Prediction, Side, Verdict
+from ..runs import durable, folder, lineage, lock
+from .events import Answered, Event, Found, Said
+from .prepare import Prepared, prepare, refuse
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+Observe = Callable[[Event], None]
+
+SCORED_TOKENS = 4096
+
+
+def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> Verdict | None:
+    """The verdict on a trained run, written into its folder; None where no row was held out."""
+    side = held_out(prepared)
+    if side is None:
+        observe(Found(Finding("warning", "verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
+                              "give `data.test` a share or files")))
+        return None
+    examples, documents = prepared.examples[side], prepared.documents[side]
+    prompts = drawn(examples, documents, recipe)
+    measured = {
+        who: measure(recipe, predictor.open(str(run.path), base=who == "base"), examples, documents, prompts,
+                     observe=observe, who=who)
+        for who in ("base", "tuned")
+    }
+    metrics = metrics_of(recipe)
+    found = verdict.judge(
+        measured["base"], measured["tuned"], examples, metrics, primary(recipe), against_name="base",
+        seed=recipe.training.seed,
+    )
+    if side == "validation":
+        found = replace(found, findings=(*found.findings, Finding(
+            "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
+            " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
+    durable.write_json(run.verdict_file, verdict.as_json(found))
+    facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
+    durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
+    return found
+
+
+def evaluate(path: Path, *, observe: Observe) -> Verdict:
+    """The verdict on a run, measured anew.
+
+    Raises Misuse where nothing was held out, Busy where the run is being trained.
+    """
+    run = folder.open_run(path)
+    with lock.hold(run):
+        recipe = read.read(run.recipe_file)
+        kept = lineage.read(run.lineage_file)
+        prepared = prepare(recipe, date=kept["chosen"]["date"])
+        refuse(prepared.findings)
+        found = judge(run, recipe, prepared, observe)
+    if found is None:
+        raise Misuse("verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
+                     "train again with a share or files in `data.test`")
+    return found
+
+
+def held_out(prepared: Prepared) -> Side | None:
+    """The side to judge on: test, else validation."""
+    sides: tuple[Side, ...] = ("test", "validation")
+    return next((side for side in sides if prepared.documents[side]), None)
+
+
+def drawn(examples: Sequence[Example], documents: Sequence[Document], recipe: Recipe) -> list[int]:
+    """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed."""
+    encoded = sorted({document.example for document in documents})
+    chosen = random.Random(seed_for(recipe.training.seed, "evaluation"))  # noqa: S311 - a draw that can be repeated
+    return sorted(chosen.sample(encoded, min(recipe.evaluation.generate, len(encoded))))
+
+
+def measure(
+    recipe: Recipe, opened: predictor.Predictor, examples: Sequence[Example], documents: Sequence[Document],
+    prompts: Sequence[int], *, observe: Observe, who: str,
+) -> dict[int, Prediction]:
+    """Predictions of one model: the loss of every row, and the answers to the prompts."""
+    task, settings = recipe.task.module, recipe.task.settings
+    observe(Said(f"measuring {who} on {len(documents)} held-out documents"))
+    found = score(lambda batch: task.loss(opened.model, batch, settings), documents, tokens=SCORED_TOKENS)
+    answers = task.predict(
+        opened.model, [examples[index] for index in prompts], settings, given=Given(codec=opened.codec),
+        max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,
+    )
+    for done, answer in enumerate(answers, start=1):
+        index = prompts[answer.example]
+        found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
+        observe(Answered(who, done, len(prompts)))
+    return found
+
+
+def metrics_of(recipe: Recipe) -> dict[str, Any]:
+    """The task's metrics and the one that the recipe names, by their names."""
+    found = {metric.__name__.rsplit(".", 1)[-1]: metric for metric in recipe.task.module.metrics}
+    if recipe.evaluation.metric is not None:
+        found.setdefault(recipe.evaluation.metric, named("metric", recipe.evaluation.metric))
+    if not recipe.evaluation.generate:
+        return {name: metric for name, metric in found.items() if metric.needs == "loss"}
+    return found
+
+
+def primary(recipe: Recipe) -> str:
+    """The metric that decides."""
+    return recipe.evaluation.metric or next(iter(metrics_of(recipe)))

@@ -1,0 +1,99 @@
+"""Examples as the model will see them, and one row through every stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.read import rows as read_rows
+from ..errors import Misuse
+from ..records import SIDES, Document, Example, Row, Side
+from .prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+Shown = tuple[Side, Example, Document]
+
+
+def preview(recipe: Recipe, *, rows: int = 8, row: str | None = None) -> list[dict[str, Any]]:
+    """The first documents of each side, training first, under the names that `preview --json` promises.
+
+    row: only the documents of the row at `FILE:LINE`. Raises Misuse where no document comes from there.
+    """
+    prepared = prepare(recipe)
+    found = list(of_row(prepared, row)) if row else list(islice(every(prepared), rows))
+    return [shown(*each) for each in found]
+
+
+def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
+    """One row at each stage of its way, as pairs of the stage's name and what the row is there."""
+    prepared = prepare(recipe)
+    told = []
+    for number, (side, example, document) in enumerate(of_row(prepared, where)):
+        if number == 0:
+            told.append(("row", json.dumps(row_at(example.where), ensure_ascii=False, indent=2)))
+            told.append((f"example: {type(example).__name__}", json.dumps(asdict(example), ensure_ascii=False, indent=2)))
+            told.append(("side", side))
+        told.append((f"document {number + 1}: text", document.text))
+        told.append((f"document {number + 1}: tokens", "\n".join(lines(document))))
+    return told
+
+
+def every(prepared: Prepared) -> Iterator[Shown]:
+    """All documents with their side and example."""
+    for side in SIDES:
+        for document in prepared.documents[side]:
+            yield side, prepared.examples[side][document.example], document
+
+
+def of_row(prepared: Prepared, where: str) -> Iterator[Shown]:
+    """The documents of one row; raises Misuse where there is none."""
+    wanted = Path(where.rpartition(":")[0]).name, where.rpartition(":")[2]
+    found = [each for each in every(prepared) if place(each[1].where) == wanted]
+    if not found:
+        raise Misuse("preview.no_row", f"no document comes from `{where}`", where,
+                     "name a row as the findings of `tunesmith check` do, FILE:LINE")
+    return iter(found)
+
+
+def place(where: str) -> tuple[str, str]:
+    """File name and line of a row; the folder is left out, so that a row can be named as the user sees it."""
+    file, _, line = where.rpartition(":")
+    return Path(file).name, line
+
+
+def row_at(where: str) -> Any:
+    """The values of the row as they stand in the file."""
+    file, _, _ = where.rpartition(":")
+    return next(dict(row.values) for row in read_rows(file) if isinstance(row, Row) and row.where == where)
+
+
+def shown(side: Side, example: Example, document: Document) -> dict[str, Any]:
+    """A document as JSON; the texts of its tokens joined are its text."""
+    supervised = document.supervised
+    return {
+        "where": example.where,
+        "side": side,
+        "text": document.text,
+        "tokens": [
+            {"id": int(document.ids[index]), "text": text, "supervised": bool(supervised[index])}
+            for index, text in enumerate(texts(document))
+        ],
+    }
+
+
+def texts(document: Document) -> list[str]:
+    """The text of each token; of several tokens that make one character, the last has it."""
+    ends = [0, *document.ends.tolist()]
+    return [document.text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def lines(document: Document) -> Iterator[str]:
+    """A line a token: its id, whether it is supervised, its text."""
+    for index, (text, learnt) in enumerate(zip(texts(document), document.supervised, strict=True)):
+        yield f"{index:5d} {int(document.ids[index]):7d} {'*' if learnt else ' '} {text!r}"

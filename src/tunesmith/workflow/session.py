@@ -1,0 +1,123 @@
+"""A run, opened for training: the model with its adapter, the optimiser, the state, and what was chosen once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..records import Batch, Document, Loss, Order
+from ..runs.checkpoints import Checkpoint
+from ..runs.folder import Run
+from .prepare import Prepared
+
+if TYPE_CHECKING:
+    from ..models.model import LanguageModel
+    from ..recipe.sections import Recipe
+    from ..training.state import TrainState
+
+# Rows computed at a time: enough to keep two cores busy with matrices, and a few GB of saved values for a small model.
+PIECE_TOKENS = 2048
+BYTES_OF_A_LEARNT_NUMBER = 12  # its float32 master and AdamW's two means
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the loop needs. chosen: what a resume reads instead of choosing again; digests: what a checkpoint is of."""
+
+    run: Run
+    recipe: Recipe
+    prepared: Prepared
+    model: LanguageModel
+    state: TrainState
+    order: Order
+    documents: Sequence[Document]
+    chosen: Mapping[str, Any]
+    digests: Mapping[str, str]
+
+    def loss(self, batch: Batch) -> Loss:
+        """The task's loss of a batch."""
+        found: Loss = self.recipe.task.module.loss(self.model, batch, self.recipe.task.settings)
+        return found
+
+    def cut(self, batch: Batch) -> Iterable[Batch]:
+        """The batch in pieces that fit."""
+        from ..encoding.packing import cut
+
+        return cut(batch, self.chosen["piece_tokens"])
+
+    def rate(self, before: float, after: float) -> float:
+        """The learning rate of the step between two shares of the training."""
+        from ..training.schedules import factor
+
+        training = self.recipe.training
+        return training.learning_rate * factor(training.schedule, training.warmup, before=before, after=after)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """About how much room the next checkpoint needs."""
+        return BYTES_OF_A_LEARNT_NUMBER * sum(parameter.numel() for parameter in self.model.learns.values())
+
+
+def choose(recipe: Recipe) -> dict[str, Any]:
+    """Device, dtype, threads and cut for this machine: chosen once, kept in the lineage."""
+    import torch
+
+    from ..inference.predictor import pick_device
+    from ..models import precision
+
+    device = pick_device(recipe.training.device)
+    dtype, reason = precision.choose(recipe.base.dtype, torch.device(device))
+    return {
+        "device": device,
+        "dtype": str(dtype).removeprefix("torch."),
+        "dtype_reason": reason,
+        "threads": torch.get_num_threads(),
+        "piece_tokens": PIECE_TOKENS,
+    }
+
+
+def open_session(
+    run: Run, recipe: Recipe, prepared: Prepared, chosen: Mapping[str, Any], digests: Mapping[str, str]
+) -> Session:
+    """Everything built, at step 0."""
+    from ..encoding.order import total_steps
+    from ..inference.predictor import open_network
+    from ..models.model import LanguageModel
+    from ..training.state import TrainState, groups
+
+    training, task = recipe.training, recipe.task
+    network = open_network(prepared.base, chosen)
+    model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed)
+    optimiser = training.optimiser.module.build(
+        groups(model.learns), training.learning_rate, training.optimiser.settings
+    )
+    documents = task.module.prepare(model, prepared.documents["train"], task.settings)
+    examples = len({document.example for document in documents})
+    order = Order(
+        batch_size=training.batch_size, seed=training.seed, epochs=training.epochs,
+        steps=total_steps(examples, training.batch_size, training.epochs, training.steps),
+    )
+    state = TrainState(model, optimiser)
+    return Session(run, recipe, prepared, model, state, order, documents, chosen, digests)
+
+
+def lay_in(session: Session, checkpoint: Checkpoint | None) -> int:
+    """Lay a checkpoint into the fresh state; returns the length of the records that belong to it."""
+    from ..training.state import load
+
+    if checkpoint is None:
+        return 0
+    load(session.state, checkpoint.folder, checkpoint.facts)
+    return int(checkpoint.facts["records_bytes"])
+
+
+def learning(session: Session) -> Iterator[str]:
+    """What a person should know before the first step, in lines."""
+    chosen, order, state = session.chosen, session.order, session.state
+    yield f"computing in {chosen['dtype']} on {chosen['device']}: {chosen['dtype_reason']}"
+    yield "learning " + ", ".join(
+        f"{kind} {part:,} of {whole:,}" for kind, (part, whole) in session.model.learnt_share().items() if part
+    )
+    begun = f", from step {state.number}" if state.number else ""
+    yield f"{order.steps} steps of {order.batch_size} examples{begun}"

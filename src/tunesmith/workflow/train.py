@@ -1,0 +1,180 @@
+"""A run from its beginning or its middle to its verdict: prepared, proved, trained, judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import Busy, Refusal, raise_all
+from ..evaluation import verdict as verdicts
+from ..recipe import read, write
+from ..recipe.digests import differences, digest
+from ..recipe.sections import Recipe
+from ..records import Verdict
+from ..runs import checkpoints, durable, folder, lineage, lock, signals
+from ..runs.folder import Run
+from ..runs.records import Journal, cut
+from .check import report
+from .events import Event, Found, Said
+from .judge import judge
+from .loop import Progress, loop
+from .prepare import Prepared, prepare, refuse
+from .session import choose, lay_in, learning, open_session
+
+Observe = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended. tokens: rows computed; seconds: that this process took; loss: of the last step."""
+
+    run: Path
+    step: int
+    loss: float | None
+    tokens: int
+    seconds: float
+    stopped: Literal["done", "early", "signal"]
+    verdict: Verdict | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome under the names that `train --json` promises."""
+        return {
+            "run": str(self.run), "step": self.step, "loss": self.loss, "tokens": self.tokens,
+            "seconds": round(self.seconds, 3), "stopped": self.stopped,
+            "verdict": self.verdict.word if self.verdict else None,
+        }
+
+
+def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe) -> Outcome:
+    """Train and judge; `resume` goes on with a run instead of starting one.
+
+    Raises Refusal, before anything is computed, where data, template or model fail their proof, or where the run to
+    go on with was made from something else; Busy where another process holds it.
+    """
+    if resume is not None:
+        return go_on(resume, recipe, observe)
+    prepared = proved(recipe, observe)
+    run = folder.create(Path(recipe.run.folder), recipe.run.name)
+    with lock.hold(run):
+        begin(run, recipe, prepared)
+        observe(Said(f"run {run.path}"))
+        return carry_on(run, recipe, prepared, observe)
+
+
+def resume(path: Path, *, observe: Observe) -> Outcome:
+    """Go on with a run under the recipe that it has."""
+    return go_on(path, None, observe)
+
+
+def unfinished(recipe: Recipe) -> Path | None:
+    """The newest run of this recipe's folder and name that is not finished and was made from the same recipe."""
+    for run in reversed(folder.list_runs(Path(recipe.run.folder))):
+        if folder.status(run).finished:
+            continue
+        kept = read.read(run.recipe_file)
+        if kept.run.name == recipe.run.name and not differences(kept, recipe):
+            return run.path
+    return None
+
+
+def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
+    """Continue a run from its newest checkpoint that verifies; from its start where it has none."""
+    run = folder.open_run(path)
+    with lock.hold(run):
+        kept = read.read(run.recipe_file)
+        if recipe is not None:
+            refuse_other_recipe(run, kept, recipe)
+        if folder.status(run).finished:
+            observe(Said(f"run {run.path} is finished; for more epochs, start a new run with `base: {run.path}`"))
+            return finished(run)
+        for finding in checkpoints.clean(run):
+            observe(Found(finding))
+        chosen = recipe or kept
+        before = lineage.read(run.lineage_file) if run.lineage_file.exists() else None
+        prepared = proved(chosen, observe, date=before["chosen"]["date"] if before else None)
+        if before is None:
+            begin(run, chosen, prepared)
+        return carry_on(run, chosen, prepared, observe)
+
+
+def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prepared:
+    """The data, encoded and proved; raises every refusal together."""
+    prepared = prepare(recipe, date=date)
+    for finding in prepared.findings:
+        if finding.severity != "error":
+            observe(Found(finding))
+    refuse(prepared.findings)
+    return prepared
+
+
+def begin(run: Run, recipe: Recipe, prepared: Prepared) -> None:
+    """Write down what the run is: the recipe last, which makes the folder a run."""
+    lineage.write(run.lineage_file, lineage.collect(
+        digests=digests(recipe, prepared), chosen={**choose(recipe), "date": prepared.date},
+    ))
+    durable.write_json(run.check_file, report(prepared).as_json())
+    durable.write_file(run.recipe_file, write.dump(recipe).encode())
+
+
+def digests(recipe: Recipe, prepared: Prepared) -> dict[str, str]:
+    """What a checkpoint belongs to."""
+    return {"recipe": digest(recipe), **prepared.digests}
+
+
+def refuse_other_recipe(run: Run, kept: Recipe, recipe: Recipe) -> None:
+    """Raise a Refusal for each option in which the recipe is not the run's own and that could change its result."""
+    raise_all([
+        Refusal("run.other_recipe", f"`{option}` is {new!r}, and the run was made with {old!r}", str(run.path),
+                f"set `{option}` back, or start a new run")
+        for option, old, new in differences(kept, recipe)
+    ])
+
+
+def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> Outcome:
+    """Train from the newest checkpoint, or from the start, to the end; then judge."""
+    before = lineage.read(run.lineage_file)
+    now = lineage.collect(digests=digests(recipe, prepared), chosen=before["chosen"])
+    for finding in lineage.demand_same(before, now, str(run.path)):
+        observe(Found(finding))
+    session = open_session(run, recipe, prepared, before["chosen"], now["digests"])
+    checkpoint, found = checkpoints.newest(run)
+    for finding in found:
+        observe(Found(finding))
+    cut(run.records_file, lay_in(session, checkpoint))
+    for line in learning(session):
+        observe(Said(line))
+    progress = Progress(began=time.monotonic())
+    with signals.listening() as stop, Journal(run.records_file) as records, Journal(run.timings_file) as timings:
+        ending = loop(session, records, timings, stop, progress, observe=observe)
+        verdict = None
+        if ending != "signal":
+            verdict = judge(run, recipe, prepared, until(stop, run, observe))
+            records.append({"kind": folder.DONE, "step": session.state.number, "stopped": ending})
+    return Outcome(run.path, session.state.number, progress.loss, progress.tokens,
+                   time.monotonic() - progress.began, ending, verdict)
+
+
+def until(stop: signals.Stop, run: Run, observe: Observe) -> Observe:
+    """The observer, which ends what it observes by Busy once somebody asked for a stop."""
+
+    def watch(event: Event) -> None:
+        observe(event)
+        if stop.requested:
+            raise Busy("run.stopped", f"stopped by {stop.by} while judging; the training is saved", str(run.path),
+                       f"go on with `tunesmith train --resume {run.path}`")
+
+    return watch
+
+
+def finished(run: Run) -> Outcome:
+    """The outcome of a run that needs nothing more, from its files."""
+    from ..runs.records import read as lines
+
+    steps = [line for line in lines(run.records_file) if line["kind"] == "step"]
+    ending = next(line["stopped"] for line in lines(run.records_file) if line["kind"] == folder.DONE)
+    verdict = verdicts.from_json(durable.read_json(run.verdict_file)) if run.verdict_file.exists() else None
+    last = steps[-1] if steps else {"step": 0, "loss": None}
+    return Outcome(run.path, last["step"], last["loss"], 0, 0.0, ending, verdict)
