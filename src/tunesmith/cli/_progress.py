@@ -54,9 +54,9 @@ def _draw(event: Event, bar: Any, tasks: dict[str, Any], screen: Screen) -> None
         case Stepped():
             facts = (f"loss {event.loss:.4f}  {event.tokens_per_second:.0f} tok/s  {sized(event.memory_bytes)}"
                      f"  left {clock(event.seconds_left)}")
-            _advance(bar, tasks, "training", event.step, event.total, facts)
+            _advance(bar, tasks, "training", (event.step, event.total), facts)
         case Answered():
-            _advance(bar, tasks, f"answers of {event.who}", event.done, event.total, "")
+            _advance(bar, tasks, f"answers of {event.who}", (event.done, event.total), "")
         case Said():
             bar.console.print(visible(event.text), markup=False, highlight=False)
         case Judged():
@@ -65,7 +65,8 @@ def _draw(event: Event, bar: Any, tasks: dict[str, Any], screen: Screen) -> None
             show_one(event.finding, lambda text, style: bar.console.print(visible(text), markup=False, highlight=False))
 
 
-def _advance(bar: Any, tasks: dict[str, Any], name: str, done: int, total: int, facts: str) -> None:
+def _advance(bar: Any, tasks: dict[str, Any], name: str, reached: tuple[int, int], facts: str) -> None:
+    done, total = reached
     if name not in tasks:
         tasks[name] = bar.add_task(name, total=total, facts=facts)
     bar.update(tasks[name], completed=done, total=total, facts=facts)
