@@ -26,7 +26,8 @@ def option(name: str) -> str:
     An option that several files of a folder have is told for each of them. Raises Misuse for an unknown one.
     """
     path: Steps = tuple(name.split("."))
-    known = every({})
+    known = every({}, files=False)
+    path = path[:-1] if path[-1] == "type" and path[:-1] in known and known[path[:-1]].choice else path
     found = list(_found(path, known))
     if not found:
         near = meant(path, {**known, **_all_choices(known)})
@@ -44,7 +45,7 @@ def recipe(path: Path, overrides: Sequence[str] = ()) -> str:
 
 
 def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:
-    for other in [*_choices(known)]:
+    for other in _choices(known):
         section, choice = other.path, other.choice
         if choice is None or path[: len(section)] != section or len(path) == len(section):
             continue
@@ -52,8 +53,7 @@ def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:
             inside = _inside(section, choice, kind)
             if path in inside:
                 yield _text(inside[path], f" ({section[-1]}: {kind})")
-    if path in known and not any(path[: len(other.path)] == other.path and path != other.path
-                                 for other in _choices(known)):
+    if path in known:
         yield _text(known[path], "")
 
 
@@ -108,7 +108,7 @@ def _kinds(told: Option) -> Iterator[str]:
 
 
 def _members(path: Steps, model: type[BaseModel]) -> Iterator[str]:
-    members = [member for member in options(path, model, {}) if len(member.path) == len(path) + 1]
+    members = [member for member in options(path, model, {}, files=False) if len(member.path) == len(path) + 1]
     wide = max(len(member.name) for member in members)
     return (f"  {member.name:{wide}}  {summary(member)}" for member in members)
 

@@ -175,6 +175,10 @@ def _plain(value: Any, path: Steps, found: Document, source: str) -> Any:
         return [_plain(item, (*path, index), found, source) for index, item in enumerate(value)]
     if isinstance(value, PathLike):
         return str(fspath(value))
+    if isinstance(value, str) and value.encode(errors="replace").decode() != value:
+        found.mistakes.append(Misuse("recipe.encoding", f"`{spell(path)}` holds half a character", source,
+                                     "write it as UTF-8"))
+        return None
     if value is not None and not isinstance(value, str | int | float):
         kind = type(value).__name__
         found.mistakes.append(Misuse("recipe.type", f"`{spell(path)}` is a {kind}, which YAML does not hold", source,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
+from ..catalog import nearest
 from ..errors import Misuse, Problem
 from .lines import Document, Steps, spell
 from .options import Option, every, meant, siblings
-from .schema import describe, field_schema
+from .schema import describe, field_schema, words
 
+KINDS = ((bool, "true or false"), (int | float, "a number"), (str, "text"), (list, "a list"), (dict, "a mapping"))
 OWN_WORDS = ("value_error", "assertion_error")
 
 
@@ -74,33 +78,25 @@ def _wrong(path: Steps, error: ErrorDetails, known: Mapping[Steps, Option], docu
     if error["type"] in OWN_WORDS:
         return Misuse("recipe.value", f"{name}: {error['ctx']['error']}", document.place(path),
                       f"see `tunesmith explain {spell(path)}`")
-    must = error["ctx"]["must"] if error["type"] == "must" else _must(path, known)
-    remedy = f"see `tunesmith explain {spell(path)}`" if path else "write `option: value` lines"
-    return Misuse("recipe.value", f"{name} must be {must}; {shown(value)}", document.place(path), remedy)
-
-
-def _must(path: Steps, known: Mapping[Steps, Option]) -> str:
     option = known.get(path)
-    if option is None or option.inner is not None:
-        return "a section: a mapping of options"
-    return describe(field_schema(option.owner, option.name))
+    field = {} if option is None or option.inner is not None else field_schema(option.owner, option.name)
+    must = error["ctx"]["must"] if error["type"] == "must" else describe(field)
+    near = nearest(str(value), words(field))
+    remedy = f"use `{near}`" if near else f"see `tunesmith explain {spell(path)}`"
+    return Misuse("recipe.value", f"{name} must be {must}; {shown(value, error['type'])}", document.place(path), remedy)
 
 
 def summary(option: Option) -> str:
-    """The first sentence of an option's documentation."""
-    return (option.info.description or "").split("\n\n")[0].replace("\n", " ").rstrip(".")
+    """The first sentence of an option's documentation, without its full stop."""
+    first = (option.info.description or "").split("\n\n")[0].replace("\n", " ")
+    return re.split(r"(?<=\.)\s+(?=[A-Z`])", first)[0].rstrip(".")
 
 
-def shown(value: object) -> str:
-    """A value and what it is, for messages: "`three` is text"."""
-    text = str(value)
-    text = f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
-    if value is None:
+def shown(value: object, complaint: str) -> str:
+    """A value for messages, and what it is where that is the mistake: "`three` is text"."""
+    if value is None or value == "":
         return "it is empty"
-    if isinstance(value, bool):
-        return f"`{text.lower().strip('`')}` is true or false"
-    if isinstance(value, int | float):
-        return f"{text} is a number"
-    if isinstance(value, str):
-        return f"{text} is text"
-    return f"{text} is a list" if isinstance(value, list) else f"{text} is a mapping"
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    text = f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
+    kind = next(word for form, word in KINDS if isinstance(value, form))
+    return f"{text} is {kind}" if complaint.endswith("_type") or complaint == "must" else f"it is {text}"

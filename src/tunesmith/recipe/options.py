@@ -43,20 +43,23 @@ def choice_of(info: FieldInfo) -> Choice | None:
     return next((part for part in found if isinstance(part, Choice)), None)
 
 
-def options(path: Steps, model: type[BaseModel], values: Any) -> Iterator[Option]:
-    """Every option from `path` down, sections before what is in them; `values` tell which files are chosen."""
+def options(path: Steps, model: type[BaseModel], values: Any, *, files: bool = True) -> Iterator[Option]:
+    """Every option from `path` down, sections before what is in them; `values` tell which files are chosen.
+
+    Without `files` nothing of an open folder is imported, nor are the options of its files among those returned.
+    """
     for name, info in model.model_fields.items():
         here = (*path, name)
         below = values.get(name) if isinstance(values, Mapping) else None
-        inner = model_of(info, below)
+        inner = model_of(info, below) if files or choice_of(info) is None else None
         yield Option(here, model, info, inner)
         if inner is not None:
-            yield from options(here, inner, below)
+            yield from options(here, inner, below, files=files)
 
 
-def every(values: Any) -> dict[Steps, Option]:
+def every(values: Any, *, files: bool = True) -> dict[Steps, Option]:
     """Every option of a recipe with these values, by path."""
-    return {option.path: option for option in options((), Recipe, values)}
+    return {option.path: option for option in options((), Recipe, values, files=files)}
 
 
 def model_of(info: FieldInfo, value: Any) -> type[BaseModel] | None:

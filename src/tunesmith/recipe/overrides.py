@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import Misuse, Problem
 from .lines import Document, Steps, read_yaml
+from .sections import ADAPTER, OPTIMISER
 
 SHORT: dict[Steps, str] = {
     ("base",): "name",
@@ -15,6 +16,7 @@ SHORT: dict[Steps, str] = {
     ("data", "format"): "type",
     ("training", "optimiser"): "type",
 }
+DEFAULTS: dict[Steps, str] = {("adapter",): ADAPTER, ("training", "optimiser"): OPTIMISER}
 SECTIONS: tuple[Steps, ...] = (("data",), ("training",), ("evaluation",), ("run",), *SHORT)
 
 
@@ -76,7 +78,7 @@ def _lay(document: Document, path: Steps, read: Document) -> None:
         _replace(document, path, read)
         return
     old = _inside(document.values, path) or {}
-    if "type" in value and value["type"] != old.get("type", value["type"]):
+    if old and "type" in value and value["type"] != old.get("type", DEFAULTS.get(path)):
         _forget(document, path)
     for key, inner in value.items():
         _replace(document, (*path, key), Document(inner, read.places))

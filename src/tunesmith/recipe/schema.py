@@ -32,9 +32,9 @@ def field_schema(owner: type[BaseModel], name: str) -> dict[str, Any]:
 def describe(field: Mapping[str, Any]) -> str:
     """A JSON schema in words: "a whole number from 1 to 8", "`a` or `b`"."""
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(describe(form) for form in field["anyOf"]))
+        return _either([describe(form) for form in field["anyOf"]])
     if "enum" in field:
-        return " or ".join(f"`{value}`" for value in field["enum"])
+        return _either([f"`{value}`" for value in field["enum"]])
     if "const" in field:
         return f"`{field['const']}`"
     kind = field.get("type")
@@ -46,9 +46,21 @@ def describe(field: Mapping[str, Any]) -> str:
     if kind == "string":
         most = f" of at most {field['maxLength']} characters" if "maxLength" in field else ""
         least = " that is not empty" if field.get("minLength") == 1 else ""
-        return f"text{most}{least}" + (f" like `{field['pattern']}`" if "pattern" in field else "")
+        like = f" like `{field['examples'][0]}`" if "examples" in field else ""
+        return f"text{most}{least}{like}"
     return {"boolean": "true or false", "null": "null", "object": "a mapping of names to values"}.get(
-        str(kind), "a section")
+        str(kind), "a section: a mapping of options")
+
+
+def words(field: Mapping[str, Any]) -> list[str]:
+    """The texts that a field can be, where it is one of a few."""
+    found = [word for form in field.get("anyOf", []) for word in words(form)]
+    return found + [str(value) for value in [*field.get("enum", []), *([field["const"]] if "const" in field else [])]]
+
+
+def _either(forms: list[str]) -> str:
+    forms = list(dict.fromkeys(forms))
+    return " or ".join(filter(None, [", ".join(forms[:-1]), forms[-1]]))
 
 
 def _range(field: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ The docstrings' first sentences become comments of the written recipe, and `tune
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
@@ -14,6 +15,8 @@ from .. import catalog
 from .starred import Choice, Section, default, named, problem
 
 MANY = 10**9
+ADAPTER = "lora"
+OPTIMISER = "adamw"
 
 
 class Options(BaseModel):
@@ -63,6 +66,7 @@ Files = Annotated[
     PlainValidator(_files, json_schema_input_type=str | list[str]),
     PlainSerializer(_one_or_many),
 ]
+Card = Annotated[str, Field(pattern=r"^cuda:\d{1,3}$", examples=["cuda:1"])]
 Share = Annotated[float, Field(ge=0, lt=1)]
 ShareOrFiles = Annotated[
     float | tuple[str, ...],
@@ -122,7 +126,8 @@ class Data(Options):
     columns: dict[str, str] = Field(default_factory=dict)
     """Which column is which, where the names are not the usual ones: `{prompt: Question text, answer: Reply}`.
 
-    The left side is the name that the format knows, the right side the column of the file.
+    The left side is the name that the format knows, the right side the column of the file; `{notes: ""}` leaves a
+    column out.
     """
 
     system: str | None = None
@@ -230,14 +235,14 @@ class Training(Options):
     0 to 10,000. Try 3, with `evaluation.every` set so that an epoch has several evaluations.
     """
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")
+    device: Literal["auto", "cpu", "mps", "cuda"] | Card = "auto"
     """Where it computes: `auto`, `cpu`, `mps`, `cuda` or one card (`cuda:1`).
 
     `auto` takes an accelerator where there is one.
     """
 
-    optimiser: Annotated[Section, Choice("optimiser", "adamw")] = Field(
-        default_factory=lambda: default("optimiser", "adamw")
+    optimiser: Annotated[Section, Choice("optimiser", OPTIMISER)] = Field(
+        default_factory=lambda: default("optimiser", OPTIMISER)
     )
     """How gradients become steps. `optimiser: X` is short for `optimiser: {type: X}`.
 
@@ -287,7 +292,7 @@ class Run(Options):
     folder: str = Field(default="runs", min_length=1, max_length=4000)
     """The folder that run folders are made in, counted from the current folder."""
 
-    name: str = Field(default="run", max_length=50, pattern=r"^\w[\w.-]*$")
+    name: str = Field(default="run", max_length=50, pattern=r"^\w[\w.-]*$", examples=["orders-2"])
     """What the run is called: a part of its folder's name. By default the name of the recipe's file.
 
     Up to 50 letters, digits, `-`, `_` and `.`.
@@ -309,7 +314,7 @@ class Recipe(Options):
     data: Data
     """What is learnt from, and what is held out."""
 
-    adapter: Annotated[Section, Choice("adapter", "lora")] = Field(default_factory=lambda: default("adapter", "lora"))
+    adapter: Annotated[Section, Choice("adapter", ADAPTER)] = Field(default_factory=lambda: default("adapter", ADAPTER))
     """Which weights learn, and how. `adapter: X` is short for `adapter: {type: X}`.
 
     `lora` adds small matrices and leaves the base alone: little memory, hard to spoil. `full` changes every weight:
@@ -324,3 +329,8 @@ class Recipe(Options):
 
     run: Run = Field(default_factory=Run)
     """Where the run is kept."""
+
+    @property
+    def folder(self) -> Path:
+        """Where a relative path in `data` counts from; `read` leaves none, so this matters to programs only."""
+        return Path.cwd()

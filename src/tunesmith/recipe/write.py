@@ -23,7 +23,7 @@ def values(recipe: Recipe) -> dict[str, Any]:
 def dump(recipe: Recipe) -> str:
     """YAML with each option below the first sentence of its documentation."""
     written = values(recipe)
-    return "\n".join(_lines(written, (), every(written))) + "\n"
+    return "\n".join(_lines(written, (), every(written))).lstrip("\n") + "\n"
 
 
 def leaves(recipe: Recipe) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def _lines(section: Mapping[str, Any], path: Steps, known: Mapping[Steps, Option
     for name, value in section.items():
         here = (*path, name)
         option = known.get(here)  # `type` is no option of its own
+        if not path:
+            yield ""
         if option is not None and not (path and option.inner):
             yield from textwrap.wrap(summary(option), 116, initial_indent=f"{indent}# ",
                                      subsequent_indent=f"{indent}# ", break_long_words=False, break_on_hyphens=False)
@@ -53,7 +55,7 @@ def _lines(section: Mapping[str, Any], path: Steps, known: Mapping[Steps, Option
             yield f"{indent}{name}:"
             yield from _lines(value, here, known)
         else:
-            yield textwrap.indent(_yaml({name: value}), indent)
+            yield textwrap.indent(_yaml({name: value}), indent) if value is not None else f"{indent}{name}: null"
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
