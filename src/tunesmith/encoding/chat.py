@@ -1,0 +1,180 @@
+"""Conversations to documents: what an assistant is trained to say, after exactly what it will be asked with.
+
+For an assistant's turn i that is trained, P is the prompt that inference would be given (the turns before it, with the
+generation prompt), and A is what the template writes after P once the turn is there, up to and with its end-of-turn
+token. The ids of P, then those of A, make a document in which A is supervised. It goes on with the next turn where the
+next prompt begins with these very ids; where the template has rewritten history (thinking stripped, text trimmed), a
+new document of the same example begins. So whatever a template does, no token is learnt after anything but what
+inference will show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..contracts import Encoded
+from ..errors import Refusal
+from ..records import Conversation, Document, Finding, Message
+from . import shift, typed
+from .codec import Codec
+from .templates import Template
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An assistant's turn, rendered: the prompt and the answer with marks, and their ids."""
+
+    prompt: Encoded
+    answer: Encoded
+    prompt_text: str
+    answer_text: str
+
+
+def prompt(messages: Sequence[Message], codec: Codec) -> Encoded:
+    """The ids that inference is given: the conversation with the generation prompt, typed control tokens as text.
+
+    `ends` count characters of the rendered text. Raises Refusal in the template's words where it cannot render this.
+    """
+    return prompt_and_text(messages, codec)[0]
+
+
+def prompt_and_text(messages: Sequence[Message], codec: Codec) -> tuple[Encoded, str]:
+    """As `prompt`, and the rendered text."""
+    rendered = codec.require_template().render(typed.mark(messages, codec), generation_prompt=True)
+    return codec.encode_pieces(typed.pieces(rendered, codec)), typed.clean(rendered)
+
+
+def with_system(messages: Sequence[Message], system: str | None) -> tuple[Message, ...]:
+    """The messages, with a default system prompt in front where they bring none."""
+    if system is None or any(message.role in ("system", "developer") for message in messages):
+        return tuple(messages)
+    return (Message("system", system), *messages)
+
+
+def documents(
+    conversation: Conversation, codec: Codec, *, system: str | None = None, example: int = 0
+) -> tuple[list[Document], list[Finding]]:
+    """The documents of a conversation, and what was noticed.
+
+    system: put in front where the conversation has no system prompt; example: the index that the documents carry.
+    Assistant turns with `train=False` are context only. A turn that cannot be encoded exactly is an error finding, and
+    the conversation then has no documents. Raises Refusal where no conversation could be encoded with this template.
+    """
+    template = codec.require_template()
+    messages = with_system(conversation.messages, system)
+    made: list[Document] = []
+    growing: _Growing | None = None
+    findings: list[Finding] = []
+    for index, message in enumerate(messages):
+        if message.role != "assistant" or not message.train:
+            continue
+        try:
+            turn = _turn(messages, index, codec, template)
+        except Refusal as refusal:
+            return [], [_finding(refusal, conversation.where)]
+        findings += _noticed(message, turn, conversation.where)
+        if growing is None or turn.prompt.ids[: len(growing.ids)] != growing.ids:
+            made += [growing.document(example)] if growing else []
+            growing = _Growing(turn, [])
+        else:
+            growing = _Growing(turn, growing.spans)
+    made += [growing.document(example)] if growing else []
+    if any(finding.severity == "error" for finding in findings):
+        return [], findings
+    return made, findings
+
+
+class _Growing:
+    """A document that later turns may still continue."""
+
+    def __init__(self, turn: _Turn, spans: Sequence[tuple[int, int]]) -> None:
+        start = len(turn.prompt.ids)
+        self.turn = turn
+        self.ids = turn.prompt.ids + turn.answer.ids
+        self.spans = [*spans, (start, len(self.ids))]
+
+    def document(self, example: int) -> Document:
+        before = len(self.turn.prompt_text)
+        ends = self.turn.prompt.ends + [before + end for end in self.turn.answer.ends]
+        text = self.turn.prompt_text + self.turn.answer_text
+        return shift.document(self.ids, self.spans, text=text, ends=ends, example=example)
+
+
+def _turn(messages: Sequence[Message], index: int, codec: Codec, template: Template) -> _Turn:
+    marked = typed.mark(messages[: index + 1], codec)
+    asked = template.render(marked[:-1], generation_prompt=True)
+    full = _up_to_end(template.render(marked, generation_prompt=False), asked, codec, template)
+    if full.startswith(asked):
+        answer = full[len(asked) :]
+    else:
+        answer = _answer_elsewhere(marked, full, codec, template)
+        full = asked + answer
+    before = codec.encode_pieces(typed.pieces(asked, codec))
+    whole = codec.encode_pieces(typed.pieces(full, codec))
+    prompt_text, answer_text = typed.clean(asked), typed.clean(answer)
+    if whole.ids[: len(before.ids)] == before.ids:
+        count = len(before.ids)
+        after = Encoded(whole.ids[count:], [max(end - len(prompt_text), 0) for end in whole.ends[count:]])
+    else:
+        after = _apart(before, answer, codec)
+    return _Turn(before, after, prompt_text, answer_text)
+
+
+def _up_to_end(full: str, asked: str, codec: Codec, template: Template) -> str:
+    """The render up to and with the end of its last assistant's turn."""
+    token = codec.end_of_turn or ""
+    start = len(asked) if full.startswith(asked) else 0
+    found = typed.find_written(token, full, start)
+    if not start:  # the history is written anew: the turn's end is the last one
+        following = found
+        while following >= 0:
+            found, following = following, typed.find_written(token, full, following + 1)
+    if found < 0:
+        raise Refusal("template.no_end", f"the template writes no `{token}` after this answer", template.name,
+                      "choose another `data.template`")
+    return full[: found + len(token)]
+
+
+def _answer_elsewhere(marked: Sequence[Message], full: str, codec: Codec, template: Template) -> str:
+    """The answer as it is written after the last question alone, where an answer changes how its history is written.
+
+    Some templates put the system prompt into the last user's turn only while no answer follows it. Accepted only if
+    the whole conversation's render ends with the very same text.
+    """
+    short = marked[-2:]
+    asked = template.render(short[:-1], generation_prompt=True)
+    alone = _up_to_end(template.render(short, generation_prompt=False), asked, codec, template)
+    answer = alone[len(asked) :]
+    if alone.startswith(asked) and full.endswith(answer):
+        return answer
+    opening = asked[-40:]
+    raise Refusal(
+        "template.prefix",
+        f"what the template writes before an answer ({opening!r}, the generation prompt) is not what it writes once "
+        "the answer is there, so training would not see what inference gives", template.name,
+        "write the answers as the generation prompt expects them (for example with their thinking), or choose another "
+        "`data.template`",
+    )
+
+
+def _apart(before: Encoded, answer: str, codec: Codec) -> Encoded:
+    """The answer's ids by themselves, where a token would span the border between prompt and answer."""
+    joined = codec.encode_pieces(typed.pieces(answer, codec), continued=True)
+    spelt = codec.decode(before.ids + joined.ids)[len(codec.decode(before.ids)) :]
+    if spelt != typed.clean(answer):
+        raise Refusal(
+            "tokenizer.border", f"the tokenizer cannot spell the answer apart from its prompt: {spelt[:40]!r}", "",
+            "trim white space at the start of the answer")
+    return joined
+
+
+def _noticed(message: Message, turn: _Turn, where: str) -> Iterator[Finding]:
+    if not message.content.strip():
+        yield Finding("error", "row.empty_answer", "an assistant's turn is empty", where,
+                      "give it a text, set `train: false` on it, or remove the row")
+
+
+def _finding(refusal: Refusal, where: str) -> Finding:
+    what = f"{refusal.what} (template {refusal.where})" if refusal.where else refusal.what
+    return Finding("error", refusal.kind, what, where, refusal.remedy)

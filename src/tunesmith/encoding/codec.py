@@ -1,0 +1,214 @@
+"""A tokenizer and its chat template as one thing: text to ids and back, exactly, and what ends a turn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, final
+
+from tokenizers import Tokenizer
+
+from ..contracts import Encoded
+from ..errors import Refusal
+from ..records import Message
+from .templates import Template, vet
+
+UNBOUNDED = 1 << 40
+SENTINEL = "Sentinel"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of text, and whether its control tokens are meant as such or were typed by somebody."""
+
+    text: str
+    control: bool
+
+
+@final
+class Codec:
+    """A fast tokenizer and its template; built by `build`.
+
+    vocabulary: number of ids; bos, eos, pad: ids or None; wants_bos: whether the tokenizer itself opens a text with
+    its BOS; stop: ids on which generation ends; control: texts of all control tokens, with their ids; end_of_turn: the
+    token that ends an assistant's turn in the template, None where there is no template or it writes none.
+    """
+
+    def __init__(self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int]) -> None:
+        self.template = template
+        self.context = context
+        self.vocabulary = len(tokenizer)
+        self.bos: int | None = tokenizer.bos_token_id
+        self.eos: int | None = tokenizer.eos_token_id
+        self.pad: int | None = tokenizer.pad_token_id
+        state = tokenizer.backend_tokenizer.to_str()
+        self._state = state
+        self._parsing = _bare(state)
+        self.digest = hashlib.sha256(state.encode()).hexdigest()
+        self.wants_bos = self.bos is not None and tokenizer("a")["input_ids"][:1] == [self.bos]
+        self.control = _control_tokens(tokenizer, template)
+        self.special = {text for text in self.control if text in _special_texts(tokenizer)}
+        self._newline = self._parsing.encode("\n", add_special_tokens=False).ids
+        known = {index for index in (self.eos, *generation_stop) if index is not None}
+        self.end_of_turn = _end_of_turn(template, self.control, known) if template else None
+        self.stop = frozenset(known | ({self.control[self.end_of_turn]} if self.end_of_turn else set()))
+
+    def encode(self, text: str, *, control: bool = False) -> Encoded:
+        """Ids of a text and where each ends in it, with no token put before or after.
+
+        control: whether control tokens that stand in the text are meant (a template's text) or are spelt out as text
+        (anybody else's).
+        """
+        return self.encode_pieces([Piece(text, control)])
+
+    def encode_pieces(self, pieces: Sequence[Piece], *, continued: bool = False) -> Encoded:
+        """Ids of the pieces' texts one after another; equal to transformers' ids of a chat with marked tokens.
+
+        continued: the pieces follow a text, so the first is encoded as if something stood before it.
+        """
+        ids: list[int] = []
+        ends: list[int] = []
+        start = 0
+        for piece in pieces:
+            if not piece.text:
+                continue
+            found, offsets = self._encode_piece(piece, first=not (start or continued))
+            ids += found
+            ends += [start + end for end in offsets]
+            start += len(piece.text)
+        return Encoded(ids, ends)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, control tokens included, nothing tidied."""
+        text: str = self._parsing.decode(list(ids), skip_special_tokens=False)
+        return text
+
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of the tokenizer and of the template's source, for a run's lineage."""
+        return {"tokenizer": self.digest, "template": self.template.digest if self.template else ""}
+
+    def token(self, index: int) -> str:
+        """The vocabulary's own spelling of an id."""
+        return str(self._parsing.id_to_token(index))
+
+    @cached_property
+    def _plain(self) -> Tokenizer:
+        """The tokenizer without its added tokens; made when first wanted, for it takes half a second."""
+        return _bare(self._state, added=False)
+
+    def require_template(self) -> Template:
+        """The template, ready for a conversation; raises Refusal where there is none or its turns have no end."""
+        if self.template is None:
+            raise Refusal("template.missing", "the base has no chat template", "data.template",
+                          "set `data.template` to `chatml` or to the path of a Jinja file, or use `task: completion`")
+        if self.end_of_turn is None:
+            raise Refusal(
+                "template.no_end", "the template writes no end-of-turn token after an assistant's turn, so a tuned "
+                "model would never learn to stop", self.template.name,
+                "let the template write `{{ eos_token }}` after an assistant's content, or choose another "
+                "`data.template`")
+        return self.template
+
+    def _encode_piece(self, piece: Piece, *, first: bool) -> tuple[list[int], list[int]]:
+        encoder = self._parsing if piece.control else self._plain
+        if not first:
+            # A tokenizer of SentencePiece's kind puts a blank before a text; after a line feed it does not.
+            joined = encoder.encode("\n" + piece.text, add_special_tokens=False)
+            if joined.ids[: len(self._newline)] == self._newline:
+                skipped = len(self._newline)
+                return joined.ids[skipped:], _ends(joined.offsets[skipped:], 1, len(piece.text))
+        alone = encoder.encode(piece.text, add_special_tokens=False)
+        return alone.ids, _ends(alone.offsets, 0, len(piece.text))
+
+
+def build(
+    tokenizer: Any, *, template: str | None = None, context: int = 0, generation_stop: Sequence[int] = (),
+    name: str = "chat_template", date: datetime | None = None,
+) -> Codec:
+    """A codec over a fast tokenizer of transformers.
+
+    template: Jinja source that replaces the tokenizer's own; context: the longest document that the base reads (0: as
+    the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
+    the template; date: what templates are told today is. Raises Refusal for a template that is broken or unsafe.
+    """
+    source = template
+    if source is None and tokenizer.chat_template is not None:
+        source = tokenizer.get_chat_template()
+    made = None
+    if source is not None:
+        special = dict(tokenizer.special_tokens_map)
+        vet(source, name, special)
+        made = Template(source, name, special, date=date)
+    longest = context or min(int(tokenizer.model_max_length), UNBOUNDED)
+    return Codec(tokenizer, made, longest, generation_stop)
+
+
+def _bare(state: str, *, added: bool = True) -> Tokenizer:
+    """The tokenizer without post-processor, truncation and padding, and on wish without its added tokens."""
+    parts = json.loads(state)
+    parts.update(post_processor=None, truncation=None, padding=None)
+    if not added:
+        parts["added_tokens"] = []
+    return Tokenizer.from_str(json.dumps(parts))
+
+
+def _special_texts(tokenizer: Any) -> frozenset[str]:
+    return frozenset(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+
+
+def _control_tokens(tokenizer: Any, template: Template | None) -> dict[str, int]:
+    """Special tokens, and added ones that the template writes, but for those of white space."""
+    written = template.literal_text if template else ""
+    return {
+        token.content: index
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.special or (token.content in written and not token.content.isspace())
+    }
+
+
+def pattern(texts: Iterable[str]) -> re.Pattern[str]:
+    """Matches any of the texts, the longest first; nothing where there are none."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or "(?!)")
+
+
+def _end_of_turn(template: Template, control: Mapping[str, int], known: set[int]) -> str | None:
+    """The control token after an assistant's text: one that generation stops on already, else the first.
+
+    Text that only a conversation's last turn ends with (an EOS where a generation prompt could stand) does not count,
+    so the same answer is also rendered with a user's turn after it, where the template takes that.
+    """
+    asked = (Message("user", "Question"), Message("assistant", SENTINEL))
+    try:
+        tail = template.render(asked, generation_prompt=False).rpartition(SENTINEL)[2]
+    except Refusal:
+        return None
+    try:
+        longer = template.render((*asked, Message("user", "Question")), generation_prompt=False)
+        tail = _shared(tail, longer.rpartition(SENTINEL)[2])
+    except Refusal:
+        pass
+    found = pattern(control).findall(tail)
+    return next((text for text in found if control[text] in known), found[0] if found else None)
+
+
+def _shared(left: str, right: str) -> str:
+    same = 0
+    while same < min(len(left), len(right)) and left[same] == right[same]:
+        same += 1
+    return left[:same]
+
+
+def _ends(offsets: Sequence[tuple[int, int]], shift: int, length: int) -> list[int]:
+    """Ends that never go back and reach the text's end, so that the stretches between them spell the text."""
+    ends, last = [], 0
+    for _, end in offsets:
+        last = min(max(last, end - shift), length)
+        ends.append(last)
+    if ends:
+        ends[-1] = length
+    return ends

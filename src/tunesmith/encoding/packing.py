@@ -1,0 +1,122 @@
+"""Documents to batches: flat rows with borders and no padding, in an order that resumes from any position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import Failure
+from ..records import Batch, Document, Order, Position
+from .order import epoch_order
+
+
+def pack(documents: Sequence[Document], *, after: Position | None = None) -> Batch:
+    """One batch of all the documents, in their order, on the CPU.
+
+    Rows after a document's last supervised one are left out: in a causal model nothing that is trained sees them. A
+    document without any weight is kept whole. Documents with the same `example` count as one example.
+    """
+    kept = [_rows(document) for document in documents]
+    borders = [0, *np.cumsum(kept).tolist()]
+    places: dict[int, int] = {}
+    examples = [places.setdefault(document.example, len(places)) for document in documents]
+    weights = _joined([document.weights for document in documents], kept)
+    return Batch(
+        ids=_joined([document.ids for document in documents], kept),
+        positions=torch.cat([torch.arange(rows) for rows in kept]) if kept else torch.zeros(0, dtype=torch.int64),
+        targets=_joined([document.targets for document in documents], kept),
+        weights=weights,
+        document_of=torch.repeat_interleave(torch.arange(len(kept)), torch.tensor(kept, dtype=torch.int64)),
+        borders=tuple(borders),
+        supervised=torch.nonzero(weights > 0).flatten(),
+        examples=torch.tensor(examples, dtype=torch.int64),
+        example_ids=tuple(places),
+        documents=tuple(documents),
+        after=after,
+        token_columns={
+            name: _joined([document.token_columns[name] for document in documents], kept)
+            for name in _columns(documents, "token")
+        },
+        document_columns={
+            name: torch.from_numpy(np.stack([document.document_columns[name] for document in documents]))
+            for name in _columns(documents, "document")
+        },
+    )
+
+
+def unchanged(model: Any, documents: Sequence[Document], settings: Any) -> Sequence[Document]:
+    """The documents as they are: what a task prepares that needs nothing of the model before training."""
+    return documents
+
+
+def cut(batch: Batch, tokens: int) -> list[Batch]:
+    """The batch in pieces of at most `tokens` rows each, parted only between examples.
+
+    An example longer than that is a piece by itself.
+    """
+    of_example: dict[int, list[Document]] = {}
+    for document in batch.documents:
+        of_example.setdefault(document.example, []).append(document)
+    pieces: list[list[Document]] = []
+    filled = 0
+    for documents in of_example.values():
+        rows = sum(map(_rows, documents))
+        if not pieces or filled + rows > tokens:
+            pieces.append([])
+            filled = 0
+        pieces[-1] += documents
+        filled += rows
+    return [pack(piece, after=batch.after) for piece in pieces]
+
+
+def batches(
+    model: Any, documents: Sequence[Document], settings: Any, order: Order, position: Position, *, given: Any = None
+) -> Iterator[Batch]:
+    """The batches of the steps from `position` to the end of training: the default of every task.
+
+    Each has exactly `order.batch_size` examples with all their documents; a batch that an epoch's end leaves short is
+    filled from the next epoch. The cursor is {"epoch", "index", "step"}: examples gone by in this epoch's order (those
+    set aside included), and steps taken. An example that such a batch holds twice counts twice. `model`, `settings`
+    and `given` are for tasks that make their batches with them.
+    """
+    of_example: dict[int, list[Document]] = {}
+    for document in documents:
+        of_example.setdefault(document.example, []).append(document)
+    examples = sorted(of_example)
+    if not set(examples) - order.set_aside:
+        raise Failure("data.nothing_left", "no example is left to train on", "data.train",
+                      "look at the rows that were set aside or refused")
+    epoch, index, step = (int(position.cursor.get(name, 0)) for name in ("epoch", "index", "step"))
+    shuffled = epoch_order(examples, order.seed, epoch)
+    while step < order.steps:
+        taken: list[int] = []
+        while len(taken) < order.batch_size:
+            if index == len(shuffled):
+                epoch, index = epoch + 1, 0
+                shuffled = epoch_order(examples, order.seed, epoch)
+            if shuffled[index] not in order.set_aside:
+                taken.append(shuffled[index])
+            index += 1
+        step += 1
+        after = Position({"epoch": epoch, "index": index, "step": step}, done_share=step / order.steps)
+        yield pack([document for example in taken for document in of_example[example]], after=after)
+
+
+def _rows(document: Document) -> int:
+    weighted = np.flatnonzero(document.weights)
+    return int(weighted[-1]) + 1 if len(weighted) else len(document)
+
+
+def _joined(columns: Sequence[Any], rows: Sequence[int]) -> Tensor:
+    parts = [np.asarray(column)[:count] for column, count in zip(columns, rows, strict=True)]
+    return torch.from_numpy(np.concatenate(parts)) if parts else torch.zeros(0, dtype=torch.int64)
+
+
+def _columns(documents: Sequence[Document], of: str) -> Mapping[str, Any]:
+    if not documents:
+        return {}
+    return documents[0].token_columns if of == "token" else documents[0].document_columns

@@ -1,0 +1,299 @@
+"""The one Jinja environment: transformers' names and filters, in a sandbox that also bounds work and size.
+
+Jinja's sandbox stops escapes, not exhaustion: `'a' * 10**9` or nested loops run for minutes. Here every loop turn and
+every character that is made is charged to a budget before it is made. This file imports Jinja only and is also run by
+its path in a child process (`python sandbox.py`), where the system bounds what the budget cannot see.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from datetime import datetime
+from typing import Any
+
+import jinja2.ext
+from jinja2 import nodes, visitor
+from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+NAME = "<template>"
+WORK_LIMIT = 20_000_000
+OUTPUT_LIMIT = 20_000_000
+WIDTH_LIMIT = 100_000
+WORK_PER_CHARACTER = 200
+BITS_LIMIT = 100_000
+
+WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "indent", "batch", "slice", "wordwrap",
+                      "tojson", "lipsum"})
+WIDE_FIELD = re.compile(r"%[^a-zA-Z%]*(?:\d{6,}|\*)|\{[^{}]*(?:\d{6,}|\{)")
+SIZED = (str, bytes, list, tuple, dict, set, frozenset)
+
+# What a plain row cannot go wrong with: everything that a template may run into on its way to a text.
+RENDER_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError,
+                 MemoryError)
+
+
+class Budget:
+    """Units of work left for one render: a loop turn, or a character or item made, costs one."""
+
+    def __init__(self) -> None:
+        self.left = WORK_LIMIT
+
+    def charge(self, units: int) -> None:
+        """Take units off; raises SecurityError when none are left."""
+        self.left -= units
+        if self.left < 0:
+            raise SecurityError(f"the template does more than {WORK_LIMIT:,} units of work")
+
+    def refill(self, characters: int) -> None:
+        """Allow what rendering this many characters of messages may cost."""
+        self.left = WORK_LIMIT + WORK_PER_CHARACTER * characters
+
+
+class _GenerationBlock(jinja2.ext.Extension):
+    """`{% generation %} … {% endgeneration %}` marks an assistant's text for trainers; here it renders its body."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Any) -> Any:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_body"), [], [], body).set_lineno(line)
+
+    def _body(self, caller: Callable[[], str]) -> str:
+        return caller()
+
+
+class _Namespace(Namespace):
+    """Jinja's namespace without attributes that begin with an underscore."""
+
+    def __init__(*arguments: Any, **values: Any) -> None:
+        self, *rest = arguments
+        for name in dict(*rest, **values):
+            _refuse_underscore(name)
+        Namespace.__init__(self, *rest, **values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_underscore(name)
+        Namespace.__setitem__(self, name, value)
+
+
+class _Dict:
+    """`dict(…)` and `dict.fromkeys(…)` and nothing else of the type."""
+
+    def __call__(self, *arguments: Any, **values: Any) -> dict[Any, Any]:
+        return dict(*arguments, **values)
+
+    def fromkeys(self, *arguments: Any) -> dict[Any, Any]:
+        """As `dict.fromkeys`."""
+        return dict.fromkeys(*arguments)
+
+
+class _Charged(visitor.NodeTransformer):
+    """Sends the iterable of every loop, and every `~`, through a filter that charges for it."""
+
+    def visit_For(self, node: Any) -> Any:
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, "_turns", [], [], None, None).set_lineno(node.lineno)
+        return node
+
+    def visit_Concat(self, node: Any) -> Any:
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes).set_lineno(node.lineno)
+        return nodes.Filter(parts, "_concat", [], [], None, None).set_lineno(node.lineno)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja as transformers sets it up for chat templates, bounded."""
+
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        super().__init__(trim_blocks=True, lstrip_blocks=True,
+                         extensions=[_GenerationBlock, jinja2.ext.loopcontrols])
+        self.filters["tojson"] = tojson
+        for name, function in list(self.filters.items()):
+            self.filters[name] = self._charged(name, function)
+        self.filters["_turns"] = self._turns
+        self.filters["_concat"] = self._concat
+        self.globals["lipsum"] = self._charged("lipsum", self.globals["lipsum"])
+        self.globals.update(raise_exception=raise_exception, dict=_Dict(), namespace=_Namespace)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> Any:
+        return _Charged().visit(super()._parse(source, name, filename))
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """The result of an operator, once its size is paid for."""
+        self.budget.charge(_size_of_result(operator, left, right))
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, function: Any, /, *arguments: Any, **values: Any) -> Any:
+        """The result of a call from a template, once its size is paid for."""
+        owner = function.__self__ if isinstance(function, _BOUND) else None
+        if isinstance(owner, (str, bytes)):
+            self.budget.charge(_size_of_method(owner, function.__name__, arguments, values))
+        result = super().call(context, function, *arguments, **values)
+        if isinstance(result, SIZED):
+            self.budget.charge(len(result))
+        return result
+
+    def _charged(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, **values: Any) -> Any:
+            self.budget.charge(1 + sum(len(value) for value in arguments if isinstance(value, SIZED)))
+            _refuse_wide(name, arguments, values)
+            result = function(*arguments, **values)
+            if isinstance(result, SIZED):
+                self.budget.charge(len(result))
+            return result
+
+        return run
+
+    def _turns(self, values: Any) -> Any:
+        if isinstance(values, Sized):
+            self.budget.charge(len(values))
+            return values
+        return self._counted(values)
+
+    def _counted(self, values: Iterable[Any]) -> Iterator[Any]:
+        for value in values:
+            self.budget.charge(1)
+            yield value
+
+    def _concat(self, parts: Sequence[Any]) -> str:
+        texts = [str(part) for part in parts]
+        self.budget.charge(sum(map(len, texts)))
+        return "".join(texts)
+
+
+_BOUND = (type("".join), type(Budget().charge))
+
+
+def raise_exception(message: str) -> None:
+    """What a template calls to refuse a conversation."""
+    raise TemplateError(message)
+
+
+def tojson(
+    value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    """JSON without Jinja's escaping of HTML, as transformers writes it."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def run(
+    template: Any, messages: Sequence[Mapping[str, Any]], special: Mapping[str, str], *, generation_prompt: bool,
+    date: datetime | None = None,
+) -> str:
+    """The text of a conversation, of at most `OUTPUT_LIMIT` characters (and what the messages hold)."""
+    characters = sum(len(message["content"]) for message in messages)
+    template.environment.budget.refill(characters)
+    limit = OUTPUT_LIMIT + WORK_PER_CHARACTER * characters
+    parts, length = [], 0
+
+    def strftime_now(form: str) -> str:
+        return (date or datetime.now()).strftime(form)
+
+    for part in template.generate(**special, messages=[dict(message) for message in messages], tools=None,
+                                  documents=None, add_generation_prompt=generation_prompt, strftime_now=strftime_now):
+        length += len(part)
+        if length > limit:
+            raise SecurityError(f"the template writes more than {limit:,} characters")
+        parts.append(part)
+    return "".join(parts)
+
+
+def line_of(error: BaseException) -> int | None:
+    """The template's line at which an error arose."""
+    if isinstance(error, TemplateSyntaxError):
+        return int(error.lineno)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == NAME]
+    return lines[-1] if lines else None
+
+
+def _size_of_result(operator: str, left: Any, right: Any) -> int:
+    if operator == "%":
+        if isinstance(left, (str, bytes)) and WIDE_FIELD.search(left if isinstance(left, str) else left.decode("latin1")):
+            raise SecurityError("the template formats a field wider than the limit")
+        return 1
+    if operator == "+":
+        return sum(len(side) for side in (left, right) if isinstance(side, SIZED)) or 1
+    if isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length() + right.bit_length()
+        if bits > BITS_LIMIT:
+            raise SecurityError(f"the template makes a number of {bits:,} bits")
+        return 1
+    if operator == "*":
+        for sequence, times in ((left, right), (right, left)):
+            if isinstance(sequence, SIZED) and isinstance(times, int):
+                return max(1, len(sequence) * times)
+    return 1
+
+
+def _size_of_method(owner: Any, name: str, arguments: Sequence[Any], values: Mapping[str, Any]) -> int:
+    _refuse_wide(name, arguments, values)
+    if name in ("format", "format_map") and isinstance(owner, str) and WIDE_FIELD.search(owner):
+        raise SecurityError("the template formats a field wider than the limit")
+    if name == "replace" and len(arguments) >= 2 and len(arguments[1]) > len(arguments[0]):
+        return len(owner) + owner.count(arguments[0]) * len(arguments[1])
+    if name == "join" and arguments and isinstance(arguments[0], Sized):
+        return (len(owner) + 1) * len(arguments[0])
+    if name == "translate":
+        raise SecurityError("the template calls `translate`, whose result has no bound")
+    return 1
+
+
+def _refuse_wide(name: str, arguments: Sequence[Any], values: Mapping[str, Any]) -> None:
+    given = [*arguments, *values.values()]
+    if name in WIDENING and any(isinstance(value, int) and abs(value) > WIDTH_LIMIT for value in given):
+        raise SecurityError(f"the template asks `{name}` for a width above {WIDTH_LIMIT:,}")
+    if name == "format" and any(isinstance(value, str) and WIDE_FIELD.search(value) for value in given[:1]):
+        raise SecurityError("the template formats a field wider than the limit")
+    if name == "replace" and len(given) >= 3 and isinstance(given[0], str) and len(given[2]) > len(given[1]):
+        if given[0].count(given[1]) * len(given[2]) > WORK_LIMIT:
+            raise SecurityError("the template replaces text by more than the limit")
+
+
+def _refuse_underscore(name: Any) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise SecurityError(f"the template sets `{name}` on a namespace: names may not begin with an underscore")
+
+
+PROBES: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("user", "Hello"),),
+    (("user", "Hello"), ("assistant", "Good day")),
+    (("system", "Be brief"), ("user", "Hello"), ("assistant", "Good day"), ("user", "One\ntwo <three>")),
+    tuple((("user", "assistant")[turn % 2], f"turn {turn}") for turn in range(40)),
+)
+
+
+def trial(source: str, special: Mapping[str, str]) -> dict[str, Any]:
+    """What a template does with plain conversations: {"kind", "what", "line"}, with kind "" where all is well."""
+    try:
+        template = Sandbox().from_string(source)
+    except RENDER_ERRORS as error:
+        kind = "template.unsafe" if isinstance(error, (SecurityError, MemoryError)) else "template.syntax"
+        return {"kind": kind, "what": str(error), "line": line_of(error)}
+    complaints = []
+    for probe in PROBES:
+        messages = [{"role": role, "content": content} for role, content in probe]
+        for generation_prompt in (True, False):
+            try:
+                run(template, messages, special, generation_prompt=generation_prompt)
+            except (SecurityError, MemoryError, RecursionError) as error:
+                return {"kind": "template.unsafe", "what": str(error) or type(error).__name__, "line": line_of(error)}
+            except RENDER_ERRORS as error:
+                complaints.append({"kind": "template.broken", "what": str(error), "line": line_of(error)})
+    return complaints[0] if len(complaints) == 2 * len(PROBES) else {"kind": "", "what": "", "line": None}
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    json.dump(trial(asked["source"], asked["special"]), sys.stdout)

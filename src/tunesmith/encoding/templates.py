@@ -1,0 +1,162 @@
+"""Chat templates: rendered in one bounded sandbox, and vetted once in a child process.
+
+A template comes with a model and may be a stranger's, so it is data that is run: `sandbox.py` bounds what it can do,
+and `vet` tries it first where the system bounds time and memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+
+from .. import errors
+from ..records import Message
+from . import sandbox
+
+CPU_SECONDS = 5
+MEMORY_BYTES = 1 << 30
+CHILD = "import sys, runpy; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
+VETTED_BY = hashlib.sha256(Path(sandbox.__file__).read_bytes()).hexdigest()
+
+NAMED = {
+    "chatml": (
+        "{% for message in messages %}"
+        "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    ),
+}
+
+
+class Template:
+    """A chat template ready to render.
+
+    source: Jinja text; name: shown in complaints; special: the tokenizer's named tokens (`bos_token`, …) that the
+    source may use; date: what `strftime_now` says, by default now.
+    """
+
+    def __init__(
+        self, source: str, name: str, special: Mapping[str, str], *, date: datetime | None = None
+    ) -> None:
+        self.source = source
+        self.name = name
+        self.special = dict(special)
+        self.date = date
+        self.digest = hashlib.sha256(source.encode()).hexdigest()
+        try:
+            self._compiled = sandbox.Sandbox().from_string(source)
+        except sandbox.RENDER_ERRORS as error:
+            raise _refusal("template.syntax", str(error), name, sandbox.line_of(error)) from error
+
+    def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
+        """The conversation as one text, equal to transformers' `apply_chat_template(tokenize=False)`.
+
+        Raises Refusal with the template's own words and line where it cannot render these messages.
+        """
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            return sandbox.run(
+                self._compiled, turns, self.special, generation_prompt=generation_prompt, date=self.date
+            )
+        except sandbox.SecurityError as error:
+            raise _refusal("template.unsafe", str(error), self.name, sandbox.line_of(error)) from error
+        except sandbox.RENDER_ERRORS as error:
+            raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
+
+    @property
+    def literal_text(self) -> str:
+        """All text that the template itself can write, its strings joined by null characters."""
+        tree = self._compiled.environment.parse(self.source)
+        texts = {node.data for node in tree.find_all(jinja2.nodes.TemplateData)}
+        texts |= {node.value for node in tree.find_all(jinja2.nodes.Const) if isinstance(node.value, str)}
+        return "\0".join(sorted(texts))
+
+
+def named(name: str) -> str:
+    """The source of a template that comes with tunesmith; raises Misuse with the nearest name."""
+    if name not in NAMED:
+        raise errors.Misuse("template.unknown", f"there is no template `{name}`", "data.template",
+                            f"use one of: {', '.join(sorted(NAMED))}, or the path of a Jinja file")
+    return NAMED[name]
+
+
+def vet(source: str, name: str = "the template", special: Mapping[str, str] | None = None) -> None:
+    """Try a template in a child process with bounded time and memory, once for each source.
+
+    Raises Refusal with the template's line where it is broken, unsafe or runs too long.
+    """
+    kept = cache_folder() / "templates" / f"{_digest(source, special or {})}.json"
+    if kept.is_file():
+        found = json.loads(kept.read_text())
+    else:
+        found = _try(source, special or {})
+        _keep(kept, found)
+    if found["kind"]:
+        raise _refusal(found["kind"], found["what"], name, found["line"])
+
+
+def cache_folder() -> Path:
+    """Where results are kept between runs: `TUNESMITH_CACHE`, or `tunesmith` in the user's cache folder."""
+    if os.environ.get("TUNESMITH_CACHE"):
+        return Path(os.environ["TUNESMITH_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunesmith"
+
+
+def _digest(source: str, special: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps([VETTED_BY, source, sorted(special.items())]).encode()).hexdigest()
+
+
+def _try(source: str, special: Mapping[str, str]) -> dict[str, str | int | None]:
+    home = str(Path(jinja2.__file__).parents[1])
+    asked = json.dumps({"source": source, "special": dict(special)})
+    too_much = {"kind": "template.unsafe", "line": None,
+                "what": f"the template needs more than {CPU_SECONDS} s or {MEMORY_BYTES >> 20} MiB"}
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", "-c", CHILD, home, sandbox.__file__], input=asked, capture_output=True, text=True,
+            timeout=6 * CPU_SECONDS, preexec_fn=_bound, check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return too_much
+    if answer.returncode < 0:
+        return too_much
+    if answer.returncode:
+        raise errors.Failure("template.vetting", f"the child that tries templates failed: {answer.stderr[-500:]}",
+                             "", "report this with the template")
+    found: dict[str, str | int | None] = json.loads(answer.stdout)
+    return found
+
+
+def _bound() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    if sys.platform != "darwin":  # macOS reserves more address space than it uses
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def _keep(path: Path, found: Mapping[str, str | int | None]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(found))
+        draft.replace(path)
+    except OSError:
+        return  # a cache that cannot be written costs the next start a fifth of a second
+
+
+def _refusal(kind: str, what: str, name: str, line: int | None) -> errors.Refusal:
+    where = f"{name}:{line}" if line else name
+    remedies = {
+        "template.refused": "change the row so that the template takes it, or choose another `data.template`",
+        "template.unsafe": "use a template from a source that you trust, for example `data.template: chatml`",
+    }
+    remedy = remedies.get(kind, "correct the template, or choose another `data.template`")
+    return errors.Refusal(kind, what, where, remedy)

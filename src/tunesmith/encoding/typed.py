@@ -1,0 +1,64 @@
+"""Control tokens that somebody typed: marked before a template renders, so that they stay text.
+
+Each is wrapped in two private-use characters; the rendered text is split at them, and what stands between them is
+encoded as text. The idea, the characters and so the ids are those of transformers' `sanitize_control_tokens`, with one
+difference: in an assistant's turn only special tokens are marked. `<think>` there is the model's own, and the template
+reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from ..records import Message
+from .codec import Codec, Piece, pattern
+
+OPEN, CLOSE = "\U000f0000", "\U000f0001"
+
+
+def mark(messages: Sequence[Message], codec: Codec) -> tuple[Message, ...]:
+    """The messages with the control tokens of their texts wrapped."""
+    everybody = _pattern(tuple(codec.control))
+    own = _pattern(tuple(codec.special | ({codec.end_of_turn} if codec.end_of_turn else set())))
+    return tuple(_mark(message, own if message.role == "assistant" else everybody) for message in messages)
+
+
+def pieces(rendered: str, codec: Codec) -> list[Piece]:
+    """A rendered text cut at the marks, which are gone: what stood wrapped is typed text."""
+    if OPEN not in rendered and CLOSE not in rendered:
+        return [Piece(rendered, True)]
+    parts = _splitter(tuple(codec.control)).split(rendered)
+    return [Piece(part, index % 2 == 0) for index, part in enumerate(parts) if part]
+
+
+def clean(rendered: str) -> str:
+    """The rendered text without marks."""
+    return rendered.replace(OPEN, "").replace(CLOSE, "")
+
+
+def find_written(token: str, rendered: str, start: int) -> int:
+    """Where in a rendered text the template itself writes a token, from `start` on; -1 where it does not."""
+    found = rendered.find(token, start)
+    while found > 0 and rendered[found - 1] == OPEN:
+        found = rendered.find(token, found + 1)
+    return found
+
+
+def _mark(message: Message, control: re.Pattern[str]) -> Message:
+    content = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.content))
+    role = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.role))
+    return message if (role, content) == (message.role, message.content) else replace(
+        message, role=role, content=content)
+
+
+@lru_cache(maxsize=64)
+def _pattern(texts: tuple[str, ...]) -> re.Pattern[str]:
+    return pattern(texts)
+
+
+@lru_cache(maxsize=64)
+def _splitter(texts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(f"{OPEN}({pattern(texts).pattern}){CLOSE}|[{OPEN}{CLOSE}]")
