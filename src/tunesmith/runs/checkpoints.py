@@ -69,14 +69,15 @@ def save(
         raise durable.no_space(target, space, "the disk is too full for the next checkpoint")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            saved = _stage(run, step, write, facts, space)
+            folder, content = _placed(run, step, write, facts, space)
             break
         except Failure as failure:
             # A file whose fsync failed is never synced again: all of it is written anew, once, under another name.
             if failure.kind != durable.FSYNC_FAILED or attempt == ATTEMPTS:
                 raise
-    _retain(run, keep, {step} if best is None else {step, best}, saved.folder)
-    return saved
+    durable.confirm(folder)
+    _retain(run, keep, {step} if best is None else {step, best}, folder)
+    return Checkpoint(step, folder, content["facts"])
 
 
 def newest(run: Run, *, set_aside: bool = True) -> tuple[Checkpoint | None, list[Finding]]:
@@ -139,7 +140,10 @@ def clean(run: Run) -> list[Finding]:
                     str(path)) for path in left]
 
 
-def _stage(run: Run, step: int, write: Callable[[Path], None], facts: Mapping[str, Any], space: int) -> Checkpoint:
+def _placed(
+    run: Run, step: int, write: Callable[[Path], None], facts: Mapping[str, Any], space: int
+) -> tuple[Path, dict[str, Any]]:
+    """The folder that now stands under the step's name, whole, and its manifest's content."""
     staging = run.checkpoints / f"{STAGING}{step:08d}-{secrets.token_hex(4)}"
     target = run.checkpoints / f"step-{step:08d}"
     try:
@@ -151,12 +155,15 @@ def _stage(run: Run, step: int, write: Callable[[Path], None], facts: Mapping[st
         else:
             target = _free_name(run, step)
             staging.rename(target)
+    except Failure as failure:
+        if failure.kind == durable.UNCERTAIN:  # of a file in here; the checkpoint itself was not committed
+            raise Failure(durable.FSYNC_FAILED, failure.what, str(target), failure.remedy) from failure
+        raise
     except (OSError, SafetensorError) as error:
         raise _told(error, target, max(space, _bytes(staging))) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    durable.sync_folder(run.checkpoints, target)
-    return Checkpoint(step, target, content["facts"])
+    return target, content
 
 
 def _present(run: Run, step: int, content: Mapping[str, Any]) -> Path | None:
@@ -201,7 +208,7 @@ def _retain(run: Run, keep: int, wanted: set[int], saved: Path) -> None:
             with contextlib.suppress(OSError, Failure):
                 leaving = folder.with_name(f"{REMOVED}{folder.name}-{secrets.token_hex(4)}")
                 folder.rename(leaving)
-                durable.sync_folder(run.checkpoints, leaving)  # else a power cut could leave it half there by its name
+                durable.sync_folder(run.checkpoints)  # else a power cut could leave it half there by its name
                 shutil.rmtree(leaving)
 
 

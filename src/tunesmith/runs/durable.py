@@ -43,7 +43,7 @@ def write_file(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-    sync_folder(path.parent, path)
+    confirm(path)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -96,18 +96,28 @@ def sync(descriptor: int, path: Path) -> None:
                       "look at the system log for disk errors, then start again") from error
 
 
-def sync_folder(folder: Path, shown: Path) -> None:
-    """Return once the folder's entries are on the disk. Raises Failure `runs.uncertain` about `shown`."""
+def sync_folder(folder: Path) -> None:
+    """Return once the folder's entries are on the disk. Raises Failure `runs.fsync_failed`."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     except OSError as error:
-        raise Failure(UNCERTAIN, f"`{shown.name}` is written, but the disk did not confirm its folder: "
-                      f"{error.strerror}", str(shown),
-                      "look at the system log for disk errors; a power cut may take the file back") from error
+        raise problem(error, folder) from error
+    try:
+        sync(descriptor, folder)
+    finally:
+        os.close(descriptor)
+
+
+def confirm(path: Path) -> None:
+    """Return once a file or folder that was just renamed to `path` will be found there after a power cut.
+
+    Raises Failure `runs.uncertain`: it is there now, and whole.
+    """
+    try:
+        sync_folder(path.parent)
+    except Failure as failure:
+        raise Failure(UNCERTAIN, f"`{path.name}` is written, but its folder was not confirmed: {failure.what}",
+                      str(path), "look at the system log for disk errors; a power cut may take it back") from failure
 
 
 def make_folder(folder: Path) -> None:
@@ -125,7 +135,7 @@ def make_folder(folder: Path) -> None:
                          "choose another folder, or move the file away") from error
         except OSError as error:
             raise problem(error, path) from error
-        sync_folder(path.parent, path)
+        sync_folder(path.parent)
 
 
 def problem(error: OSError, path: Path, needed: int = 0) -> Failure:

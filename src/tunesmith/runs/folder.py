@@ -95,7 +95,7 @@ def create(parent: Path, name: str) -> Run:
             continue
         except OSError as error:
             raise durable.problem(error, path) from error
-        durable.sync_folder(parent, path)
+        durable.sync_folder(parent)
         return Run(path)
 
 

@@ -44,11 +44,11 @@ def seal(folder: Path, step: int, facts: Mapping[str, Any]) -> dict[str, Any]:
             files[path.relative_to(folder).as_posix()] = {"bytes": file.tell(), "sha256": digest}
     for path in folder.rglob("*"):
         if path.is_dir():
-            durable.sync_folder(path, path)
+            durable.sync_folder(path)
     content: dict[str, Any] = plain.plain({"step": step, "files": files, "facts": facts, "digest": UNSIGNED})
     content["digest"] = hashlib.sha256(plain.pretty(content)).hexdigest()
     durable.write_new(folder / NAME, plain.pretty(content))
-    durable.sync_folder(folder, folder)
+    durable.sync_folder(folder)
     return content
 
 

@@ -36,7 +36,7 @@ class Journal:
             self.findings = (found,)
             self._length = _whole(path)
             os.ftruncate(self._descriptor, self._length)
-        durable.sync_folder(path.parent, path)
+        durable.sync_folder(path.parent)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line, in a single write; secrets are blotted out.
