@@ -42,7 +42,7 @@ def _recipe(path: Path, overrides: list[str], screen: Screen) -> int:
     from ..recipe.origins import origins
     from ..recipe.read import read
 
-    found = origins(read(path, overrides))
+    found = origins(path, overrides)
     if screen.as_json:
         screen.answer({name: {"value": each.value, "origin": each.origin} for name, each in found.items()})
     for name, each in found.items():

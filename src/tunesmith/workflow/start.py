@@ -1,0 +1,137 @@
+"""A first recipe for files of examples: short, commented, and right for what was recognised in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data.load import Loaded, load
+from ..errors import Misuse, Problem, Refusal, raise_all
+from ..records import Conversation, Example, Finding, Pair
+
+STARTER = "smollm2-135m-instruct"
+CHARACTERS_PER_TOKEN = 2.5  # English has 4; other languages, names and code have fewer
+LENGTHS = (128, 256, 512, 1024, 2048)
+MANY_EXAMPLES = 5000
+PLAIN_PATH = re.compile(r"[A-Za-z_./][\w./-]*")
+
+RECIPE = """\
+# {examples} examples of the format `{format}` were recognised.{unused}
+base: {base}  # what it starts from: a starter, a folder, a GGUF file or an earlier run
+task: {task}  # {learnt}
+data:
+  train: {train}
+  validation: 0.1  # shares that are held out: this one watches the training,
+  test: 0.1  # this one decides the verdict
+adapter: {{type: lora, rank: 16, alpha: 32, targets: all-linear}}
+training:
+  learning_rate: 2e-4  # the first thing to try otherwise: `tunesmith explain training.learning_rate`
+  epochs: {epochs}
+  batch_size: 8
+  max_length: {max_length}  # tokens; `tunesmith check` tells where a row is longer
+  seed: 0
+evaluation: {{generate: 32, max_new_tokens: 128}}
+run: {{folder: runs, name: {name}}}
+"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The recipe that was written, what it is for, and the command that comes next."""
+
+    recipe: Path
+    base: str
+    task: str
+    loaded: Loaded
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed in the data."""
+        return self.loaded.findings
+
+    @property
+    def next(self) -> str:
+        """The command to run now."""
+        return f"tunesmith check {self.recipe}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For `init --json`."""
+        return {
+            "recipe": str(self.recipe), "base": self.base, "task": self.task, "format": self.loaded.format,
+            "examples": len(self.loaded.examples), "findings": [finding.as_json() for finding in self.findings],
+            "next": self.next,
+        }
+
+
+def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
+    """Write a recipe for the data to `output` and read it once.
+
+    Raises Misuse where the file exists already, a path or the base is missing; Refusal where nothing was recognised.
+    """
+    if output.exists():
+        raise Misuse("recipe.exists", "the recipe exists already", str(output), "name another file with `--output`")
+    context = _context(base)
+    loaded = load(data)
+    if not loaded.examples:
+        raise_all([_refused(finding) for finding in loaded.findings if finding.severity == "error"])
+        raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
+    task = "chat" if isinstance(loaded.examples[0], Conversation | Pair) else "completion"
+    text = RECIPE.format(
+        examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded), base=_yaml(base or STARTER),
+        task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
+        epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1, max_length=_max_length(loaded.examples, context),
+        name=re.sub(r"[^\w.-]+", "-", output.stem).strip("-._") or "run",
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    return Started(output, base or STARTER, task, loaded)
+
+
+def _context(base: str | None) -> int:
+    """How many tokens a base can read, as far as that costs nothing to know. Raises Misuse for one that is missing."""
+    from ..models import bases
+
+    if base is None or base in bases.STARTERS or Path(base).suffix == ".gguf":
+        return LENGTHS[-1]
+    return bases.find(base, "--base").context
+
+
+def _refused(finding: Finding) -> Problem:
+    return Refusal(finding.kind, finding.what, finding.where, finding.remedy)
+
+
+def _max_length(examples: Sequence[Example], context: int) -> int:
+    """The smallest usual length that the longest example probably fits into."""
+    longest = max(map(_characters, examples)) / CHARACTERS_PER_TOKEN
+    return min(context, next((length for length in LENGTHS if length >= longest), LENGTHS[-1]))
+
+
+def _characters(example: Example) -> int:
+    if isinstance(example, Conversation):
+        return sum(len(message.role) + len(message.content) + 20 for message in example.messages)
+    return len(example.prompt) + len(example.answer) + 80 if isinstance(example, Pair) else len(example.text)
+
+
+def _learnt(example: Example) -> str:
+    if isinstance(example, Conversation):
+        return "the assistant's turns are learnt"
+    return "the answers are learnt" if isinstance(example, Pair) else "all of the text is learnt"
+
+
+def _unused(loaded: Loaded) -> str:
+    return f"\n# Columns that are not used: {', '.join(loaded.unused)}." if loaded.unused else ""
+
+
+def _train(data: Sequence[str], output: Path) -> str:
+    """Paths as the recipe needs them: counted from its own folder."""
+    paths = [path if Path(path).is_absolute() else os.path.relpath(path, output.parent) for path in data]
+    return _yaml(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_yaml, paths))}]"
+
+
+def _yaml(text: str) -> str:
+    return text if PLAIN_PATH.fullmatch(text) else json.dumps(text, ensure_ascii=False)
