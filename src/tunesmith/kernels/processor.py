@@ -7,7 +7,7 @@ import mmap
 import platform
 from pathlib import Path
 
-# push rbx; mov eax, 0x1d; mov ecx, 1; cpuid; pop rbx; ret: eax is then the bytes of all tiles, 0 where none is described
+# push rbx; mov eax, 0x1d; mov ecx, 1; cpuid; pop rbx; ret. Then eax: bytes of all tiles, 0 where none is described
 TILE_PALETTE = bytes.fromhex("53 b8 1d 00 00 00 b9 01 00 00 00 0f a2 5b c3")
 
 

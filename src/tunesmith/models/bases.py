@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..catalog import nearest
-from ..errors import Misuse
+from ..errors import Misuse, Refusal
+from ..runs.lineage import digest_file
+from . import conversion, vetting
+
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """A pretrained model on this machine, in the Hub's layout with safetensors.
 
-    digest: of its content; context: the longest document in tokens; run: the earlier run that it is, whose `folder` is
-    that run's own base.
+    digest: of its content; context: the longest document in tokens. An earlier run as base has `under`, the base that
+    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands.
     """
 
     name: str
@@ -26,6 +30,8 @@ class Base:
     architecture: str
     context: int
     run: Path | None = None
+    checkpoint: Path | None = None
+    under: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,27 @@ STARTERS = {
 def find(name: str, where: str = "") -> Base:
     """The base of that name: a starter, a folder in the Hub's layout, a GGUF file, or an earlier run.
 
-    `where` is the place in the recipe, for errors. Raises Misuse for an unknown base or a starter that is not
-    installed, Refusal for one whose content is not safe or not whole.
+    A GGUF file is converted when it is first seen, which takes half a minute for a small model. `where` is the place
+    in the recipe, for errors. Raises Misuse for an unknown base or a starter that is not installed, Refusal for one
+    whose content is not safe or not whole.
     """
     path = _starter(name, where) if name in STARTERS else Path(name).expanduser()
+    if path.is_dir() and (path / "recipe.yaml").is_file():
+        return _run(name, path.resolve())
     if path.is_dir():
-        return _folder(name, path)
+        return _folder(name, path.resolve())
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        folder, digest = conversion.converted(path.resolve())
+        return _described(name, folder, digest, vetting.vet_folder(folder))
+    if path.is_file():
+        raise _no_model_file(path, where)
     near, known = nearest(name, STARTERS), ", ".join(STARTERS)
     remedy = f"use `{near}`" if near else f"give a folder, a .gguf file, an earlier run, or one of: {known}"
     raise Misuse("base.unknown", f"there is no base `{name}`", where, remedy)
 
 
 def _starter(name: str, where: str) -> Path:
+    """Where a starter's package keeps the model; the package is not imported."""
     starter = STARTERS[name]
     found = importlib.util.find_spec(starter.module)
     if found is None or found.origin is None:
@@ -67,10 +82,39 @@ def _starter(name: str, where: str) -> Path:
     return Path(found.origin).parent / starter.inside
 
 
+def _no_model_file(path: Path, where: str) -> Misuse | Refusal:
+    if path.suffix.lower() in vetting.PICKLED:
+        return Refusal("base.pickled", f"`{path.name}` is pickled; opening it could run code", str(path),
+                       vetting.CONVERT.replace("FOLDER", str(path.parent)))
+    return Misuse("base.unknown", f"`{path}` is a file, and no GGUF", where,
+                  "name the folder that holds config.json and the weights, or a .gguf file")
+
+
 def _folder(name: str, folder: Path) -> Base:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = vetting.vet_folder(folder)
     digest = hashlib.sha256()
-    for file in [*sorted(folder.glob("*.safetensors")), folder / "config.json"]:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return Base(name, folder, digest.hexdigest(), config["architectures"][0], config["max_position_embeddings"])
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]):
+        digest.update(f"{file.name} {digest_file(file)}\n".encode())
+    return _described(name, folder, digest.hexdigest(), config)
+
+
+def _described(name: str, folder: Path, digest: str, config: dict[str, Any]) -> Base:
+    """A base with the facts that its `config.json` states."""
+    architectures = config.get("architectures") or [config.get("model_type", "")]
+    inner = config.get("text_config") or config  # models that also see keep the text's part in a section
+    context = next((inner[key] for key in CONTEXT_KEYS if isinstance(inner.get(key), int)), None)
+    if context is None:
+        raise Refusal("base.no_context", "`config.json` does not say how long a text the base can read",
+                      str(folder / "config.json"), f"add `{CONTEXT_KEYS[0]}`")
+    return Base(name, folder, digest, str(architectures[0]), context)
+
+
+def _run(name: str, run: Path) -> Base:
+    from . import earlier
+
+    recipe = earlier.recipe_of(run)
+    under = find(recipe.base.name, f"{run / 'recipe.yaml'}: base.name")
+    checkpoint = earlier.best_checkpoint(run)
+    weights = digest_file(checkpoint / recipe.adapter.module.weights_file)
+    digest = hashlib.sha256(f"{under.digest} {weights}".encode()).hexdigest()
+    return replace(under, name=name, digest=digest, run=run, checkpoint=checkpoint, under=under)

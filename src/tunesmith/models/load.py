@@ -10,6 +10,7 @@ import torch
 
 from ..errors import Refusal
 from ..kernels import attention
+from . import earlier
 from .bases import Base
 from .offline import transformers
 
@@ -24,10 +25,19 @@ def tokenizer(base: Base) -> Any:
 def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
     """The base as a transformers causal language model, in evaluation mode, with our attention.
 
-    Raises Refusal where weights are missing, or where the architecture has no place for our attention.
+    An earlier run is merged in float32, then rounded once. Raises Refusal where weights are missing, or where the
+    architecture has no place for our attention.
     """
+    if base.run is not None and base.under is not None and base.checkpoint is not None:
+        exact = dtype if dtype == torch.float64 else torch.float32
+        merged = network(base.under, dtype=exact, device=device)
+        earlier.merge_into(merged, base.run, base.checkpoint)
+        return merged.to(dtype).eval()
     library = transformers()
     _register(library)
+    if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
+                      str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
     loaded, told = library.AutoModelForCausalLM.from_pretrained(
         base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
         attn_implementation=attention.NAME, output_loading_info=True,

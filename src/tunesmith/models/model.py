@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import head
 from ..records import Batch
+from .adapters import _none
 
 
 class LanguageModel:
@@ -30,6 +31,11 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
+
+    @classmethod
+    def frozen(cls, network: Any) -> LanguageModel:
+        """A model in which nothing learns, for use only."""
+        return cls(network, _none, None, seed=0)
 
     @property
     def device(self) -> torch.device:
@@ -80,6 +86,18 @@ class LanguageModel:
         """Names of what should learn and has no gradient: after a backward pass there must be none."""
         return [name for name, weight in self._computing.items() if weight.grad is None]
 
+    def learnt_share(self) -> dict[str, tuple[int, int]]:
+        """How many numbers learn, and how many there are, for each kind of layer (`q_proj`, `embed_tokens`, `norm`).
+
+        The numbers that an adapter adds count with the layer that it adds to.
+        """
+        shares: dict[str, tuple[int, int]] = {}
+        for name, weight in self.network.named_parameters():
+            kind = _kind(name)
+            learning, total = shares.get(kind, (0, 0))
+            shares[kind] = (learning + (weight.numel() if name in self.learns else 0), total + weight.numel())
+        return shares
+
     def tensors(self) -> dict[str, Tensor]:
         """The masters by their names on disk."""
         return {self.adapter.disk_name(name): master.detach() for name, master in self.learns.items()}
@@ -104,6 +122,14 @@ def _master(computing: nn.Parameter) -> nn.Parameter:
         return computing
     computing.grad_dtype = torch.float32
     return nn.Parameter(computing.detach().float())
+
+
+def _kind(name: str) -> str:
+    """The kind of layer that a weight belongs to: the name of its module, without what an adapter added."""
+    parts = name.split(".")[:-1]
+    while parts and (parts[-1].startswith("lora_") or parts[-1].isdigit()):
+        parts.pop()
+    return parts[-1] if parts else name
 
 
 def _head_shape(config: Mapping[str, Any]) -> head.Shape:

@@ -1,0 +1,48 @@
+"""An earlier run as a base: what it learnt, found in its best checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import Failure
+from ..recipe.read import read
+from ..recipe.sections import Recipe
+from ..runs import checkpoints
+from ..runs.folder import open_run
+
+
+def recipe_of(run: Path) -> Recipe:
+    """The resolved recipe that stands in a run's folder."""
+    return read(open_run(run).recipe_file)
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The folder of a run's best checkpoint on validation, or of its newest where none was found best.
+
+    Raises Failure where there is none, Refusal where it does not verify.
+    """
+    opened = open_run(run)
+    newest, _ = checkpoints.newest(opened, set_aside=False)
+    if newest is None:
+        raise Failure("run.no_checkpoint", f"run `{opened.name}` has no checkpoint yet", str(run),
+                      f"go on with `tunesmith train --resume {run}`")
+    best = newest.facts.get("memory", {}).get("best")
+    return checkpoints.load(opened, best["step"]).folder if best else newest.folder
+
+
+def merge_into(network: Any, run: Path, checkpoint: Path) -> None:
+    """Fold what a run learnt into the network of its base, which then is a plain network again."""
+    from safetensors.torch import load_file
+
+    from .model import LanguageModel
+
+    recipe = recipe_of(run)
+    adapter = recipe.adapter.module
+    tuned = LanguageModel(network, adapter, recipe.adapter.settings, seed=recipe.training.seed)
+    learnt: dict[str, Tensor] = load_file(checkpoint / adapter.weights_file)
+    tuned.load(learnt)
+    adapter.merge(network)
+    network.requires_grad_(False)

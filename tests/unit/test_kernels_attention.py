@@ -1,0 +1,85 @@
+"""Packed attention against one big masked softmax."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tunesmith.errors import Refusal
+from tunesmith.kernels import attention as kernel
+from tunesmith.kernels.attention import Rule, attention, naive_attention
+
+BORDERS = (0, 1, 6, 6 + 17, 23 + 40)
+RULES = [Rule(0.3), Rule(0.3, softcap=2.0), Rule(0.3, window=4), Rule(0.3, softcap=2.0, window=7)]
+
+
+def made(heads=6, shared=3, width=8, rows=BORDERS[-1], dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(count):  # laid out as transformers does: rows first, heads transposed to the front
+        return torch.randn(rows, count, width, generator=generator, dtype=dtype).transpose(0, 1).requires_grad_()
+
+    return drawn(heads), drawn(heads // shared), drawn(heads // shared)
+
+
+def gradients(function, rule, tensors):
+    answer = function(*tensors, BORDERS, rule)
+    weights = torch.randn(answer.shape, generator=torch.Generator().manual_seed(1), dtype=answer.dtype)
+    return answer, torch.autograd.grad((answer * weights).sum(), tensors)
+
+
+@pytest.mark.parametrize("limit", [0, 10**6], ids=["flash", "plain"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("shared", [1, 3])
+def test_answers_and_gradients_equal_the_naive_twin_to_1e_10(monkeypatch, rule, shared, limit):
+    monkeypatch.setattr(kernel, "PLAIN_UP_TO", limit)
+    tensors = made(shared=shared)
+    expected, wanted = gradients(naive_attention, rule, tensors)
+    found, given = gradients(attention, rule, tensors)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    for one, other in zip(given, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("limit", [0, 10**6], ids=["flash", "plain"])
+def test_no_document_sees_another(monkeypatch, limit):
+    monkeypatch.setattr(kernel, "PLAIN_UP_TO", limit)
+    query, key, value = (tensor.detach() for tensor in made())
+    before = attention(query, key, value, BORDERS, Rule(0.3))
+    for tensor in (query, key, value):
+        tensor[:, 6:23] = 100.0
+    after = attention(query, key, value, BORDERS, Rule(0.3))
+    assert torch.equal(before[:6], after[:6]) and torch.equal(before[23:], after[23:])
+    assert not torch.equal(before[6:23], after[6:23])
+
+
+def test_no_row_sees_a_later_one():
+    query, key, value = (tensor.detach() for tensor in made())
+    before = attention(query, key, value, BORDERS, Rule(0.3))
+    key[:, 40:], value[:, 40:] = 7.0, 7.0
+    after = attention(query, key, value, BORDERS, Rule(0.3))
+    assert torch.equal(before[:40], after[:40])
+
+
+def test_sinks_and_biases_that_the_kernel_does_not_know_are_refused():
+    query, key, value = made()
+    with pytest.raises(Refusal, match="s_aux"):
+        kernel.packed_attention(
+            torch.nn.Identity(), query[None], key[None], value[None], None, borders=BORDERS, scaling=0.3,
+            s_aux=torch.zeros(6),
+        )
+
+
+def test_bfloat16_is_as_near_to_float32_as_torchs_own_kernel():
+    tensors = made(dtype=torch.float32, heads=9, width=64)
+    exact, wanted = gradients(naive_attention, Rule(0.125), tensors)
+    halves = [tensor.detach().bfloat16().requires_grad_() for tensor in tensors]
+    results = {}
+    for limit in (0, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "PLAIN_UP_TO", limit)
+            found, given = gradients(attention, Rule(0.125), halves)
+        errors = [(one.float() - other).norm() / other.norm() for one, other in zip(given, wanted, strict=True)]
+        results[limit] = [((found.float() - exact).norm() / exact.norm()).item(), *map(float, errors)]
+    for plain, flash in zip(results[10**6], results[0], strict=True):
+        assert plain < 1.5 * flash + 1e-3
