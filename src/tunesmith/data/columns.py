@@ -58,6 +58,7 @@ def line(columns: Mapping[str, str]) -> str:
 
 
 def _quoted(name: str) -> str:
+    """A name as YAML reads it as that text."""
     if _PLAIN.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
         return name
     return json.dumps(name, ensure_ascii=False)

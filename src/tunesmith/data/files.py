@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..catalog import nearest
 from ..errors import Misuse, Problem, raise_all
 from ..records import Finding
 
@@ -39,7 +40,7 @@ def find(paths: str | Sequence[str], base_folder: Path) -> tuple[tuple[str, ...]
         try:
             found = _expand(written, base_folder, findings)
         except OSError as error:
-            problems.append(_unreadable(written, error))
+            problems.append(_unreadable(written, base_folder, error))
             continue
         if not found:
             problems.append(Misuse("data.missing", f"there are no data files at `{written}`", written,
@@ -98,11 +99,23 @@ def _refused(written: str, base_folder: Path) -> Misuse | None:
         with path.open("rb"):
             return None
     except OSError as error:
-        return _unreadable(written, error)
+        return _unreadable(written, base_folder, error)
 
 
-def _unreadable(written: str, error: OSError) -> Misuse:
+def _unreadable(written: str, base_folder: Path, error: OSError) -> Misuse:
     if isinstance(error, FileNotFoundError):
-        return Misuse("data.missing", f"there is no file `{written}`", written, "correct the path")
+        near = _neighbour(written, base_folder)
+        return Misuse("data.missing", f"there is no file `{written}`", written,
+                      f"use `{near}`" if near else "correct the path in the recipe's `data`")
     return Misuse("data.unreadable", f"`{written}` cannot be opened: {error.strerror or error}", written,
                   "make the file readable, or name another one")
+
+
+def _neighbour(written: str, base_folder: Path) -> str | None:
+    """The file of the same folder whose name is nearest, as the user would write it."""
+    path = locate(written, base_folder)
+    try:
+        near = nearest(path.name, [one.name for one in path.parent.iterdir()])
+    except OSError:
+        return None
+    return str(Path(written).parent / near) if near else None

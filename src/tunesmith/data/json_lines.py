@@ -8,24 +8,29 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..records import Finding, Row
-from .lines import ROW_BYTES, Line, flaw, too_large
+from .lines import ROW_BYTES, Line, flaw, too_large, wrong_characters
 
 ARRAY_BYTES = 2**30
+DEPTH = 64  # far below the depth at which Python's own JSON writer gives up
 _ESCAPED = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+_OPENING = re.compile(r"[\[{]")
 _SPACE = re.compile(r"[ \t\r\n]*")
 Flaws = list[tuple[str, str, str]]
 
 
-def opens_array(first: str, *, one_a_line: bool) -> bool:
-    """Whether the first line of a file starts one value that goes on over the file, rather than being a row itself."""
-    if first.startswith("["):
-        return not one_a_line or first == "["
-    if one_a_line or not first.startswith("{"):
-        return not one_a_line
+def opens_array(head: str, *, one_a_line: bool) -> bool:
+    """Whether the first line of a file begins one value for the whole file, rather than being a row itself.
+
+    one_a_line: the file's name says that it holds one row a line.
+    """
+    if one_a_line:
+        return head == "["
+    if not head.startswith("{"):
+        return True
     try:
-        json.loads(first)
+        json.loads(head)
     except (ValueError, RecursionError):
-        return first in ("{", "{}") or not first.endswith("}")
+        return not head.endswith("}")
     return False
 
 
@@ -45,15 +50,13 @@ def from_array(written: str, lines: Iterable[Line | Finding]) -> Iterator[Row | 
     for line in lines:
         if isinstance(line, Finding):
             yield line
-            if line.severity == "error" and line.kind != "data.row_too_large":
+            if line.severity == "error":
                 break
-            texts.append("")
             continue
         texts.append(line.text)
         size += len(line.text)
         if size > ARRAY_BYTES:
-            yield Finding("error", "data.array_too_large", "the array is larger than 1 GiB", f"{written}:1",
-                          "write one object a line (.jsonl): such a file is read row by row")
+            yield too_large(f"{written}:1", ARRAY_BYTES)
             return
     text = "\n".join(texts)
     if text.strip():
@@ -80,16 +83,39 @@ def _judged(value: Any, text: str, flaws: Flaws, where: str) -> Row | Finding:
     if not isinstance(value, dict):
         return Finding("error", "data.not_object", f"the row is {_named(value)}, not an object with named fields",
                        where, 'write each row as an object: {"prompt": "…", "answer": "…"}')
+    if len(_OPENING.findall(text)) > DEPTH and _is_deep(value):
+        return _too_deep(where)
     if _ESCAPED.search(text):
-        found = flaw(json.dumps(value, ensure_ascii=False), where) or _escaped_nul(value, where)
+        found = wrong_characters(_texts(value), where)
         if found:
             return found
     return Row(value, where)
 
 
-def _escaped_nul(value: Any, where: str) -> Finding | None:
-    """`json.dumps` writes NUL as an escape again, so it is looked for as that."""
-    return flaw("\x00", where) if "\\u0000" in json.dumps(value).replace("\\\\", "") else None
+def _is_deep(value: Any) -> bool:
+    """Whether a value nests deeper than the limit; level by level, because recursion is what must be spared."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [one for held in level for one in _inside(held) if isinstance(one, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    if isinstance(value, dict):
+        yield from value
+    for one in _inside(value):
+        yield from _texts(one)
 
 
 def _named(value: Any) -> str:
@@ -117,11 +143,16 @@ def _decoder(flaws: Flaws) -> json.JSONDecoder:
 
 def _broken(error: ValueError | RecursionError, where: str) -> Finding:
     if isinstance(error, RecursionError):
-        return Finding("error", "data.too_deep", "the row is nested too deeply", where, "flatten the row")
+        return _too_deep(where)
     if isinstance(error, json.JSONDecodeError):
         return Finding("error", "data.json", f"broken JSON: {error.msg} (column {error.colno})", where,
                        "mend the row, or take it out")
     return Finding("error", "data.json", f"broken JSON: {error}".split(";")[0], where, "mend the row, or take it out")
+
+
+def _too_deep(where: str) -> Finding:
+    return Finding("error", "data.too_deep", f"the row nests more than {DEPTH} arrays or objects", where,
+                   "flatten the row")
 
 
 def _elements(written: str, text: str) -> Iterator[Row | Finding]:
@@ -158,6 +189,10 @@ def _elements(written: str, text: str) -> Iterator[Row | Finding]:
     if text[at:at + 1] != "]":
         yield Finding("error", "data.cut_short", "the file ends before its array does",
                       f"{written}:{text.count(chr(10)) + 1}", "fetch the file again, or close the array with `]`")
+    elif text[at + 1:].strip():
+        yield Finding("error", "data.json", "broken JSON: more text follows the end of the array",
+                      f"{written}:{text.count(chr(10), 0, _past_space(text, at + 1)) + 1}",
+                      "write all rows into one array, or one object a line (.jsonl)")
 
 
 def _past_space(text: str, at: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
 
 from ..records import Finding
 
@@ -27,46 +28,65 @@ class Line:
     text: str
 
 
-def lines(written: str, path: Path) -> Iterator[Line | Finding]:
-    """Every line of a file, plain or gz. Bytes that are no UTF-8 stay as escapes, which `flaw` finds."""
+def lines(written: str, path: Path, limit: int = ROW_BYTES) -> Iterator[Line | Finding]:
+    """Every line of a file, plain or gz, up to `limit` bytes. Bytes that are no UTF-8 stay as escapes for `flaw`."""
     number = 0
     try:
-        with path.open("rb") as plain:
-            zipped = plain.peek(2)[:2] == b"\x1f\x8b"
-            file = cast(IO[bytes], gzip.GzipFile(fileobj=plain) if zipped else plain)
-            if _is_utf16(path, zipped=zipped):
+        with _opened(path) as file:
+            start = file.peek(256)[:256]
+            if _is_utf16(start):
                 yield _error("data.encoding", "the file is UTF-16, not UTF-8", f"{written}:1",
                              f"convert it: `iconv -f UTF-16 -t UTF-8 {written}`")
                 return
-            for number, data in _numbered(file):
-                yield from _decoded(data, f"{written}:{number}", number)
+            for number, data in _numbered(file, limit):
+                yield from _decoded(data, f"{written}:{number}", number, limit)
     except (EOFError, OSError, zlib.error) as error:
         yield _error("data.cut_short", f"the file cannot be read on from here: {error}", f"{written}:{number + 1}",
                      "fetch the file again: it is cut short or damaged")
 
 
-def _is_utf16(path: Path, *, zipped: bool) -> bool:
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-        start = file.read(256)
-    nuls = start.count(0)
-    return start.startswith(_UTF16) or (len(start) > 8 and nuls * 3 > len(start) and max(
-        start[::2].count(0), start[1::2].count(0)) == nuls)
+def head(path: Path) -> str:
+    """The first line that is not blank (at most 1 MiB of it), without space around it; "" where none can be read."""
+    try:
+        with _opened(path) as file:
+            start = file.read(2**20)
+    except (EOFError, OSError, zlib.error):
+        return ""
+    return start.decode("utf-8", "replace").removeprefix(_BOM).lstrip().split("\n", 1)[0].rstrip()
 
 
-def _numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
+    """The bytes of a file; gz is told by its first bytes, whatever the file's name."""
+    with path.open("rb") as plain:
+        if plain.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=plain) as unzipped:
+                yield unzipped
+        else:
+            yield plain
+
+
+def _is_utf16(start: bytes) -> bool:
+    """By its mark, or because every other byte of the beginning is zero."""
+    zeros = start.count(0)
+    one_sided = max(start[::2].count(0), start[1::2].count(0)) == zeros
+    return start.startswith(_UTF16) or (len(start) > 8 and zeros * 3 > len(start) and one_sided)
+
+
+def _numbered(file: BufferedReader | gzip.GzipFile, limit: int) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers; of a line longer than the limit one byte more than that comes, the rest is passed."""
     number = 0
-    while data := file.readline(ROW_BYTES + 1):
+    while data := file.readline(limit + 1):
         number += 1
         rest = data
-        while len(rest) > ROW_BYTES and not rest.endswith(b"\n"):
-            rest = file.readline(ROW_BYTES + 1)
+        while len(rest) > limit and not rest.endswith(b"\n"):
+            rest = file.readline(limit + 1)
         yield number, data
 
 
-def _decoded(data: bytes, where: str, number: int) -> Iterator[Line | Finding]:
-    if len(data) > ROW_BYTES:
-        yield too_large(where)
+def _decoded(data: bytes, where: str, number: int, limit: int) -> Iterator[Line | Finding]:
+    if len(data) > limit:
+        yield too_large(where, limit)
         return
     text = data.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
     if number == 1 and text.startswith(_BOM):
@@ -75,9 +95,9 @@ def _decoded(data: bytes, where: str, number: int) -> Iterator[Line | Finding]:
     yield Line(number, text)
 
 
-def too_large(where: str) -> Finding:
+def too_large(where: str, limit: int = ROW_BYTES) -> Finding:
     """The finding for a row above the limit."""
-    return _error("data.row_too_large", f"the row is longer than {ROW_BYTES // 2**20} MiB", where,
+    return _error("data.row_too_large", f"the row is longer than {limit // 2**20} MiB", where,
                   "cut the row into several, or take it out")
 
 
@@ -86,11 +106,17 @@ def flaw(text: str, where: str) -> Finding | None:
     if _BROKEN.search(text):
         return _error("data.encoding", "the row is not valid UTF-8", where,
                       "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`, with the encoding that it has)")
-    if _SURROGATE.search(text):
-        return _error("data.surrogate", "the row holds half of a surrogate pair, which is no character", where,
-                      "remove the lone `\\ud800` to `\\udfff`, or write both halves")
-    if "\x00" in text:
-        return _error("data.nul", "the row holds a NUL character", where, "remove the NUL characters")
+    return wrong_characters([text], where)
+
+
+def wrong_characters(texts: Iterable[str], where: str) -> Finding | None:
+    """The finding for texts that hold what no tokenizer takes: halves of surrogate pairs, NUL."""
+    for text in texts:
+        if _SURROGATE.search(text):
+            return _error("data.surrogate", "the row holds half of a surrogate pair, which is no character", where,
+                          "remove the lone `\\ud800` to `\\udfff`, or write both halves")
+        if "\x00" in text:
+            return _error("data.nul", "the row holds a NUL character", where, "remove the NUL characters")
     return None
 
 

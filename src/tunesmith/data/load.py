@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
 
-from ..contracts import Format
 from ..errors import Problem, Problems
+from ..recipe import Section
 from ..records import Conversation, Example, Finding, Row
 from . import columns as naming
 from .fields import normalised
@@ -22,22 +21,6 @@ from .recognise import not_recognised, recognise, shape
 from .turns import tidy
 
 SAMPLE = 1000
-
-
-class Section(Protocol):
-    """A validated section of a recipe that names a format."""
-
-    @property
-    def type(self) -> str:
-        """The name of the format."""
-
-    @property
-    def settings(self) -> Any:
-        """Its `Settings`, validated."""
-
-    @property
-    def module(self) -> Any:
-        """Its file, a `contracts.Format`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +47,7 @@ class _Seen:
     fields: set[str] = field(default_factory=set)
     digests: set[bytes] = field(default_factory=set)
     doubles: list[str] = field(default_factory=list)
-    contexts: list[str] = field(default_factory=list)
+    contexts: list[Row] = field(default_factory=list)
 
 
 def load(
@@ -89,7 +72,7 @@ def load(
             ours = naming.renamed(row, mapping)
             seen.fields.update(chosen.module.columns(ours.values, chosen.settings))
             if "context" not in mapping and ours.values.get("context") not in (None, "", []):
-                seen.contexts.append(row.where)
+                seen.contexts.append(ours)
             examples += _examples(row, ours, chosen, group, ledger, named=format is not None)
     if not chosen and sample:
         ledger.add(not_recognised(sample, list(seen.columns)))
@@ -132,7 +115,7 @@ def _examples(
     row: Row, ours: Row, chosen: Section, group: str | None, ledger: Ledger, *, named: bool
 ) -> Sequence[Example]:
     """The examples of one row; none, and an error in the ledger, where it is of another shape or wrong."""
-    module: Format = chosen.module
+    module = chosen.module
     if not named and not module.looks_like(ours.values):
         other = shape(ours.values)
         if other:
@@ -174,12 +157,19 @@ def _told(
             yield Finding("error", "data.unknown_field",
                           f"`data.columns` names the field `{name}`, which the format {chosen.type} does not read",
                           files[0], "take it out, or name another format in `data.format`")
-    if seen.contexts:
-        use = naming.line({"input" if chosen and chosen.type == "alpaca" else "context": "context"})
-        yield Finding("error", "data.context", f"{len(seen.contexts)} row(s) have a `context`, and nothing says "
-                      "whether it belongs to the prompt", seen.contexts[0],
-                      f"write `{use}` to put it before the question, or "
-                      f"`{naming.line({'context': ''})}` to leave it out")
+    if chosen and seen.contexts:
+        yield _undecided_context(seen.contexts, chosen)
     if seen.doubles:
         yield Finding("warning", "data.duplicates", f"{len(seen.doubles)} row(s) are exact copies of earlier ones",
                       seen.doubles[0], "take them out, unless they are meant to count more than once")
+
+
+def _undecided_context(contexts: Sequence[Row], chosen: Section) -> Finding:
+    """The refusal of rows with a context, and the lines that would say what it is."""
+    values = contexts[0].values
+    free = [name for name in ("context", "input", "system") if name == "context" or not values.get(name)]
+    taken = [name for name in free if name in chosen.module.columns({**values, name: ""}, chosen.settings)]
+    use = f"`{naming.line({taken[0]: 'context'})}` to put it into the prompt, or " if taken else ""
+    return Finding("error", "data.context", f"{len(contexts)} row(s) have a `context`, and nothing says whether it "
+                   "belongs to the prompt", contexts[0].where,
+                   f"write {use}`{naming.line({'context': ''})}` to leave it out")

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..records import Finding, Row
 from . import json_lines, paragraphs, tables
 from .files import find, locate, suffix
-from .lines import Line, lines
+from .lines import Line, head, lines
 
 
 def rows(path: str | Path, *, base_folder: Path = Path()) -> Iterator[Row | Finding]:
@@ -39,7 +39,6 @@ def _rows(written: str, path: Path) -> Iterator[Row | Finding]:
         return tables.from_tsv(written, opened)
     if kind in (".txt", ".md"):
         return paragraphs.from_text(written, opened)
-    first = next((line.text.strip() for line in opened() if isinstance(line, Line) and line.text.strip()), "")
-    if json_lines.opens_array(first, one_a_line=kind != ".json"):
-        return json_lines.from_array(written, opened())
+    if json_lines.opens_array(head(path), one_a_line=kind != ".json"):
+        return json_lines.from_array(written, lines(written, path, json_lines.ARRAY_BYTES))
     return json_lines.from_lines(written, opened())

@@ -5,22 +5,13 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 from ..catalog import names
-from ..contracts import Format
+from ..recipe import Section
 from ..records import Finding, Row
 from . import columns as naming
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A format by name, with its module and its settings: the shape of a recipe's section."""
-
-    type: str
-    settings: Any
-    module: Format
 
 
 def shape(fields: Mapping[str, Any]) -> str | None:
@@ -28,14 +19,14 @@ def shape(fields: Mapping[str, Any]) -> str | None:
     return next((name for name in names("format") if _module(name).looks_like(fields)), None)
 
 
-def recognise(sample: Sequence[Row]) -> Chosen | None:
+def recognise(sample: Sequence[Row]) -> Section | None:
     """The format that claims most of these rows, with its settings at their defaults; None where none claims any."""
     counts = Counter(name for name in (shape(row.values) for row in sample) if name)
     if not counts:
         return None
     name = counts.most_common(1)[0][0]
     module = _module(name)
-    return Chosen(name, module.Settings(), module)
+    return Section(name, module.Settings(), module)
 
 
 def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
@@ -47,6 +38,6 @@ def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
                    sample[0].where, f"{remedy}; the formats are {', '.join(names('format'))}")
 
 
-def _module(name: str) -> Format:
+def _module(name: str) -> ModuleType:
     # catalog.load is the recipe's alone; this room opens its own folder, because a format may be left unnamed
-    return cast(Format, importlib.import_module(f".formats.{name}", __package__))
+    return importlib.import_module(f".formats.{name}", __package__)

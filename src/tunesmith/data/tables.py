@@ -84,7 +84,7 @@ def from_tsv(written: str, opened: Callable[[], Lines]) -> Iterator[Row | Findin
 
 
 def _balanced(records: Iterable[_Cells | Finding]) -> bool:
-    """Whether quotes can be read as quotes: none is left open, and a row over several lines is as wide as the header."""
+    """Whether quotes can be read as quotes: none is left open, rows over several lines are as wide as others."""
     width = 0
     for record in records:
         if isinstance(record, Finding):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from ..errors import Problem, Refusal, raise_all
 from ..records import Conversation, Finding, Message, Row
-from .fields import normalised
+from .fields import missing, normalised, text, wrong_type
+
+NO_TOOLS: tuple[Any, ...] = (None, "", "[]", [], {})
 
 
 def refuse_tools(row: Row, what: str) -> Refusal:
@@ -21,6 +24,28 @@ def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refus
     """The refusal for a role that no template knows."""
     return Refusal("data.unknown_role", f"{place} has the role `{role}`", row.where,
                    f"use one of: {', '.join(f'`{one}`' for one in known)}")
+
+
+def from_list(row: Row, column: str, message: Callable[[Row, str, Any], Message]) -> Conversation:
+    """The conversation of a row that holds its turns as a list under `column`; `message` reads one turn.
+
+    Raises, all at once, what `message` refuses and what `conversation` does.
+    """
+    turns = row.values.get(column)
+    if turns is None:
+        raise missing(row, column)
+    if not isinstance(turns, list):
+        raise wrong_type(row, column, turns, "an array of turns")
+    problems: list[Problem] = []
+    if row.values.get("tools") not in NO_TOOLS:
+        problems.append(refuse_tools(row, "the row offers tools"))
+    messages = []
+    for number, turn in enumerate(turns, 1):
+        try:
+            messages.append(message(row, f"{column}[{number}]", turn))
+        except Refusal as problem:
+            problems.append(problem)
+    return conversation(row, messages, system=text(row, "system", may_be_empty=True), problems=problems)
 
 
 def conversation(row: Row, messages: Sequence[Message], *, system: str, problems: Sequence[Problem]) -> Conversation:

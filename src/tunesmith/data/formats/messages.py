@@ -12,17 +12,16 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ...errors import Problem, Refusal
+from ...errors import Refusal
 from ...records import Conversation, Message, Row
-from ..fields import missing, text, wrong_type
-from ..turns import conversation, refuse_tools, unknown_role
+from ..fields import wrong_type
+from ..turns import NO_TOOLS, from_list, refuse_tools, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
 
 _ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 _TOOLS = {"tool", "function", "ipython"}
-_NO_TOOLS: tuple[Any, ...] = (None, "", "[]", [], {})
 
 
 class Settings(BaseModel):
@@ -46,23 +45,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, tools, unknown roles and rows without an answer."""
-    column = _column(row.values)
-    turns = row.values.get(column)
-    if turns is None:
-        raise missing(row, column)
-    if not isinstance(turns, list):
-        raise wrong_type(row, column, turns, "an array of turns")
-    problems: list[Problem] = []
-    if row.values.get("tools") not in _NO_TOOLS:
-        problems.append(refuse_tools(row, "the row offers tools"))
-    messages = []
-    for number, turn in enumerate(turns, 1):
-        try:
-            messages.append(_message(row, f"{column}[{number}]", turn))
-        except Refusal as problem:
-            problems.append(problem)
-    system = text(row, "system", may_be_empty=True)
-    return [conversation(row, messages, system=system, problems=problems)]
+    return [from_list(row, _column(row.values), _message)]
 
 
 def _column(fields: Mapping[str, Any]) -> str:
@@ -75,7 +58,7 @@ def _message(row: Row, place: str, turn: Any) -> Message:
     role = turn.get("role")
     if not isinstance(role, str):
         raise wrong_type(row, f"{place}.role", role, "a text")
-    if role in _TOOLS or turn.get("tool_calls") not in _NO_TOOLS or turn.get("function_call") not in _NO_TOOLS:
+    if role in _TOOLS or turn.get("tool_calls") not in NO_TOOLS or turn.get("function_call") not in NO_TOOLS:
         raise refuse_tools(row, f"{place} calls a tool or is a tool's answer")
     if role not in _ROLES:
         raise unknown_role(row, place, role, _ROLES)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...errors import Problem, Refusal, raise_all
 from ...records import Pair, Row
 from ..fields import missing, normalised, text
 
@@ -33,31 +34,39 @@ class Settings(BaseModel):
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
     """Whether it is plain which column is the prompt and which the answer."""
-    return _names(fields) is not None and not _OTHERS & fields.keys()
+    return all(len(names) == 1 for names in _names(fields)) and not _OTHERS & fields.keys()
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The prompt's column, the answer's, and `context`."""
-    named = _names(fields) or ()
-    return [name for name in (*named, "context") if name in fields]
+    prompts, answers = _names(fields)
+    return [name for name in (*prompts, *answers, "context") if name in fields]
 
 
 def convert(row: Row, settings: Settings) -> Sequence[Pair]:
     """One pair. Raises Refusal where prompt or answer is missing, doubtful, no text or empty."""
-    named = _names(row.values)
-    if named is None:
-        raise missing(row, "prompt" if not set(_PROMPTS) & row.values.keys() else "answer")
-    prompt, answer = text(row, named[0]), text(row, named[1])
+    prompts, answers = _names(row.values)
+    raise_all([*_doubts(row, "prompt", prompts), *_doubts(row, "answer", answers)])
+    prompt, answer = text(row, prompts[0]), text(row, answers[0])
     context = text(row, "context", may_be_empty=True)
     if context.strip():
         return [Pair(f"{context}\n\n{prompt}", answer, row.where, normalised(context))]
     return [Pair(prompt, answer, row.where, normalised(prompt))]
 
 
-def _names(fields: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The names of prompt and answer; None where one is missing or could be two."""
+def _names(fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The columns that could be the prompt, and those that could be the answer."""
     if "prompt" in fields and "answer" in fields:
-        return "prompt", "answer"
-    prompts = [name for name in _PROMPTS if name in fields]
-    answers = [name for name in _ANSWERS if name in fields]
-    return (prompts[0], answers[0]) if len(prompts) == len(answers) == 1 else None
+        return ["prompt"], ["answer"]
+    return [name for name in _PROMPTS if name in fields], [name for name in _ANSWERS if name in fields]
+
+
+def _doubts(row: Row, field: str, names: Sequence[str]) -> list[Problem]:
+    """Why it cannot be told which column is the prompt, or the answer: there is none, or there are several."""
+    if not names:
+        return [missing(row, field)]
+    if len(names) == 1:
+        return []
+    listed = " and ".join(f"`{name}`" for name in names)
+    return [Refusal("data.ambiguous", f"{listed} could each be the {field}", row.where,
+                    f"say in `data.columns` which columns are `prompt` and `answer`, with `{field}: {names[0]}` if so")]

@@ -10,10 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ...errors import Problem, Refusal
 from ...records import Conversation, Message, Row
-from ..fields import missing, text, wrong_type
-from ..turns import conversation, refuse_tools, unknown_role
+from ..fields import wrong_type
+from ..turns import from_list, refuse_tools, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
@@ -47,23 +46,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, tools, unknown speakers and rows without an answer."""
-    column = _column(row.values)
-    turns = row.values.get(column)
-    if turns is None:
-        raise missing(row, column)
-    if not isinstance(turns, list):
-        raise wrong_type(row, column, turns, "an array of turns")
-    problems: list[Problem] = []
-    if row.values.get("tools") not in (None, "", "[]", []):
-        problems.append(refuse_tools(row, "the row offers tools"))
-    messages = []
-    for number, turn in enumerate(turns, 1):
-        try:
-            messages.append(_message(row, f"{column}[{number}]", turn))
-        except Refusal as problem:
-            problems.append(problem)
-    system = text(row, "system", may_be_empty=True)
-    return [conversation(row, messages, system=system, problems=problems)]
+    return [from_list(row, _column(row.values), _message)]
 
 
 def _column(fields: Mapping[str, Any]) -> str:
