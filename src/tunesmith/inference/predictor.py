@@ -22,7 +22,6 @@ from ..runs import checkpoints, folder, lineage
 
 if TYPE_CHECKING:
     from ..models.bases import Base
-    from ..recipe.sections import Recipe
 
 LONGEST_ANSWER = 512
 
@@ -45,7 +44,7 @@ class Predictor:
         return stream(self.model, self.codec, chat.prompt(opened, self.codec).ids, sampling)
 
 
-def open(name: str, *, base: bool = False) -> Predictor:  # noqa: A001 - as `tunesmith.inference.predictor.open`
+def open(name: str, *, base: bool = False) -> Predictor:
     """A run's folder or a base's name, opened. `base`: the base that the run started from.
 
     Raises Misuse for what is neither, Failure for a run without a checkpoint, Refusal for a template that is no

@@ -118,7 +118,14 @@ def encode(
     recipe: Recipe, codec: Codec, examples: Sequence[Example]
 ) -> tuple[Sequence[Document], list[Finding]]:
     """Documents that fit and are proved; `Document.example` is the index in `examples`."""
-    raise NotImplementedError
+    task, settings = recipe.task.module, recipe.task.settings
+    findings: list[Finding] = []
+    documents: list[Document] = []
+    for index, example in enumerate(examples):
+        encoded, found = task.encode(example, codec, settings)
+        findings += found
+        documents += [replace(document, example=index) for document in encoded]
+    return documents, findings
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
