@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..contracts import Floats, Metric
 
 DRAWS: Final = 2000
-SWAPS: Final = 10_000
+SWAPS: Final = 5000
 FEWEST_GROUPS: Final = 6
 LEVEL: Final = 0.95
 _NUMBERS_AT_ONCE: Final = 1 << 23
@@ -90,8 +90,10 @@ def bootstrap(
     parts = []
     for start in range(0, DRAWS, at_once):
         size = min(at_once, DRAWS - start)
-        counts_BG = rng.multinomial(count, np.full(count, 1 / count), size=size)
-        counts_BR = counts_BG[:, group_R].astype(np.float64)
+        # each draw counts in a stretch of its own: one bincount for all, 5 times as fast as rng.multinomial
+        drawn_BG = rng.integers(0, count, size=(size, count)) + count * np.arange(size)[:, None]
+        counts_BG = np.bincount(drawn_BG.ravel(), minlength=size * count).reshape(size, count)
+        counts_BR = counts_BG.astype(np.float64)[:, group_R]
         parts.append(metric.combine(tuned_RK, counts_BR) - metric.combine(against_RK, counts_BR))
     return np.concatenate(parts)
 
@@ -120,7 +122,7 @@ def swap_effects(
 def swap_test(effects_G: Floats, rng: np.random.Generator) -> tuple[float, float]:
     """Share of exchanges whose sum is at least as far from zero as the seen one, and the sum that 5% reach.
 
-    Up to 12 groups every exchange is tried, beyond that 10,000 random ones and the seen one.
+    Up to 12 groups every exchange is tried, beyond that 5,000 random ones and the seen one.
     """
     seen = abs(float(effects_G.sum()))
     count = len(effects_G)
@@ -131,8 +133,8 @@ def swap_test(effects_G: Floats, rng: np.random.Generator) -> tuple[float, float
         parts = [np.array([seen])]
         at_once = max(1, _NUMBERS_AT_ONCE // count)
         for start in range(0, SWAPS, at_once):
-            flips = rng.integers(0, 2, size=(min(at_once, SWAPS - start), count), dtype=np.int8)
-            parts.append(np.abs((2.0 * flips - 1.0) @ effects_G))
+            kept = rng.integers(0, 2, size=(min(at_once, SWAPS - start), count), dtype=np.int8)
+            parts.append(np.abs(kept.astype(np.float64) @ (2 * effects_G) - effects_G.sum()))
         sums = np.concatenate(parts)
     # sums in another order differ in the last bits: what is equal must count as equal
     slack = 1e-9 * float(np.abs(effects_G).sum())

@@ -137,7 +137,7 @@ def _measure(
                 raise Failure("verdict.not_finite", f"`{name}` of {side} is {row[0]}", examples[index].where,
                               "look at this row; lower the learning rate if training diverged")
         sides.append(np.array(statistics, np.float64))
-    interval = paired(metric, *sides, groups=[examples[index].group for index in rows], seed=seed)
+    interval = paired(metric, sides[0], sides[1], groups=[examples[index].group for index in rows], seed=seed)
     if not all(map(math.isfinite, (interval.against, interval.tuned, interval.low, interval.high))):
         raise Failure("verdict.not_finite", f"`{name}` is beyond what a number can hold", examples[rows[0]].where,
                       "lower the learning rate if training diverged")

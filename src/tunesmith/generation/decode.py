@@ -8,7 +8,6 @@ Letters of shape suffixes: B rows of the batch, T tokens, V vocabulary.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from ..encoding.order import seed_for
 from ..errors import Misuse, Problem, raise_all
 from .sampling import Sampling, choose, penalise
 
@@ -176,18 +176,13 @@ def _begin(
     rows = _Rows(
         indices=list(indices),
         limits=[min(sampling.max_new_tokens, codec.context - len(prompt)) for prompt in prompts],
-        generators=[_generator(sampling.seed, index) for index in indices],
+        generators=[torch.Generator().manual_seed(seed_for(sampling.seed, "answer", index)) for index in indices],
         mask_BT=mask_BT.to(model.device),
         padded=min(map(len, prompts)) < longest,
         cache=DynamicCache(config=model.network.config),
         seen_BV=None,
     )
     return rows, ids_BT.to(model.device)
-
-
-def _generator(seed: int, index: int) -> torch.Generator:
-    digest = hashlib.sha256(f"generation/{seed}/{index}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 @torch.inference_mode()
