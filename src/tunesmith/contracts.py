@@ -67,6 +67,9 @@ class Model(Protocol):
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(S,) float32 log-probability of the target of each supervised row, with the graph."""
 
+    def learning(self) -> AbstractContextManager[None]:
+        """Dropout is on while the context lasts, and off at all other times."""
+
     def zero(self) -> None:
         """Forget all gradients."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ class LanguageModel:
         self.network = network
         self.adapter = adapter
         names = adapter.attach(network, settings, seed=seed)
+        network.eval()
         computing = dict(network.named_parameters())
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
@@ -60,6 +61,15 @@ class LanguageModel:
         states = self.states(batch, batch.supervised)
         targets = batch.targets[batch.supervised]
         return head.log_probabilities(states, linear.weight, targets, bias_V=linear.bias, shape=self._shape)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Dropout is on while the context lasts, and off at all other times."""
+        self.network.train()
+        try:
+            yield
+        finally:
+            self.network.eval()
 
     def publish(self) -> None:
         """Copy the masters into the weights that compute, after an optimiser step."""

@@ -69,7 +69,7 @@ def gradients(state: TrainState, pieces: Iterable[Batch], loss: Compute, *, seed
     weights: list[Tensor] = []
     tokens = 0
     for number, piece in enumerate(pieces):
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), state.model.learning():
             torch.manual_seed(seed_for(seed, "dropout", state.number, number))
             found = loss(piece)
             found.terms.sum().backward()  # type: ignore[no-untyped-call]
