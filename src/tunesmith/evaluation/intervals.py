@@ -146,7 +146,8 @@ def _expanded(draws_B: Floats, groups: int) -> tuple[float, float]:
     if groups < 2:
         return float(draws_B.min()), float(draws_B.max())
     tail = NormalDist().cdf(-math.sqrt(groups / (groups - 1)) * student_quantile((1 + LEVEL) / 2, groups - 1))
-    low, high = np.quantile(draws_B, [tail, 1 - tail])
+    with np.errstate(invalid="ignore"):  # infinite draws: the caller sees an interval that is no number
+        low, high = np.quantile(draws_B, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -85,8 +85,10 @@ def _fenced(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text on one line, what Markdown or HTML would read as its own escaped; backticks in pairs stay."""
-    return re.sub(r"([\\<>\[\]|*_#&])", r"\\\1", " ".join(text.split()))
+    """The text on one line, with what Markdown or HTML would read as its own escaped; pairs of backticks stay."""
+    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(part if place % 2 else re.sub(r"([\\<>\[\]|*_#&`])", r"\\\1", part)
+                   for place, part in enumerate(parts))
 
 
 def _many(count: int, word: str) -> str:
