@@ -60,7 +60,7 @@ def overrides(parser: argparse.ArgumentParser) -> None:
 
 def _flags(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
     """Raise Misuse for all unknown flags, before anything else that may be wrong."""
-    known = {"-h", *re.findall(r"--[a-z][a-z-]*", parser.format_usage())}
+    known = {"-h", "--help", *re.findall(r"--[a-z][a-z-]*", parser.format_usage())}
     given = words[: words.index("--")] if "--" in words else words
     flags = [word.split("=", 1)[0] for word in given if re.match(r"--?[A-Za-z]", word)]
     raise_all([_unknown(flag, known, parser.prog) for flag in flags if flag not in known])

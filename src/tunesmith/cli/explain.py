@@ -40,7 +40,6 @@ def _option(name: str, screen: Screen) -> int:
 
 def _recipe(path: Path, overrides: list[str], screen: Screen) -> int:
     from ..recipe.origins import origins
-    from ..recipe.read import read
 
     found = origins(path, overrides)
     if screen.as_json:
