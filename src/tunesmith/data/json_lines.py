@@ -145,7 +145,8 @@ def _broken(error: ValueError | RecursionError, where: str) -> Finding:
     if isinstance(error, RecursionError):
         return _too_deep(where)
     if isinstance(error, json.JSONDecodeError):
-        return Finding("error", "data.json", f"broken JSON: {error.msg} (column {error.colno})", where,
+        nul = wrong_characters([error.doc[error.pos:error.pos + 1]], where)
+        return nul or Finding("error", "data.json", f"broken JSON: {error.msg.removesuffix(' at')} (column {error.colno})", where,
                        "mend the row, or take it out")
     return Finding("error", "data.json", f"broken JSON: {error}".split(";")[0], where, "mend the row, or take it out")
 
@@ -172,17 +173,19 @@ def _elements(written: str, text: str) -> Iterator[Row | Finding]:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             yield _broken(error, _where_broken(written, line, at, error))
-            at = _next_alike(text, at)
-            if at < 0:
+            after = _next_alike(text, at)
+            if after is None:
                 yield _lost(where)
+            if not after:
                 return
+            at = after
             continue
         raw = text[at:end]
         yield too_large(where) if len(raw) > ROW_BYTES else flaw(raw, where) or _judged(value, raw, flaws, where)
         at = _past_space(text, end)
         if text[at:at + 1] == ",":
             at = _past_space(text, at + 1)
-        elif text[at:at + 1] != "]":
+        elif text[at:at + 1] not in ("]", ""):
             yield _unseparated(written, line + text.count("\n", counted, at))
             if text[at:at + 1] != "{":
                 return
@@ -206,14 +209,16 @@ def _where_broken(written: str, line: int, at: int, error: ValueError | Recursio
     return f"{written}:{line}"
 
 
-def _next_alike(text: str, at: int) -> int:
-    """Where the next object starts on a line of its own at the same depth; -1 where none does."""
-    start = text.rfind("\n", 0, at) + 1
-    indent = text[start:at]
+def _next_alike(text: str, at: int) -> int | None:
+    """Where the next object starts on a line of its own, indented as the one here; 0 where no more do.
+
+    None where the one here does not begin its line, so that elements cannot be told by their indentation.
+    """
+    indent = text[text.rfind("\n", 0, at) + 1:at]
     if indent.strip():
-        return -1
+        return None
     found = re.compile(rf"\n{indent}\{{").search(text, at)
-    return found.end() - 1 if found else -1
+    return found.end() - 1 if found else 0
 
 
 def _no_array(written: str, text: str, at: int) -> Finding:

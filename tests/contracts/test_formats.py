@@ -1,0 +1,181 @@
+"""What every file of `data/formats/` promises."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tunesmith import catalog
+from tunesmith.data.load import load
+from tunesmith.data.turns import tidy
+from tunesmith.errors import Problem, Problems, Refusal
+from tunesmith.records import Conversation, Example, Message, Pair, Row
+
+FORMATS = {name: importlib.import_module(f"tunesmith.data.formats.{name}") for name in catalog.names("format")}
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
+MAYBE = st.one_of(st.just(""), WORDS)
+
+
+@st.composite
+def conversations(draw, *, longest=4, has_system=True, may_skip=True):
+    messages = [Message("system", draw(WORDS))] if has_system and draw(st.booleans()) else []
+    rounds = draw(st.integers(1, longest))
+    for number in range(rounds):
+        messages.append(Message("user", draw(WORDS)))
+        messages.append(Message("assistant", draw(WORDS), train=number == rounds - 1 or not may_skip
+                                or draw(st.booleans())))
+    return tuple(messages)
+
+
+def as_messages(messages):
+    turns = [{"role": one.role, "content": one.content} | ({} if one.train else {"train": False}) for one in messages]
+    return {"messages": turns}
+
+
+def as_sharegpt(messages):
+    names = {"system": "system", "user": "human", "assistant": "gpt"}
+    turns = [{"from": names[one.role], "value": one.content} | ({} if one.train else {"train": False})
+             for one in messages if one.role != "system"]
+    return {"conversations": turns, "system": messages[0].content if messages[0].role == "system" else ""}
+
+
+def as_alpaca(messages):
+    values = {"instruction": messages[-2].content, "input": "", "output": messages[-1].content}
+    return values | ({"system": messages[0].content} if messages[0].role == "system" else {})
+
+
+# for each format: what its examples hold, and how such an example is written as a row
+CONTENTS = {
+    "messages": (conversations(), as_messages),
+    "sharegpt": (conversations(), as_sharegpt),
+    "alpaca": (conversations(longest=1, may_skip=False), as_alpaca),
+    "pair": (st.tuples(WORDS, WORDS), lambda pair: {"prompt": pair[0], "completion": pair[1]}),
+    "text": (WORDS, lambda text: {"text": text}),
+}
+
+SAMPLES = {
+    "messages": [
+        {"messages": []}, {"messages": [{"role": "user", "content": "u"}]}, {"messages": "wrong"},
+        {"conversations": [{"role": "user", "content": "u"}]}, {"messages": [{"role": "user"}], "text": "t"},
+        {"messages": [{"role": "user", "content": "u"}], "prompt": "p", "answer": "a", "system": "s"},
+    ],
+    "sharegpt": [
+        {"conversations": []}, {"conversations": [{"from": "human", "value": "h"}]}, {"conversations": 7},
+        {"messages": [{"from": "human", "value": "h"}]}, {"conversations": [{"from": "gpt"}], "text": "t"},
+    ],
+    "alpaca": [
+        {"instruction": "i", "output": "o"}, {"instruction": "i", "input": "", "output": "o"},
+        {"instruction": "i", "input": "x", "output": "o", "text": "all", "system": "s"},
+    ],
+    "pair": [
+        {"prompt": "p", "completion": "c"}, {"input": "i", "output": "o"}, {"question": "q", "answer": "a"},
+        {"prompt": "p", "response": "r", "text": "t"}, {"prompt": "p", "answer": "a", "output": "o"},
+        {"question": "q", "answer": "a", "context": "c"}, {"prompt": "p", "answer": "a", "label": 1},
+    ],
+    "text": [{"text": "t"}, {"text": "t", "label": "l"}, {"text": "t", "prompt": "p"}, {"text": 5}],
+}
+NOBODYS = [{}, {"a": 1}, {"Sual": "s", "Cavab": "c"}, {"prompt": "p"}, {"answer": "a"}, {"instruction": "i"},
+           {"question": "q", "input": "i", "output": "o"}, {"prompt": "p", "chosen": "c", "rejected": "r"}]
+
+BAD_VALUES = [None, 3, True, [], ["x"], {}, {"x": 1}, "", "  ", [None], [[]], [{}], [{"role": 1}], [{"from": 1}],
+              [{"role": "user", "content": 5}], [{"from": "human", "value": None}],
+              [{"role": "alien", "content": "x"}], [{"from": "alien", "value": "x"}],
+              [{"role": "tool", "content": "x"}], [{"from": "observation", "value": "x"}]]
+
+
+def bare(example):
+    if isinstance(example, Conversation):
+        return example.messages
+    return (example.prompt, example.answer) if isinstance(example, Pair) else example.text
+
+
+def test_every_format_has_its_round_trip_and_its_samples_here():
+    assert CONTENTS.keys() == SAMPLES.keys() == FORMATS.keys()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_offers_what_the_contract_names(name):
+    module = FORMATS[name]
+    assert module.makes in get_args(Example)
+    assert module.reads in ("records", "blocks", "whole")
+    assert issubclass(module.Settings, BaseModel)
+    assert "Source:" in module.__doc__
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_an_example_written_as_a_row_is_read_as_that_example(name, data):
+    contents, written = CONTENTS[name]
+    module, content = FORMATS[name], data.draw(contents)
+    values = json.loads(json.dumps(written(content)))
+    assert module.looks_like(values)
+    (example,) = module.convert(Row(values, "f.jsonl:7"), module.Settings())
+    assert isinstance(example, module.makes)
+    assert bare(example) == content
+    assert example.where == "f.jsonl:7"
+    assert " ".join(example.group.split()) == example.group
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_sample_is_claimed_by_its_own_format_and_by_no_other(name):
+    for sample in SAMPLES[name]:
+        assert [other for other in FORMATS if FORMATS[other].looks_like(sample)] == [name], sample
+
+
+def test_what_is_of_no_format_is_claimed_by_none():
+    for sample in NOBODYS:
+        assert [name for name in FORMATS if FORMATS[name].looks_like(sample)] == [], sample
+
+
+@given(st.dictionaries(
+    st.sampled_from(["messages", "conversations", "instruction", "input", "output", "prompt", "question", "answer",
+                     "completion", "response", "text", "system", "context"]),
+    st.sampled_from(["x", "", None, 1, [], [{"role": "user"}], [{"from": "human"}], [{"role": "user", "from": "x"}]])))
+def test_no_two_formats_claim_one_row(values):
+    assert len([name for name in FORMATS if FORMATS[name].looks_like(values)]) <= 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_a_bad_row_gives_a_problem_with_its_line(name, data):
+    module = FORMATS[name]
+    sample = dict(data.draw(st.sampled_from(SAMPLES[name])))
+    column = data.draw(st.sampled_from(sorted(module.columns(sample, module.Settings()))))
+    sample[column] = data.draw(st.sampled_from(BAD_VALUES))
+    try:
+        examples = module.convert(Row(sample, "f.jsonl:7"), module.Settings())
+    except (Problem, Problems) as error:
+        problems = error.problems if isinstance(error, Problems) else [error]
+        assert all(isinstance(one, Refusal) and one.where == "f.jsonl:7" and one.remedy for one in problems)
+    else:
+        assert all(isinstance(example, module.makes) for example in examples)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_columns_that_are_read_are_columns_of_the_row(name):
+    module = FORMATS[name]
+    for sample in SAMPLES[name]:
+        assert set(module.columns(sample, module.Settings())) <= sample.keys()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_of_rows_is_recognised_and_loaded(name, tmp_path):
+    contents = {"messages": (Message("user", "u"), Message("assistant", "a")), "pair": ("p", "a"), "text": "t"}
+    content = contents.get(name, contents["messages"])
+    (tmp_path / "a.jsonl").write_text(json.dumps(CONTENTS[name][1](content)) + "\n")
+    loaded = load("a.jsonl", base_folder=tmp_path)
+    assert (loaded.format, [bare(example) for example in loaded.examples]) == (name, [content])
+    assert loaded.findings == ()
+
+
+@given(conversations())
+def test_a_conversation_in_order_is_not_touched(messages):
+    example = Conversation(messages, "f.jsonl:7", "g")
+    assert tidy(example) == (example, [])
