@@ -172,7 +172,7 @@ def test_the_check_tells_a_read_option_from_a_dead_one():
 
 
 def test_the_check_tells_a_read_setting_from_a_dead_one():
-    source = "def build(settings: Settings) -> int:\n    return settings.rank\n\ndef f(x: Other) -> int:\n    return x.alpha"
+    source = "def build(settings: Settings, other: Other) -> int:\n    return settings.rank + other.alpha"
     assert settings_reads([ast.parse(source)]) == {"rank"}
 
 

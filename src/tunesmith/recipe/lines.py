@@ -104,7 +104,7 @@ class _Reader:
         above = (*above, id(node))
         if isinstance(node, ScalarNode):
             return self.scalar(node)
-        if not str(node.tag).startswith("tag:yaml.org,2002:"):
+        if str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             self.mistake(node, "recipe.tag", f"the tag `{node.tag}` is not read", "delete the tag")
         if isinstance(node, SequenceNode):
             return [self.item(item, (*path, index), above) for index, item in enumerate(node.value)]

@@ -41,7 +41,7 @@ def mistakes(errors: Sequence[ErrorDetails], document: Document) -> list[Problem
         else:
             found[path] = _wrong(path, error, known, document)
     return [problem for path, problem in found.items()
-            if not (path in guessed and problem.kind == "recipe.missing")]
+            if not (path in guessed and problem.kind == "recipe.missing_option")]
 
 
 def option_path(location: Sequence[str | int], known: Mapping[Steps, Option]) -> Steps:
@@ -83,7 +83,9 @@ def _wrong(path: Steps, error: ErrorDetails, known: Mapping[Steps, Option], docu
     must = error["ctx"]["must"] if error["type"] == "must" else describe(field)
     near = nearest(str(value), words(field))
     remedy = f"use `{near}`" if near else f"see `tunesmith explain {spell(path)}`"
-    return Misuse("recipe.value", f"{name} must be {must}; {shown(value, error['type'])}", document.place(path), remedy)
+    kind_is_wrong = error["type"].endswith("_type") or error["type"] == "must"
+    return Misuse("recipe.value", f"{name} must be {must}; {shown(value, must if kind_is_wrong else None)}",
+                  document.place(path), remedy)
 
 
 def summary(option: Option) -> str:
@@ -92,11 +94,11 @@ def summary(option: Option) -> str:
     return re.split(r"(?<=\.)\s+(?=[A-Z`])", first)[0].rstrip(".")
 
 
-def shown(value: object, complaint: str) -> str:
-    """A value for messages, and what it is where that is the mistake: "`three` is text"."""
+def shown(value: object, must: str | None) -> str:
+    """A value for messages, and what it is where it `must` be something else: "`three` is text"."""
     if value is None or value == "":
         return "it is empty"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     text = f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
     kind = next(word for form, word in KINDS if isinstance(value, form))
-    return f"{text} is {kind}" if complaint.endswith("_type") or complaint == "must" else f"it is {text}"
+    return f"it is {text}" if must is None or kind.split()[-1] in must else f"{text} is {kind}"

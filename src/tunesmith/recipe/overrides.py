@@ -86,9 +86,10 @@ def _lay(document: Document, path: Steps, read: Document) -> None:
 
 def _replace(document: Document, path: Steps, read: Document) -> None:
     inside = document.values
-    for step in path[:-1]:
+    for depth, step in enumerate(path[:-1], 1):
         if not isinstance(inside.get(step), dict):
             inside[step] = {}
+            document.places[path[:depth]] = read.place(path)
         inside = inside[step]
     inside[path[-1]] = read.values
     for place in [known for known in document.places if known[: len(path)] == path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,4 +69,5 @@ def checked(document: Document, overrides: Sequence[str], folder: Path, *, name:
 
 def _run_name(path: Path) -> str:
     """What a run is called where nothing names it: as the recipe's file, less what a name cannot hold."""
-    return re.sub(r"[^\w.-]", "-", path.stem).lstrip(".-")[:50] or NAMELESS
+    letters = (letter if letter.isalpha() or letter.isdecimal() or letter in "_.-" else "-" for letter in path.stem)
+    return "".join(letters).lstrip(".-")[:50] or NAMELESS
