@@ -146,8 +146,8 @@ def _broken(error: ValueError | RecursionError, where: str) -> Finding:
         return _too_deep(where)
     if isinstance(error, json.JSONDecodeError):
         nul = wrong_characters([error.doc[error.pos:error.pos + 1]], where)
-        return nul or Finding("error", "data.json", f"broken JSON: {error.msg.removesuffix(' at')} (column {error.colno})", where,
-                       "mend the row, or take it out")
+        what = f"broken JSON: {error.msg.removesuffix(' at')} (column {error.colno})"
+        return nul or Finding("error", "data.json", what, where, "mend the row, or take it out")
     return Finding("error", "data.json", f"broken JSON: {error}".split(";")[0], where, "mend the row, or take it out")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,26 @@ from ..records import Conversation, Finding, Message, Row
 from .fields import missing, normalised, text, wrong_type
 
 NO_TOOLS: tuple[Any, ...] = (None, "", "[]", [], {})
+
+
+def column_of(fields: Mapping[str, Any]) -> str:
+    """The column that holds the turns, or should: `messages` where there is one, else `conversations`."""
+    return "messages" if "messages" in fields else "conversations"
+
+
+def speaker_key(fields: Mapping[str, Any]) -> str | None:
+    """How the turns of a row name their speaker, `role` or `from`; None where a row has no turns.
+
+    Where the first turn does not tell, `messages` are taken to have roles, and `conversations` speakers.
+    """
+    column = column_of(fields)
+    if column not in fields:
+        return None
+    turns = fields[column]
+    first = turns[0] if isinstance(turns, list) and turns else None
+    if isinstance(first, Mapping) and ("role" in first or "from" in first):
+        return "role" if "role" in first else "from"
+    return "role" if column == "messages" else "from"
 
 
 def refuse_tools(row: Row, what: str) -> Refusal:
@@ -26,11 +46,12 @@ def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refus
                    f"use one of: {', '.join(f'`{one}`' for one in known)}")
 
 
-def from_list(row: Row, column: str, message: Callable[[Row, str, Any], Message]) -> Conversation:
-    """The conversation of a row that holds its turns as a list under `column`; `message` reads one turn.
+def from_list(row: Row, message: Callable[[Row, str, Any], Message]) -> Conversation:
+    """The conversation of a row that holds its turns as a list; `message` reads one turn.
 
     Raises, all at once, what `message` refuses and what `conversation` does.
     """
+    column = column_of(row.values)
     turns = row.values.get(column)
     if turns is None:
         raise missing(row, column)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import Refusal
 from ...records import Conversation, Message, Row
 from ..fields import wrong_type
-from ..turns import NO_TOOLS, from_list, refuse_tools, unknown_role
+from ..turns import NO_TOOLS, column_of, from_list, refuse_tools, speaker_key, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
@@ -31,25 +31,18 @@ class Settings(BaseModel):
 
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
-    """Whether a row has `messages`, or `conversations` whose turns have roles; turns with `from` are sharegpt's."""
-    turns = fields.get(_column(fields))
-    first = turns[0] if isinstance(turns, list) and turns else None
-    has_role = isinstance(first, Mapping) and "role" in first
-    return has_role or ("messages" in fields and not (isinstance(first, Mapping) and "from" in first))
+    """Whether a row has turns that name a `role`."""
+    return speaker_key(fields) == "role"
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The turns, the system prompt, and `tools`, which is read to refuse it."""
-    return [name for name in (_column(fields), "system", "tools") if name in fields]
+    return [name for name in (column_of(fields), "system", "tools") if name in fields]
 
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, tools, unknown roles and rows without an answer."""
-    return [from_list(row, _column(row.values), _message)]
-
-
-def _column(fields: Mapping[str, Any]) -> str:
-    return "conversations" if "messages" not in fields and "conversations" in fields else "messages"
+    return [from_list(row, _message)]
 
 
 def _message(row: Row, place: str, turn: Any) -> Message:

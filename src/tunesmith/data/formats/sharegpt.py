@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...records import Conversation, Message, Row
 from ..fields import wrong_type
-from ..turns import from_list, refuse_tools, unknown_role
+from ..turns import column_of, from_list, refuse_tools, speaker_key, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
@@ -31,26 +31,18 @@ class Settings(BaseModel):
 
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
-    """Whether a row has `conversations` (or `messages`) whose turns say whom they are `from`."""
-    turns = fields.get(_column(fields))
-    first = turns[0] if isinstance(turns, list) and turns else None
-    if isinstance(first, Mapping):
-        return "from" in first and "role" not in first
-    return "conversations" in fields and "messages" not in fields
+    """Whether a row has turns that say whom they are `from`."""
+    return speaker_key(fields) == "from"
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The turns, the system prompt, and `tools`, which is read to refuse it."""
-    return [name for name in (_column(fields), "system", "tools") if name in fields]
+    return [name for name in (column_of(fields), "system", "tools") if name in fields]
 
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, tools, unknown speakers and rows without an answer."""
-    return [from_list(row, _column(row.values), _message)]
-
-
-def _column(fields: Mapping[str, Any]) -> str:
-    return "messages" if "conversations" not in fields and "messages" in fields else "conversations"
+    return [from_list(row, _message)]
 
 
 def _message(row: Row, place: str, turn: Any) -> Message:

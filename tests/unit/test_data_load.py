@@ -1,0 +1,321 @@
+"""Rows become examples: the format is recognised, columns are renamed, and what is odd is told."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+
+import pytest
+from ruamel.yaml import YAML
+
+from tunesmith.data.formats import messages, pair, text
+from tunesmith.data.load import load, sniff
+from tunesmith.errors import Misuse
+from tunesmith.recipe import Section
+from tunesmith.records import Conversation, Message, Pair
+
+
+def section(module: ModuleType) -> Section:
+    return Section(module.__name__.rsplit(".", 1)[1], module.Settings(), module)
+
+
+def put(folder, *values, name="a.jsonl"):
+    (folder / name).write_text("".join(json.dumps(one) + "\n" for one in values))
+
+
+def told(loaded, severity=None):
+    return [(one.kind, one.where) for one in loaded.findings if severity in (None, one.severity)]
+
+
+def only(loaded, kind):
+    (found,) = [one for one in loaded.findings if one.kind == kind]
+    return found
+
+
+def chat(*turns, **more):
+    return {"messages": [{"role": role, "content": content} for role, content in turns], **more}
+
+
+QUESTION = {"question": "q", "answer": "a"}
+
+
+# --- recognising
+
+
+def test_the_format_of_most_rows_is_taken_and_the_others_are_named(tmp_path):
+    put(tmp_path, {"text": "t"}, QUESTION, QUESTION | {"answer": "b"}, chat(("user", "u"), ("assistant", "a")))
+    loaded = load("a.jsonl", base_folder=tmp_path)
+    assert (loaded.format, len(loaded.examples), loaded.rows) == ("pair", 2, 4)
+    assert told(loaded, "error") == [("data.mixed", "a.jsonl:1"), ("data.mixed", "a.jsonl:4")]
+    assert "messages" in loaded.findings[1].what
+
+
+def test_a_format_that_the_recipe_names_is_not_guessed_again(tmp_path):
+    put(tmp_path, {"text": "t", "prompt": "p", "answer": "a"}, {"text": "t"})
+    loaded = load("a.jsonl", format=section(text), base_folder=tmp_path)
+    assert [example.text for example in loaded.examples] == ["t", "t"]
+    assert loaded.unused == ("prompt", "answer")
+
+
+def test_rows_that_do_not_fit_the_named_format_are_told_with_the_columns_they_have(tmp_path):
+    put(tmp_path, chat(("user", "u"), ("assistant", "a")))
+    loaded = load("a.jsonl", format=section(pair), base_folder=tmp_path)
+    assert told(loaded, "error") == [("data.missing_field", "a.jsonl:1")] * 2
+    assert "its columns are: `messages`" in loaded.findings[0].what
+
+
+def test_two_columns_that_could_be_the_answer_are_asked_about(tmp_path):
+    put(tmp_path, {"prompt": "p", "completion": "c", "response": "r"})
+    assert only(load("a.jsonl", base_folder=tmp_path), "data.format_unknown")
+    named = load("a.jsonl", format=section(pair), base_folder=tmp_path)
+    assert only(named, "data.ambiguous").what == "`completion` and `response` could each be the answer"
+    mapped = load("a.jsonl", columns={"prompt": "prompt", "answer": "response"}, base_folder=tmp_path)
+    assert mapped.examples == (Pair("p", "r", "a.jsonl:1", "p"),)
+    assert mapped.unused == ("completion",)
+
+
+@pytest.mark.parametrize(("header", "row", "line"), [
+    ("Sual,Cavab", "Bu nədir,Kitab", {"prompt": "Sual", "answer": "Cavab"}),
+    ('"Sual: 1",no', "Bu nədir,Kitab", {"prompt": "Sual: 1", "answer": "no"}),
+    ("nömrə,Sual,Cavab", "17,Bu nədir,Kitab", {"prompt": "Sual", "answer": "Cavab"}),
+    ("body,rating", "Bu kitabdır,5", {"text": "body"}),
+])
+def test_unknown_columns_are_named_with_the_line_that_makes_them_usable(tmp_path, header, row, line):
+    (tmp_path / "a.csv").write_text(f"{header}\n{row}\n")
+    found = only(load("a.csv", base_folder=tmp_path), "data.format_unknown")
+    assert found.severity == "error" and found.where == "a.csv:2"
+    written = YAML(typ="safe").load(found.remedy.split("`")[1])
+    assert written == {"data": {"columns": line}}
+    loaded = load("a.csv", columns=line, base_folder=tmp_path)
+    assert len(loaded.examples) == 1 and told(loaded, "error") == []
+
+
+# --- columns
+
+
+def test_renamed_columns_give_the_examples_that_the_usual_names_would(tmp_path):
+    put(tmp_path, {"Sual": "q", "Cavab": "a", "id": 3})
+    loaded = load("a.jsonl", columns={"prompt": "Sual", "answer": "Cavab"}, base_folder=tmp_path)
+    assert loaded.examples == (Pair("q", "a", "a.jsonl:1", "q"),)
+    assert (loaded.columns, loaded.unused) == (("Sual", "Cavab", "id"), ("id",))
+
+
+def test_a_renamed_column_takes_the_place_of_one_that_has_the_name_already(tmp_path):
+    put(tmp_path, QUESTION | {"good answer": "b"})
+    loaded = load("a.jsonl", columns={"answer": "good answer"}, base_folder=tmp_path)
+    assert loaded.examples[0].answer == "b"
+    assert loaded.unused == ("answer",)
+
+
+def test_a_column_that_no_row_has_is_told_with_the_nearest(tmp_path):
+    put(tmp_path, QUESTION)
+    loaded = load("a.jsonl", columns={"prompt": "questoin"}, group="zzz", base_folder=tmp_path)
+    found = [one for one in loaded.findings if one.kind == "data.unknown_column"]
+    assert [(one.what.split("`")[1], one.remedy) for one in found] == [
+        ("data.columns.prompt", "use `question`"), ("data.group", "use one of: `question`, `answer`")]
+
+
+def test_a_field_that_the_format_does_not_read_is_told(tmp_path):
+    put(tmp_path, QUESTION | {"mood": "good"})
+    loaded = load("a.jsonl", columns={"feeling": "mood"}, base_folder=tmp_path)
+    assert "`feeling`, which the format pair does not read" in only(loaded, "data.unknown_field").what
+
+
+def test_unused_columns_are_told(tmp_path):
+    put(tmp_path, QUESTION | {"id": 1}, QUESTION | {"link": ""})
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.unused_columns")
+    assert (found.severity, found.what) == ("note", "columns that are not used: `id`, `link`")
+
+
+# --- context
+
+
+@pytest.mark.parametrize(("values", "use", "first"), [
+    (QUESTION, {"context": "context"}, "c\n\nq"),
+    ({"instruction": "q", "output": "a"}, {"input": "context"}, "q\n\nc"),
+    (chat(("user", "q"), ("assistant", "a")), {"system": "context"}, "c"),
+])
+def test_a_context_is_refused_until_the_recipe_says_what_it_is(tmp_path, values, use, first):
+    put(tmp_path, values, values | {"context": "c"}, values | {"context": "d"})
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.context")
+    assert (found.severity, found.where) == ("error", "a.jsonl:2") and found.what.startswith("2 row(s)")
+    lines = [YAML(typ="safe").load(part)["data"]["columns"] for part in found.remedy.split("`")[1::2]]
+    assert lines == [use, {"context": ""}]
+    used, left_out = [load("a.jsonl", columns=line, base_folder=tmp_path) for line in lines]
+    example = used.examples[1]
+    assert (example.messages[0].content if isinstance(example, Conversation) else example.prompt) == first
+    assert told(used, "error") == told(left_out, "error") == []
+    assert len({str(one.messages if isinstance(one, Conversation) else one.prompt)
+                for one in left_out.examples}) == 1
+
+
+def test_an_empty_context_is_no_reason_to_refuse(tmp_path):
+    put(tmp_path, QUESTION | {"context": ""}, QUESTION | {"context": None})
+    assert told(load("a.jsonl", base_folder=tmp_path), "error") == []
+
+
+def test_a_context_by_another_name_comes_before_the_prompt_and_groups_the_rows(tmp_path):
+    put(tmp_path, QUESTION | {"background": "long  story"},
+        {"question": "r", "answer": "b", "background": "long story"})
+    loaded = load("a.jsonl", columns={"context": "background"}, base_folder=tmp_path)
+    assert [example.prompt for example in loaded.examples] == ["long  story\n\nq", "long story\n\nr"]
+    assert {example.group for example in loaded.examples} == {"long story"}
+
+
+# --- groups and doubles
+
+
+def test_conversations_that_start_alike_are_of_one_group_whatever_their_spaces(tmp_path):
+    put(tmp_path, chat(("user", "How  are\nyou?"), ("assistant", "a")),
+        chat(("system", "s"), ("user", " How are you?"), ("assistant", "b"), ("user", "v"), ("assistant", "c")))
+    assert {example.group for example in load("a.jsonl", base_folder=tmp_path).examples} == {"How are you?"}
+
+
+def test_a_column_can_name_the_group(tmp_path):
+    put(tmp_path, QUESTION | {"tree": 7}, {"question": "r", "answer": "b", "tree": 7}, QUESTION | {"tree": None})
+    loaded = load("a.jsonl", group="tree", base_folder=tmp_path)
+    assert [example.group for example in loaded.examples] == ["7", "7"]
+    assert told(loaded) == [("data.no_group", "a.jsonl:3")]
+
+
+def test_exact_copies_of_rows_are_counted(tmp_path):
+    put(tmp_path, QUESTION, {"answer": "a", "question": "q"}, QUESTION | {"id": 2}, QUESTION)
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.duplicates")
+    assert (found.severity, found.where) == ("warning", "a.jsonl:2") and found.what.startswith("2 row(s)")
+
+
+# --- several files
+
+
+def test_rows_of_several_files_come_in_the_order_of_the_files(tmp_path):
+    put(tmp_path, QUESTION, name="b.jsonl")
+    (tmp_path / "a.csv").write_text("prompt,completion\np,c\n")
+    loaded = load(["b.jsonl", "a.csv"], base_folder=tmp_path)
+    assert [example.where for example in loaded.examples] == ["b.jsonl:1", "a.csv:2"]
+    assert loaded.findings == ()
+
+
+def test_a_missing_file_is_a_misuse(tmp_path):
+    with pytest.raises(Misuse) as caught:
+        load("a.jsonl", base_folder=tmp_path)
+    assert (caught.value.kind, caught.value.exit_code) == ("data.missing", 2)
+
+
+def test_sniffing_tells_format_count_and_findings(tmp_path):
+    put(tmp_path, QUESTION, QUESTION | {"answer": ""})
+    name, count, findings = sniff("a.jsonl", base_folder=tmp_path)
+    assert (name, count, [one.where for one in findings]) == ("pair", 1, ["a.jsonl:2"])
+
+
+# --- turns
+
+
+def only_conversation(tmp_path, values):
+    put(tmp_path, values)
+    loaded = load("a.jsonl", base_folder=tmp_path)
+    return (loaded.examples[0].messages if loaded.examples else None), told(loaded)
+
+
+def test_the_content_may_be_a_list_of_text_parts_and_the_assistant_be_called_model(tmp_path):
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    values = {"conversations": [{"role": "user", "content": parts}, {"role": "model", "content": "c"}]}
+    assert only_conversation(tmp_path, values) == ((Message("user", "ab"), Message("assistant", "c")), [])
+
+
+@pytest.mark.parametrize("off", [{"train": False}, {"weight": 0}])
+def test_a_turn_can_be_kept_out_of_the_loss(tmp_path, off):
+    values = chat(("user", "u"), ("assistant", "a"), ("user", "v"), ("assistant", "b"))
+    values["messages"][1] |= off
+    found, _ = only_conversation(tmp_path, values)
+    assert [message.train for message in found] == [True, False, True, True]
+
+
+def test_the_system_column_comes_first(tmp_path):
+    values = {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}], "system": "s"}
+    assert only_conversation(tmp_path, values)[0][0] == Message("system", "s")
+
+
+def test_a_system_column_and_a_system_turn_exclude_each_other(tmp_path):
+    values = chat(("system", "t"), ("user", "u"), ("assistant", "a"), system="s")
+    assert only_conversation(tmp_path, values) == (None, [("data.two_systems", "a.jsonl:1")])
+
+
+TOOLS = [
+    chat(("user", "u"), ("tool", "t"), ("assistant", "a")),
+    chat(("user", "u"), ("assistant", "a"), tools=[{"name": "f"}]),
+    {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": None, "tool_calls": [{}]}]},
+    {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": [{"type": "tool_call"}]}]},
+    {"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": "f"}]},
+]
+
+
+@pytest.mark.parametrize("values", TOOLS)
+def test_turns_with_tools_are_refused_in_plain_words(tmp_path, values):
+    found, findings = only_conversation(tmp_path, values)
+    assert (found, findings) == (None, [("data.tool_turns", "a.jsonl:1")])
+
+
+@pytest.mark.parametrize("none", ["[]", [], "", None])
+def test_an_empty_list_of_tools_is_no_reason_to_refuse(tmp_path, none):
+    assert only_conversation(tmp_path, chat(("user", "u"), ("assistant", "a"), tools=none))[1] == []
+
+
+def test_several_mistakes_of_one_row_come_at_once(tmp_path):
+    values = chat(("alien", "x"), ("user", 3), ("assistant", " "), tools=[1])
+    found, findings = only_conversation(tmp_path, values)
+    assert found is None
+    assert {kind for kind, _ in findings} == {
+        "data.tool_turns", "data.wrong_type", "data.unknown_role", "data.empty_answer"}
+
+
+@pytest.mark.parametrize(("values", "kind"), [
+    (chat(("user", "u")), "data.no_answer"),
+    (chat(), "data.no_answer"),
+    (chat(("user", "u"), ("assistant", " \n")), "data.empty_answer"),
+    (chat(("user", "u"), ("human", "a")), "data.unknown_role"),
+    ({"conversations": [{"from": "human", "value": "u"}, {"from": "alien", "value": "a"}]}, "data.unknown_role"),
+    ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "data.content_part"),
+    ({"messages": [{"role": "assistant", "content": "a", "reasoning_content": "hm"}]}, "data.reasoning"),
+    ({"messages": [{"role": "assistant", "content": "a", "train": "no"}]}, "data.wrong_type"),
+])
+def test_a_conversation_that_cannot_be_learnt_from_is_an_error(tmp_path, values, kind):
+    assert only_conversation(tmp_path, values) == (None, [(kind, "a.jsonl:1")])
+
+
+@pytest.mark.parametrize(("roles", "kinds"), [
+    ("asst", ["data.assistant_first"]),
+    ("user user asst", ["data.repeated_role"]),
+    ("user asst asst", ["data.repeated_role"]),
+    ("user system asst", ["data.system_not_first"]),
+    ("system asst user asst", ["data.assistant_first"]),
+])
+def test_an_odd_order_of_roles_is_a_warning(tmp_path, roles, kinds):
+    names = [{"asst": "assistant"}.get(role, role) for role in roles.split()]
+    found, findings = only_conversation(tmp_path, chat(*((name, "x") for name in names)))
+    assert [message.role for message in found] == names
+    assert findings == [(kind, "a.jsonl:1") for kind in kinds]
+
+
+def test_turns_after_the_last_answer_are_left_out_with_a_warning(tmp_path):
+    found, findings = only_conversation(tmp_path, chat(("user", "u"), ("assistant", "a"), ("user", "v")))
+    assert found == (Message("user", "u"), Message("assistant", "a"))
+    assert findings == [("data.trailing_turns", "a.jsonl:1")]
+
+
+def test_an_empty_turn_of_the_user_is_a_warning(tmp_path):
+    assert only_conversation(tmp_path, chat(("user", ""), ("assistant", "a")))[1] == [
+        ("data.empty_turn", "a.jsonl:1")]
+
+
+def test_an_alpaca_input_follows_its_instruction_after_a_blank_line_and_may_be_missing(tmp_path):
+    put(tmp_path, {"instruction": "i", "input": "x", "output": "o"}, {"instruction": "i", "input": "", "output": "o"},
+        {"instruction": "i", "output": "p"}, {"instruction": "", "input": "x", "output": "o"},
+        {"instruction": "", "input": " ", "output": "o"})
+    loaded = load("a.jsonl", base_folder=tmp_path)
+    assert [example.messages[0].content for example in loaded.examples] == ["i\n\nx", "i", "i", "x"]
+    assert told(loaded) == [("data.empty_field", "a.jsonl:5")]
+
+
+def test_the_format_messages_is_a_choice_of_the_recipe(tmp_path):
+    put(tmp_path, chat(("user", "u"), ("assistant", "a")))
+    assert load("a.jsonl", format=section(messages), base_folder=tmp_path).format == "messages"
