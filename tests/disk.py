@@ -18,8 +18,8 @@ CALLS = ("open", "write", "fsync", "ftruncate", "rename", "replace", "mkdir", "c
 DIED = -1
 
 
-def in_child(work: Callable[[], object]) -> tuple[int, str]:
-    """(exit code, what `work` returned or raised, as text) of a forked child; DIED where a signal ended it."""
+def start(work: Callable[[], object]) -> tuple[int, int]:
+    """(pid, pipe) of a forked child that does `work`; `finished` waits for it."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -31,10 +31,20 @@ def in_child(work: Callable[[], object]) -> tuple[int, str]:
         os.write(writing, said.encode()[:60_000])
         os._exit(code)
     os.close(writing)
+    return child, reading
+
+
+def finished(child: int, reading: int) -> tuple[int, str]:
+    """(exit code, what its work returned or raised, as text) of a child; DIED where a signal ended it."""
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read().decode()
     _, status = os.waitpid(child, 0)
     return (os.WEXITSTATUS(status) if os.WIFEXITED(status) else DIED), said
+
+
+def in_child(work: Callable[[], object]) -> tuple[int, str]:
+    """Do `work` in a forked child, as `finished` tells it."""
+    return finished(*start(work))
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""A stop is asked for by a signal and read as a flag."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from tunesmith.runs import signals
+
+
+def test_nothing_is_asked_for_until_a_signal_comes() -> None:
+    with signals.listening() as stop:
+        assert (stop.requested, stop.by) == (False, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_raises_the_flag_and_lets_the_work_go_on(number: signal.Signals) -> None:
+    with signals.listening() as stop:
+        os.kill(os.getpid(), number)
+        assert (stop.requested, stop.by) == (True, number.name)
+
+
+def test_a_second_interrupt_stops_at_once() -> None:
+    with signals.listening() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+
+
+def test_a_second_sigterm_asks_for_nothing_more() -> None:
+    with signals.listening() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+
+
+def test_the_handlers_that_stood_before_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with pytest.raises(ValueError, match="x"), signals.listening():
+        assert signal.getsignal(signal.SIGTERM) not in before
+        raise ValueError("x")
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_outside_the_main_thread_nothing_is_changed() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work() -> None:
+        with signals.listening() as stop:
+            seen.append((stop.requested, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
