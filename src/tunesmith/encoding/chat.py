@@ -104,7 +104,7 @@ class _Growing:
 def _turn(messages: Sequence[Message], index: int, codec: Codec, template: Template) -> _Turn:
     marked = typed.mark(messages[: index + 1], codec)
     asked = template.render(marked[:-1], generation_prompt=True)
-    full = _up_to_end(template.render(marked, generation_prompt=False), asked, codec, template)
+    full = _up_to_end(template.render(marked, generation_prompt=False), codec, template)
     if full.startswith(asked):
         answer = full[len(asked) :]
     else:
@@ -121,19 +121,13 @@ def _turn(messages: Sequence[Message], index: int, codec: Codec, template: Templ
     return _Turn(before, after, prompt_text, answer_text)
 
 
-def _up_to_end(full: str, asked: str, codec: Codec, template: Template) -> str:
-    """The render up to and with the end of its last assistant's turn."""
-    token = codec.end_of_turn or ""
-    start = len(asked) if full.startswith(asked) else 0
-    found = typed.find_written(token, full, start)
-    if not start:  # the history is written anew: the turn's end is the last one
-        following = found
-        while following >= 0:
-            found, following = following, typed.find_written(token, full, following + 1)
-    if found < 0:
-        raise Refusal("template.no_end", f"the template writes no `{token}` after this answer", template.name,
-                      "choose another `data.template`")
-    return full[: found + len(token)]
+def _up_to_end(full: str, codec: Codec, template: Template) -> str:
+    """A render that ends with an assistant's turn, up to and with the token that ends the turn."""
+    ending = codec.ending
+    if ending is None or not full.endswith(ending.closing + ending.trailing):
+        raise Refusal("template.no_end", f"after this answer the template does not write {codec.end_of_turn!r} as it "
+                      f"does after others: {full[-40:]!r}", template.name, "choose another `data.template`")
+    return full[: len(full) - len(ending.trailing)]
 
 
 def _answer_elsewhere(marked: Sequence[Message], full: str, codec: Codec, template: Template) -> str:
@@ -144,7 +138,7 @@ def _answer_elsewhere(marked: Sequence[Message], full: str, codec: Codec, templa
     """
     short = marked[-2:]
     asked = template.render(short[:-1], generation_prompt=True)
-    alone = _up_to_end(template.render(short, generation_prompt=False), asked, codec, template)
+    alone = _up_to_end(template.render(short, generation_prompt=False), codec, template)
     answer = alone[len(asked) :]
     if alone.startswith(asked) and full.endswith(answer):
         return answer

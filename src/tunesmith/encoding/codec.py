@@ -30,16 +30,30 @@ class Piece:
     control: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a template writes after an assistant's last turn: up to and with the token that ends it, and then."""
+
+    token: str
+    closing: str
+    trailing: str
+
+
 @final
 class Codec:
     """A fast tokenizer and its template; built by `build`.
 
     vocabulary: number of ids; bos, eos, pad: ids or None; wants_bos: whether the tokenizer itself opens a text with
-    its BOS; stop: ids on which generation ends; control: texts of all control tokens, with their ids; end_of_turn: the
-    token that ends an assistant's turn in the template, None where there is no template or it writes none.
+    its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones that
+    the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what stands
+    around it), None where there is no template or it writes none.
     """
 
-    def __init__(self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int]) -> None:
+    def __init__(
+        self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int],
+        flaw: Refusal | None = None,
+    ) -> None:
+        self._flaw = flaw
         self.template = template
         self.context = context
         self.vocabulary = len(tokenizer)
@@ -55,7 +69,8 @@ class Codec:
         self.special = {text for text in self.control if text in _special_texts(tokenizer)}
         self._newline = self._parsing.encode("\n", add_special_tokens=False).ids
         known = {index for index in (self.eos, *generation_stop) if index is not None}
-        self.end_of_turn = _end_of_turn(template, self.control, known) if template else None
+        self.ending = _ending(template, self.control, known) if template else None
+        self.end_of_turn = self.ending.token if self.ending else None
         self.stop = frozenset(known | ({self.control[self.end_of_turn]} if self.end_of_turn else set()))
 
     def encode(self, text: str, *, control: bool = False) -> Encoded:
@@ -103,6 +118,8 @@ class Codec:
 
     def require_template(self) -> Template:
         """The template, ready for a conversation; raises Refusal where there is none or its turns have no end."""
+        if self._flaw is not None:
+            raise self._flaw
         if self.template is None:
             raise Refusal("template.missing", "the base has no chat template", "data.template",
                           "set `data.template` to `chatml` or to the path of a Jinja file, or use `task: completion`")
@@ -134,18 +151,24 @@ def build(
 
     template: Jinja source that replaces the tokenizer's own; context: the longest document that the base reads (0: as
     the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
-    the template; date: what templates are told today is. Raises Refusal for a template that is broken or unsafe.
+    the template; date: what templates are told today is. Raises Refusal for a template that is broken or unsafe;
+    for the tokenizer's own only once a conversation is to be encoded with it.
     """
     source = template
     if source is None and tokenizer.chat_template is not None:
         source = tokenizer.get_chat_template()
-    made = None
+    made = flaw = None
     if source is not None:
         special = dict(tokenizer.special_tokens_map)
-        vet(source, name, special)
-        made = Template(source, name, special, date=date)
+        try:
+            vet(source, name, special)
+            made = Template(source, name, special, date=date)
+        except Refusal as refusal:
+            if template is not None:
+                raise
+            flaw = refusal  # the base's own, which a task without a template never needs
     longest = context or min(int(tokenizer.model_max_length), UNBOUNDED)
-    return Codec(tokenizer, made, longest, generation_stop)
+    return Codec(tokenizer, made, longest, generation_stop, flaw)
 
 
 def _bare(state: str, *, added: bool = True) -> Tokenizer:
@@ -176,11 +199,12 @@ def pattern(texts: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or "(?!)")
 
 
-def _end_of_turn(template: Template, control: Mapping[str, int], known: set[int]) -> str | None:
-    """The control token after an assistant's text: one that generation stops on already, else the first.
+def _ending(template: Template, control: Mapping[str, int], known: set[int]) -> Ending | None:
+    """How a render ends after an assistant's last turn, and which token of that ends the turn.
 
-    Text that only a conversation's last turn ends with (an EOS where a generation prompt could stand) does not count,
-    so the same answer is also rendered with a user's turn after it, where the template takes that.
+    That is a control token which generation stops on already, else the first. One that only a conversation's last
+    turn is followed by (an EOS where a generation prompt could stand) comes second: the answer is also rendered with a
+    user's turn after it, where the template takes that.
     """
     asked = (Message("user", "Question"), Message("assistant", SENTINEL))
     try:
@@ -189,11 +213,13 @@ def _end_of_turn(template: Template, control: Mapping[str, int], known: set[int]
         return None
     try:
         longer = template.render((*asked, Message("user", "Question")), generation_prompt=False)
-        tail = _shared(tail, longer.rpartition(SENTINEL)[2])
+        always = _shared(tail, longer.rpartition(SENTINEL)[2])
     except Refusal:
-        pass
-    found = pattern(control).findall(tail)
-    return next((text for text in found if control[text] in known), found[0] if found else None)
+        always = tail
+    tokens = pattern(control)
+    found = list(tokens.finditer(always)) or list(tokens.finditer(tail))
+    chosen = next((match for match in found if control[match[0]] in known), found[0] if found else None)
+    return Ending(chosen[0], tail[: chosen.end()], tail[chosen.end() :]) if chosen else None
 
 
 def _shared(left: str, right: str) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from ..records import Conversation, Document, Example, Finding, Message, Text
 from . import chat
 from .codec import Codec

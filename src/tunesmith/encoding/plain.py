@@ -33,7 +33,7 @@ def pair_document(question: str, answer: str, codec: Codec, *, example: int = 0)
 
 
 def prompt(text: str, codec: Codec) -> Encoded:
-    """What inference is given for a prompt without a template: BOS where the tokenizer opens texts with one, the text."""
+    """What inference is given where there is no template: BOS if the tokenizer opens texts with one, then the text."""
     opened, ends = _opened(codec)
     body = codec.encode(text)
     return Encoded(opened + body.ids, ends + body.ends)

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 import jinja2
+from jinja2.exceptions import SecurityError
 
 from .. import errors
 from ..records import Message
@@ -67,7 +68,7 @@ class Template:
             return sandbox.run(
                 self._compiled, turns, self.special, generation_prompt=generation_prompt, date=self.date
             )
-        except sandbox.SecurityError as error:
+        except SecurityError as error:
             raise _refusal("template.unsafe", str(error), self.name, sandbox.line_of(error)) from error
         except sandbox.RENDER_ERRORS as error:
             raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
@@ -118,7 +119,7 @@ def _digest(source: str, special: Mapping[str, str]) -> str:
 def _try(source: str, special: Mapping[str, str]) -> dict[str, str | int | None]:
     home = str(Path(jinja2.__file__).parents[1])
     asked = json.dumps({"source": source, "special": dict(special)})
-    too_much = {"kind": "template.unsafe", "line": None,
+    too_much: dict[str, str | int | None] = {"kind": "template.unsafe", "line": None,
                 "what": f"the template needs more than {CPU_SECONDS} s or {MEMORY_BYTES >> 20} MiB"}
     try:
         answer = subprocess.run(  # noqa: S603

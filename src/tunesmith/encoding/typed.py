@@ -39,14 +39,6 @@ def clean(rendered: str) -> str:
     return rendered.replace(OPEN, "").replace(CLOSE, "")
 
 
-def find_written(token: str, rendered: str, start: int) -> int:
-    """Where in a rendered text the template itself writes a token, from `start` on; -1 where it does not."""
-    found = rendered.find(token, start)
-    while found > 0 and rendered[found - 1] == OPEN:
-        found = rendered.find(token, found + 1)
-    return found
-
-
 def _mark(message: Message, control: re.Pattern[str]) -> Message:
     content = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.content))
     role = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.role))
