@@ -63,6 +63,9 @@ def _attention(
 ) -> tuple[torch.Tensor, None]:
     if "borders" in options:
         return attention.packed_attention(module, query, key, value, attention_mask, **options)
+    if options.get("softcap") is not None:
+        rule = attention.Rule(scale=options["scaling"], softcap=options["softcap"])
+        return attention.capped_attention(query, key, value, attention_mask, rule), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     answer: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import head
 from ..records import Batch
+from . import probe
 from .adapters import _none
 
 
@@ -32,6 +33,7 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
+        probe.demand_same(self)
 
     @classmethod
     def frozen(cls, network: Any) -> LanguageModel:
