@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from importlinter.cli import lint_imports
+
 from trees import SOURCE, files, spelt
 
 PROJECT = SOURCE.parents[1]

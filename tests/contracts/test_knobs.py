@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from trees import SOURCE, File, files
 
+from trees import SOURCE, File, files
 from tunesmith import catalog
 from tunesmith.recipe.sections import Recipe
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from trees import SOURCE
 
 import tunesmith
+from trees import SOURCE
 
 MOST_NAMES = 20
 

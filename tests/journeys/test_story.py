@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from telling import Told, process, tunesmith
 from tiny import tiny_base
 

@@ -82,8 +82,8 @@ def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
         raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
     task = "chat" if isinstance(loaded.examples[0], Conversation | Pair) else "completion"
     text = RECIPE.format(
-        examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded), base=_yaml(base or STARTER),
-        task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
+        examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded),
+        base=_base(base or STARTER, output), task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
         epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1, max_length=_max_length(loaded.examples, context),
         name=re.sub(r"[^\w.-]+", "-", output.stem).strip("-._") or "run",
     )
@@ -131,6 +131,14 @@ def _train(data: Sequence[str], output: Path) -> str:
     """Paths as the recipe needs them: counted from its own folder."""
     paths = [path if Path(path).is_absolute() else os.path.relpath(path, output.parent) for path in data]
     return _yaml(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_yaml, paths))}]"
+
+
+def _base(name: str, output: Path) -> str:
+    """A base as the recipe needs it: a path counts from its folder, and shows that it is one by a slash."""
+    if Path(name).is_absolute() or not Path(name).exists():
+        return _yaml(name)
+    path = os.path.relpath(name, output.parent)
+    return _yaml(path if "/" in path else f"./{path}")
 
 
 def _yaml(text: str) -> str:
