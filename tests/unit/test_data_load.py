@@ -319,3 +319,29 @@ def test_an_alpaca_input_follows_its_instruction_after_a_blank_line_and_may_be_m
 def test_the_format_messages_is_a_choice_of_the_recipe(tmp_path):
     put(tmp_path, chat(("user", "u"), ("assistant", "a")))
     assert load("a.jsonl", format=section(messages), base_folder=tmp_path).format == "messages"
+
+
+# --- what messages show of a stranger's file
+
+
+def test_names_that_a_terminal_would_obey_are_shown_as_escapes(tmp_path):
+    put(tmp_path, {"evil\x1b[2J\u202e": "x y", "other": "z"})
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.format_unknown")
+    assert r"`evil\x1b[2J\u202e`" in found.what
+    assert (found.what + found.remedy).isprintable()
+
+
+def test_endless_names_and_many_of_them_are_cut(tmp_path):
+    put(tmp_path, {f"{number}{'x' * 10_000}": "t" for number in range(50)})
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.format_unknown")
+    assert found.what.endswith("…` and 38 more") and len(found.what + found.remedy) < 1200
+
+
+def test_a_table_without_a_header_is_told_so(tmp_path):
+    (tmp_path / "a.tsv").write_text("I like it\t17\tabc\nI do not\t3\tdef\n")
+    assert "names of the columns at the top" in only(load("a.tsv", base_folder=tmp_path), "data.format_unknown").remedy
+
+
+def test_no_path_at_all_is_a_misuse(tmp_path):
+    with pytest.raises(Misuse, match="no data file is named"):
+        load([], base_folder=tmp_path)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..catalog import nearest
 from ..records import Finding, Row
+from .quoting import LONGEST, listed, quoted
 
 _PLAIN = re.compile(r"[^\W\d][\w.-]*(?: [\w.-]+)*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off"}
@@ -46,8 +47,9 @@ def unknown(columns: Mapping[str, str], group: str | None, seen: Iterable[str], 
         if column not in have:
             near = nearest(column, have)
             findings.append(Finding(
-                "error", "data.unknown_column", f"`{option}` names the column `{column}`, which no row has", where,
-                f"use `{near}`" if near else f"use one of: {', '.join(f'`{name}`' for name in have)}"))
+                "error", "data.unknown_column",
+                f"`{option}` names the column {quoted(column)}, which no row has", where,
+                f"use {quoted(near)}" if near else f"use one of: {listed(have)}"))
     return findings
 
 
@@ -61,7 +63,7 @@ def _quoted(name: str) -> str:
     """A name as YAML reads it as that text."""
     if _PLAIN.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
         return name
-    return json.dumps(name, ensure_ascii=False)
+    return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
 def proposed(sample: Sequence[Row]) -> str:
@@ -70,7 +72,7 @@ def proposed(sample: Sequence[Row]) -> str:
     for row in sample:
         for name, value in row.values.items():
             lengths[name] = lengths.get(name, 0) + (len(value) if _is_text(value) else 0)
-    names = [name for name, length in lengths.items() if length]
+    names = [name for name, length in lengths.items() if length and len(name) <= LONGEST]
     if not names:
         return ""
     if len(names) == 1:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import Refusal
 from ..records import Row
+from .quoting import listed
 
 
 def text(row: Row, name: str, *, may_be_empty: bool = False) -> str:
@@ -29,7 +30,7 @@ def missing(row: Row, name: str) -> Refusal:
     """The refusal for a field that the row lacks; it names the columns that the row has."""
     if name in row.values:
         return Refusal("data.missing_field", f"`{name}` is null", row.where, f"fill in `{name}`, or take the row out")
-    seen = ", ".join(f"`{key}`" for key in row.values) or "none"
+    seen = listed(row.values) or "none"
     return Refusal("data.missing_field", f"the row has no `{name}`; its columns are: {seen}", row.where,
                    f"add `{name}` to the row, or say in `data.columns` which column it is")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..catalog import nearest
 from ..errors import Misuse, Problem, raise_all
 from ..records import Finding
+from .quoting import listed, quoted
 
 RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 PLAIN = (".txt", ".md")
@@ -36,7 +37,10 @@ def find(paths: str | Sequence[str], base_folder: Path) -> tuple[tuple[str, ...]
     files: list[str] = []
     findings: list[Finding] = []
     problems: list[Problem] = []
-    for written in [paths] if isinstance(paths, str) else paths:
+    wanted = [paths] if isinstance(paths, str) else paths
+    if not wanted:
+        raise Misuse("data.missing", "no data file is named", "data.train", "name a file, a folder or a glob")
+    for written in wanted:
         try:
             found = _expand(written, base_folder, findings)
         except OSError as error:
@@ -80,8 +84,8 @@ def _of_one_sort(written: str, below: list[str], findings: list[Finding]) -> lis
     taken = records or [one for one in below if suffix(one) in PLAIN]
     aside = [one for one in below if one not in set(taken)]
     if aside and taken:
-        shown = ", ".join(f"`{one}`" for one in aside[:5]) + (", …" if len(aside) > 5 else "")
-        findings.append(Finding("note", "data.files_aside", f"{len(aside)} files of this folder are not read: {shown}",
+        findings.append(Finding("note", "data.files_aside",
+                                f"{len(aside)} files of this folder are not read: {listed(aside, 5)}",
                                 written, "name them in the recipe if they belong to the data"))
     return taken
 
@@ -106,7 +110,7 @@ def _unreadable(written: str, base_folder: Path, error: OSError) -> Misuse:
     if isinstance(error, FileNotFoundError):
         near = _neighbour(written, base_folder)
         return Misuse("data.missing", f"there is no file `{written}`", written,
-                      f"use `{near}`" if near else "correct the path in the recipe's `data`")
+                      f"use {quoted(near)}" if near else "correct the path in the recipe's `data`")
     return Misuse("data.unreadable", f"`{written}` cannot be opened: {error.strerror or error}", written,
                   "make the file readable, or name another one")
 

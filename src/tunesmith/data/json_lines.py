@@ -9,6 +9,7 @@ from typing import Any
 
 from ..records import Finding, Row
 from .lines import ROW_BYTES, Line, flaw, too_large, wrong_characters
+from .quoting import quoted
 
 ARRAY_BYTES = 2**30
 DEPTH = 64  # far below the depth at which Python's own JSON writer gives up
@@ -131,7 +132,7 @@ def _decoder(flaws: Flaws) -> json.JSONDecoder:
         if len(values) < len(items):
             keys = [key for key, _ in items]
             doubled = next(key for key in keys if keys.count(key) > 1)
-            flaws.append(("data.doubled_key", f"the key `{doubled}` stands twice in one object",
+            flaws.append(("data.doubled_key", f"the key {quoted(doubled)} stands twice in one object",
                           "keep one of the two"))
         return values
 

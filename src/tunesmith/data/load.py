@@ -16,6 +16,7 @@ from . import columns as naming
 from .fields import normalised
 from .files import find
 from .ledger import Ledger, from_problem
+from .quoting import listed
 from .read import rows
 from .recognise import not_recognised, recognise, shape
 from .turns import tidy
@@ -46,8 +47,10 @@ class _Seen:
     columns: dict[str, None] = field(default_factory=dict)
     fields: set[str] = field(default_factory=set)
     digests: set[bytes] = field(default_factory=set)
-    doubles: list[str] = field(default_factory=list)
-    contexts: list[Row] = field(default_factory=list)
+    copies: int = 0
+    first_copy: str = ""
+    contexts: int = 0
+    first_context: Row | None = None
 
 
 def load(
@@ -67,21 +70,17 @@ def load(
     chosen = format or recognise([naming.renamed(row, mapping) for row in sample])
     examples: list[Example] = []
     for row in chain(sample, stream):
-        _note(row, seen)
+        _count(row, seen)
         if chosen:
             ours = naming.renamed(row, mapping)
-            seen.fields.update(chosen.module.columns(ours.values, chosen.settings))
-            if "context" not in mapping and ours.values.get("context") not in (None, "", []):
-                seen.contexts.append(ours)
+            _count_fields(ours, seen, chosen, mapping)
             examples += _examples(row, ours, chosen, group, ledger, named=format is not None)
+    unused = _unused(seen, mapping, group) if chosen else ()
     if not chosen and sample:
         ledger.add(not_recognised(sample, list(seen.columns)))
-    ledger.add(*_told(seen, mapping, group, chosen, files))
-    used = naming.as_seen(seen.fields, mapping) | {group} | {name for name, column in mapping.items() if not column}
-    unused = tuple(name for name in seen.columns if name not in used) if chosen else ()
+    ledger.add(*_told(seen, mapping, group, chosen, files[0]))
     if unused:
-        ledger.add(Finding("note", "data.unused_columns",
-                           f"columns that are not used: {', '.join(f'`{name}`' for name in unused)}", files[0]))
+        ledger.add(Finding("note", "data.unused_columns", f"columns that are not used: {listed(unused)}", files[0]))
     return Loaded(tuple(examples), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
                   unused)
 
@@ -101,14 +100,31 @@ def _read(files: Iterable[str], base_folder: Path, ledger: Ledger) -> Iterator[R
                 ledger.add(found)
 
 
-def _note(row: Row, seen: _Seen) -> None:
+def _count(row: Row, seen: _Seen) -> None:
+    """Count a row as it stood in the file."""
     seen.rows += 1
     seen.columns.update(dict.fromkeys(row.values))
     text = json.dumps(row.values, sort_keys=True, ensure_ascii=False)
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     if digest in seen.digests:
-        seen.doubles.append(row.where)
+        seen.copies += 1
+        seen.first_copy = seen.first_copy or row.where
     seen.digests.add(digest)
+
+
+def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str, str]) -> None:
+    """Count what a row has under our names."""
+    seen.fields.update(chosen.module.columns(ours.values, chosen.settings))
+    if "context" not in mapping and ours.values.get("context") not in (None, "", []):
+        seen.contexts += 1
+        seen.first_context = seen.first_context or ours
+
+
+def _unused(seen: _Seen, mapping: Mapping[str, str], group: str | None) -> tuple[str, ...]:
+    """The columns that no example holds and that nobody said to leave out."""
+    left_out = {name for name, column in mapping.items() if not column}
+    used = naming.as_seen(seen.fields, mapping) | left_out | {group}
+    return tuple(name for name in seen.columns if name not in used)
 
 
 def _examples(
@@ -147,29 +163,27 @@ def _settled(example: Example, ledger: Ledger) -> Example:
 
 
 def _told(
-    seen: _Seen, mapping: Mapping[str, str], group: str | None, chosen: Section | None, files: Sequence[str]
+    seen: _Seen, mapping: Mapping[str, str], group: str | None, chosen: Section | None, where: str
 ) -> Iterator[Finding]:
     """What only all rows together show."""
     if seen.rows:
-        yield from naming.unknown(mapping, group, seen.columns, files[0])
+        yield from naming.unknown(mapping, group, seen.columns, where)
     for name, column in mapping.items():
         if chosen and column in seen.columns and name not in seen.fields:
             yield Finding("error", "data.unknown_field",
                           f"`data.columns` names the field `{name}`, which the format {chosen.type} does not read",
-                          files[0], "take it out, or name another format in `data.format`")
-    if chosen and seen.contexts:
-        yield _undecided_context(seen.contexts, chosen)
-    if seen.doubles:
-        yield Finding("warning", "data.duplicates", f"{len(seen.doubles)} row(s) are exact copies of earlier ones",
-                      seen.doubles[0], "take them out, unless they are meant to count more than once")
+                          where, "take it out, or name another format in `data.format`")
+    if chosen and seen.first_context:
+        yield _undecided_context(seen.first_context, seen.contexts, chosen)
+    if seen.copies:
+        yield Finding("warning", "data.duplicates", f"{seen.copies} row(s) are exact copies of earlier ones",
+                      seen.first_copy, "take them out, unless they are meant to count more than once")
 
 
-def _undecided_context(contexts: Sequence[Row], chosen: Section) -> Finding:
+def _undecided_context(row: Row, count: int, chosen: Section) -> Finding:
     """The refusal of rows with a context, and the lines that would say what it is."""
-    values = contexts[0].values
-    free = [name for name in ("context", "input", "system") if name == "context" or not values.get(name)]
-    taken = [name for name in free if name in chosen.module.columns({**values, name: ""}, chosen.settings)]
+    free = [name for name in ("context", "input", "system") if name == "context" or not row.values.get(name)]
+    taken = [name for name in free if name in chosen.module.columns({**row.values, name: ""}, chosen.settings)]
     use = f"`{naming.line({taken[0]: 'context'})}` to put it into the prompt, or " if taken else ""
-    return Finding("error", "data.context", f"{len(contexts)} row(s) have a `context`, and nothing says whether it "
-                   "belongs to the prompt", contexts[0].where,
-                   f"write {use}`{naming.line({'context': ''})}` to leave it out")
+    return Finding("error", "data.context", f"{count} row(s) have a `context`, and nothing says whether it belongs to "
+                   "the prompt", row.where, f"write {use}`{naming.line({'context': ''})}` to leave it out")

@@ -12,6 +12,7 @@ from ..catalog import names
 from ..recipe import Section
 from ..records import Finding, Row
 from . import columns as naming
+from .quoting import LONGEST, listed
 
 
 def shape(fields: Mapping[str, Any]) -> str | None:
@@ -31,10 +32,14 @@ def recognise(sample: Sequence[Row]) -> Section | None:
 
 def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
     """The finding that names the columns, and the line that says what they are."""
-    listed = ", ".join(f"`{name}`" for name in seen)
     line = naming.proposed(sample)
-    remedy = f"say which column is which, for instance `{line}`" if line else "name the format in `data.format`"
-    return Finding("error", "data.format_unknown", f"no format is recognised by these columns: {listed}",
+    if any(name.isdigit() or len(name) > LONGEST for name in seen):
+        remedy = "put a line with the names of the columns at the top of the file, if it has none"
+    elif line:
+        remedy = f"say which column is which, for instance `{line}`"
+    else:
+        remedy = "name the format in `data.format`"
+    return Finding("error", "data.format_unknown", f"no format is recognised by these columns: {listed(seen)}",
                    sample[0].where, f"{remedy}; the formats are {', '.join(names('format'))}")
 
 

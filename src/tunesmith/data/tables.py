@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..records import Finding, Row
 from .lines import ROW_BYTES, Line, flaw
+from .quoting import quoted
 
 Lines = Iterable[Line | Finding]
 
@@ -155,5 +156,5 @@ def _header(cells: list[str]) -> list[str]:
 def _doubled(cells: list[str], where: str) -> Iterator[Finding]:
     names = _header(cells)
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Finding("error", "data.doubled_column", f"the header names the column `{name}` twice", where,
+        yield Finding("error", "data.doubled_column", f"the header names the column {quoted(name)} twice", where,
                       "give each column a name of its own")

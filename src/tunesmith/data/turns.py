@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import Problem, Refusal, raise_all
 from ..records import Conversation, Finding, Message, Row
 from .fields import missing, normalised, text, wrong_type
+from .quoting import listed, quoted
 
 NO_TOOLS: tuple[Any, ...] = (None, "", "[]", [], {})
 
@@ -42,8 +43,8 @@ def refuse_tools(row: Row, what: str) -> Refusal:
 
 def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refusal:
     """The refusal for a role that no template knows."""
-    return Refusal("data.unknown_role", f"{place} has the role `{role}`", row.where,
-                   f"use one of: {', '.join(f'`{one}`' for one in known)}")
+    return Refusal("data.unknown_role", f"{place} has the role {quoted(role)}", row.where,
+                   f"use one of: {listed(known)}")
 
 
 def from_list(row: Row, message: Callable[[Row, str, Any], Message]) -> Conversation:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import Refusal
 from ...records import Conversation, Message, Row
 from ..fields import wrong_type
+from ..quoting import quoted
 from ..turns import NO_TOOLS, column_of, from_list, refuse_tools, speaker_key, unknown_role
 
 makes: Final = Conversation
@@ -74,7 +75,7 @@ def _content(row: Row, place: str, content: Any) -> str:
         if kind in ("tool_call", "tool_use", "tool_result"):
             raise refuse_tools(row, f"{place} has a part of type `{kind}`")
         if not isinstance(part, Mapping) or kind != "text":
-            raise Refusal("data.content_part", f"{place} has a part of type `{kind}`", row.where,
+            raise Refusal("data.content_part", f"{place} has a part of type {quoted(kind)}", row.where,
                           'write the content as text, or as parts {"type": "text", "text": "…"}')
         words = part.get("text", part.get("value"))
         if not isinstance(words, str):
