@@ -32,6 +32,7 @@ def refused(path) -> Misuse:
     (GOOD.encode() + b"adapter: !!python/object:os.system {}\n", "recipe.tag", 4, "tag"),
     (GOOD.encode() + b"run: &again {name: *again}\n", "recipe.nesting", 4, "nested in itself"),
     (GOOD.encode() + b'run: {name: "\\ud800"}\n', "recipe.encoding", 4, "half a character"),
+    (GOOD.encode() + b'run: {folder: "a\\0b"}\n', "recipe.encoding", 4, "NUL"),
     (GOOD.encode() + b"? [1, 2]\n: 3\n", "recipe.key", 4, "no name"),
     (GOOD.encode() + b"run: " + b"[" * 60 + b"]" * 60 + b"\n", "recipe.nesting", 4, "too deeply"),
 ])

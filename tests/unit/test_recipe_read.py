@@ -112,6 +112,11 @@ def test_a_base_beside_the_recipe_is_found_from_anywhere(recipe, tmp_path, monke
     assert read(path).base.name == str(tmp_path / "models" / "own")
 
 
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/model", "a/" + "b" * 5000, "org/model"])
+def test_a_base_that_is_no_path_here_keeps_its_name(recipe, name):
+    assert read(recipe(SHORT.replace("smollm2-135m-instruct", name))).base.name == name
+
+
 def test_a_run_is_called_as_its_recipe_where_nothing_names_it(recipe):
     assert read(recipe(SHORT, "my orders (2).yaml")).run.name == "my-orders--2-"
     assert read(recipe(SHORT + "run: {name: mine}\n")).run.name == "mine"
@@ -170,6 +175,7 @@ def test_a_mistake_says_what_is_wrong_where_and_what_to_do(recipe, line, what, r
                          "`-0.1` is a number"),
     ("test: 1", "`data.test` must be a share from 0 to below 1, a file, or a list of files; `1` is a number"),
     ("test: []", "`data.test` must be a file, folder or glob, or a list of them; it is `[]`"),
+    ("test: ./a.jsonl", "`a.jsonl` is both `data.train` and `data.test`"),
     ("test: a.jsonl", "`a.jsonl` is both `data.train` and `data.test`"),
     ("columns: {prompt: 3}", "`data.columns` must be a mapping of names to values; it is `{\"prompt\": 3}`"),
 ])
@@ -231,6 +237,7 @@ def test_a_method_of_ones_own_is_named_with_dots(recipe, tmp_path, monkeypatch):
     (package / "__init__.py").write_text("")
     (package / "own.py").write_text(
         "from pydantic import BaseModel, model_validator\n"
+        "from pydantic_core import PydanticCustomError\n"
         "class Settings(BaseModel):\n"
         "    low: int = 0\n"
         "    high: int = 9\n"
@@ -238,6 +245,11 @@ def test_a_method_of_ones_own_is_named_with_dots(recipe, tmp_path, monkeypatch):
         "    def order(self):\n"
         "        if self.low > self.high:\n"
         "            raise ValueError('`low` is above `high`')\n"
+        "        return self\n"
+        "    @model_validator(mode='after')\n"
+        "    def even(self):\n"
+        "        if self.high % 2 == 0:\n"
+        "            raise PydanticCustomError('odd', '`high` must be odd')\n"
         "        return self\n")
     (package / "bare.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
@@ -245,6 +257,7 @@ def test_a_method_of_ones_own_is_named_with_dots(recipe, tmp_path, monkeypatch):
     assert read(recipe(own)).task.settings.low == 3
     assert only(recipe(own.replace("low: 3", "lwo: 3"))).remedy == "use `task.low`"
     assert only(recipe(own.replace("low: 3", "low: 33"))).what == "`task`: `low` is above `high`"
+    assert only(recipe(own.replace("low: 3", "high: 4"))).what == "`task`: `high` must be odd"
     assert "has no pydantic model `Settings`" in only(recipe(own.replace("own, low: 3", "bare"))).what
     assert only(recipe(own.replace("own, low: 3", "gone"))).kind == "task.unknown"
 

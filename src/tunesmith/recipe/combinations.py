@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,8 @@ def _same_files(value: Callable[[str], Any]) -> Told:
     sides = {side: value(f"data.{side}") for side in ("train", "validation", "test")}
     seen: dict[str, str] = {}
     for side, names in sides.items():
-        for name in dict.fromkeys([names] if isinstance(names, str) else names if isinstance(names, list) else []):
+        files = [names] if isinstance(names, str) else names if isinstance(names, list) else []
+        for name in dict.fromkeys(os.path.normpath(file) for file in files):
             if name in seen:
                 yield (("data", side), f"`{name}` is both `data.{seen[name]}` and `data.{side}`",
                        "hold out other rows: name another file, or a share such as 0.1")

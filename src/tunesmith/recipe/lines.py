@@ -132,10 +132,8 @@ class _Reader:
 
     def scalar(self, node: ScalarNode) -> Any:
         text, kind = str(node.value), str(node.tag).removeprefix("tag:yaml.org,2002:")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self.mistake(node, "recipe.encoding", "this text holds half a character", "write it as UTF-8")
+        if _broken(text):
+            self.mistake(node, "recipe.encoding", "this text holds NUL or half a character", "delete what is no text")
             return None
         if kind == "null":
             return None
@@ -149,6 +147,10 @@ class _Reader:
 
     def mistake(self, node: Any, kind: str, what: str, remedy: str) -> None:
         self.found.mistakes.append(Misuse(kind, what, self.where(node.start_mark.line + 1), remedy))
+
+
+def _broken(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _number(text: str) -> int | float | str:
@@ -175,9 +177,9 @@ def _plain(value: Any, path: Steps, found: Document, source: str) -> Any:
         return [_plain(item, (*path, index), found, source) for index, item in enumerate(value)]
     if isinstance(value, PathLike):
         return str(fspath(value))
-    if isinstance(value, str) and value.encode(errors="replace").decode() != value:
-        found.mistakes.append(Misuse("recipe.encoding", f"`{spell(path)}` holds half a character", source,
-                                     "write it as UTF-8"))
+    if isinstance(value, str) and _broken(value):
+        found.mistakes.append(Misuse("recipe.encoding", f"`{spell(path)}` holds NUL or half a character", source,
+                                     "delete what is no text"))
         return None
     if value is not None and not isinstance(value, str | int | float):
         kind = type(value).__name__

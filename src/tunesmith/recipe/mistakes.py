@@ -75,8 +75,9 @@ def _wrong(path: Steps, error: ErrorDetails, known: Mapping[Steps, Option], docu
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else value
     name = f"`{spell(path)}`" if path else "the recipe"
-    if error["type"] in OWN_WORDS:
-        return Misuse("recipe.value", f"{name}: {error['ctx']['error']}", document.place(path),
+    if error["type"] != "must" and (error["type"] in OWN_WORDS or "url" not in error):  # pydantic's own have a link
+        words_of_it = error["ctx"]["error"] if error["type"] in OWN_WORDS else error["msg"]
+        return Misuse("recipe.value", f"{name}: {words_of_it}", document.place(path),
                       f"see `tunesmith explain {spell(path)}`")
     option = known.get(path)
     field = {} if option is None or option.inner is not None else field_schema(option.owner, option.name)

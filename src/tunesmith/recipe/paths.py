@@ -36,7 +36,8 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
 
 def absolute(name: str, folder: Path) -> str:
     """`name` counted from `folder`, `~` and `..` written out; globs and links stay as they are."""
-    return os.path.abspath(folder / Path(name).expanduser())  # noqa: PTH100 - `resolve` would follow links
+    # not pathlib's: `resolve` would follow links, and `expanduser` raises for a user who is not there
+    return os.path.abspath(folder / os.path.expanduser(name))  # noqa: PTH100, PTH111
 
 
 def base(name: str, folder: Path) -> str:
@@ -47,4 +48,5 @@ def base(name: str, folder: Path) -> str:
     if "/" not in name and not name.endswith(".gguf") and name not in (".", ".."):
         return name
     places = [absolute(name, folder), absolute(name, Path.cwd())]
-    return next((place for place in places if Path(place).exists()), name)
+    # not pathlib's: it raises for a name that is too long
+    return next((place for place in places if os.path.exists(place)), name)  # noqa: PTH110

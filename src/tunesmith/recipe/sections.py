@@ -5,7 +5,6 @@ The docstrings' first sentences become comments of the written recipe, and `tune
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
@@ -329,8 +328,3 @@ class Recipe(Options):
 
     run: Run = Field(default_factory=Run)
     """Where the run is kept."""
-
-    @property
-    def folder(self) -> Path:
-        """Where a relative path in `data` counts from; `read` leaves none, so this matters to programs only."""
-        return Path.cwd()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from .lines import Steps, spell
 from .mistakes import summary
@@ -55,7 +56,8 @@ def _lines(section: Mapping[str, Any], path: Steps, known: Mapping[Steps, Option
             yield f"{indent}{name}:"
             yield from _lines(value, here, known)
         else:
-            yield textwrap.indent(_yaml({name: value}), indent) if value is not None else f"{indent}{name}: null"
+            text = _yaml({name: value}) if value is not None else f"{name}: null"
+            yield indent + text.replace("\n", f"\n{indent}")  # `textwrap.indent` splits at more than line feeds
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
@@ -63,5 +65,14 @@ def _yaml(value: Mapping[str, Any]) -> str:
     writer.width = 10**6
     writer.allow_unicode = True
     text = io.StringIO()
-    writer.dump(dict(value), text)
-    return text.getvalue().rstrip("\n")
+    writer.dump(_quoted(value), text)
+    return text.getvalue().removesuffix("\n")
+
+
+def _quoted(value: Any) -> Any:
+    """Text with invisible characters in double quotes, where they are escaped: ruamel's other forms lose some."""
+    if isinstance(value, Mapping):
+        return {_quoted(key): _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
