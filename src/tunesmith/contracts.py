@@ -59,6 +59,10 @@ class Model(Protocol):
         """The fp32 masters of what learns, by name; the optimiser steps these."""
 
     @property
+    def network(self) -> torch.nn.Module:
+        """The transformers model, for generation."""
+
+    @property
     def device(self) -> torch.device: ...
 
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:

@@ -42,10 +42,10 @@ def owner(run: Run, fork: bool = False) -> Iterator[tuple[int, int]]:
     if child == 0:
         os.close(reading)
         with lock.hold(run):
-            grandchild = os.fork() if fork else 0
-            if fork and grandchild == 0:
-                signal.pause()
-            os.write(writing, f"{grandchild}\n".encode())
+            if not fork:
+                os.write(writing, b"0\n")
+            elif os.fork() == 0:
+                os.write(writing, f"{os.getpid()}\n".encode())
             signal.pause()
         os._exit(0)
     os.close(writing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,7 +91,8 @@ def learnt(run: folder.Run, model: LanguageModel) -> dict[str, torch.Tensor]:
                       f"go on with `tunesmith train --resume {run.path}`")
     best = newest.facts["memory"].get("best")
     chosen = checkpoints.load(run, best["step"]) if best else newest
-    return load_file(chosen.folder / model.adapter.weights_file)
+    tensors: dict[str, torch.Tensor] = load_file(chosen.folder / model.adapter.weights_file)
+    return tensors
 
 
 def open_codec(base: Base, template: str | None, date: datetime) -> codec.Codec:
@@ -121,7 +122,7 @@ def template_source(name: str) -> str:
                      "name a Jinja file in UTF-8 that you may read") from error
 
 
-def open_network(base: Base, chosen: dict[str, Any]) -> Any:
+def open_network(base: Base, chosen: Mapping[str, Any]) -> Any:
     """The base's network in the dtype and on the device that a run chose."""
     dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}[chosen["dtype"]]
     return load.network(base, dtype=dtype, device=torch.device(chosen["device"]))

@@ -66,7 +66,8 @@ def predict(
     pairs = {place: example for place, example in enumerate(examples) if isinstance(example, Pair)}
     places = list(pairs)
     prompts = [plain.prompt(pairs[place].prompt, codec).ids for place in places]
-    for index, answer in generate(model, codec, prompts, Sampling(max_new_tokens=max_new_tokens), batch_size=batch_size):
+    sampling = Sampling(max_new_tokens=max_new_tokens)
+    for index, answer in generate(model, codec, prompts, sampling, batch_size=batch_size):
         pair = pairs[places[index]]
         yield Prediction(
             example=places[index],

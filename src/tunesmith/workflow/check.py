@@ -39,12 +39,11 @@ def check(recipe: Recipe) -> CheckReport:
 
 def report(prepared: Prepared) -> CheckReport:
     """What was found while preparing."""
-    documents = prepared.documents["train"]
-    tokens = sum(int(document.supervised.sum()) for document in documents)
-    total = sum(len(document) for document in documents)
+    from ..encoding.proof import supervision
+
     return CheckReport(
         ok=prepared.ok,
         findings=prepared.findings,
-        supervised={"tokens": tokens, "share": tokens / total if total else 0.0, "by_role": {"assistant": tokens}},
+        supervised=supervision(prepared.documents["train"], prepared.examples["train"]),
         rows={side: len({document.example for document in prepared.documents[side]}) for side in SIDES},
     )

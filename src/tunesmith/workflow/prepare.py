@@ -90,7 +90,7 @@ def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
         if loaded.format and recipe.data.format is None:
             findings.append(Finding("note", "data.format", f"`data.{side}` holds {len(loaded.examples)} rows, read as"
                                     f" `{loaded.format}`", f"data.{side}"))
-        files[side] = [with_system(example, recipe.data.system) for example in fitting(recipe, loaded.examples)]
+        files[side] = [with_system(example, recipe.data.system) for example in taken(recipe, loaded.examples)]
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
@@ -100,7 +100,7 @@ def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
     return sides, findings + split.leaks(sides)
 
 
-def fitting(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
+def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
     """The examples, if the task takes their kind; raises Misuse otherwise."""
     takes = recipe.task.module.takes
     strange = next((example for example in examples if not isinstance(example, takes)), None)
@@ -117,15 +117,25 @@ def fitting(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
 def encode(
     recipe: Recipe, codec: Codec, examples: Sequence[Example]
 ) -> tuple[Sequence[Document], list[Finding]]:
-    """Documents that fit and are proved; `Document.example` is the index in `examples`."""
+    """Documents that are proved and fit; `Document.example` is the index in `examples`."""
+    from ..encoding.lengths import fit
+    from ..encoding.proof import prove
+
     task, settings = recipe.task.module, recipe.task.settings
     findings: list[Finding] = []
     documents: list[Document] = []
+    refused: set[int] = set()
     for index, example in enumerate(examples):
         encoded, found = task.encode(example, codec, settings)
         findings += found
         documents += [replace(document, example=index) for document in encoded]
-    return documents, findings
+        if any(finding.severity == "error" for finding in found):
+            refused.add(index)
+    findings += prove(documents, examples, codec, refused=refused)
+    fitting, found = fit(
+        documents, examples, codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long
+    )
+    return fitting, findings + found
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
     for number, (side, example, document) in enumerate(of_row(prepared, where)):
         if number == 0:
             told.append(("row", json.dumps(row_at(example.where), ensure_ascii=False, indent=2)))
-            told.append((f"example: {type(example).__name__}", json.dumps(asdict(example), ensure_ascii=False, indent=2)))
+            values = json.dumps(asdict(example), ensure_ascii=False, indent=2)
+            told.append((f"example: {type(example).__name__}", values))
             told.append(("side", side))
         told.append((f"document {number + 1}: text", document.text))
         told.append((f"document {number + 1}: tokens", "\n".join(lines(document))))
@@ -90,7 +91,7 @@ def shown(side: Side, example: Example, document: Document) -> dict[str, Any]:
 def texts(document: Document) -> list[str]:
     """The text of each token; of several tokens that make one character, the last has it."""
     ends = [0, *document.ends.tolist()]
-    return [document.text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [document.text[start:end] for start, end in pairwise(ends)]
 
 
 def lines(document: Document) -> Iterator[str]:

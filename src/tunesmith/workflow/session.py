@@ -1,4 +1,4 @@
-"""A run, opened for training: the model with its adapter, the optimiser, the state, and what was chosen once for all."""
+"""A run, opened for training: model, adapter, optimiser, state, and what was chosen once for all."""
 
 from __future__ import annotations
 

@@ -173,8 +173,8 @@ def finished(run: Run) -> Outcome:
     """The outcome of a run that needs nothing more, from its files."""
     from ..runs.records import read as lines
 
-    steps = [line for line in lines(run.records_file) if line["kind"] == "step"]
+    steps: list[dict[str, Any]] = [line for line in lines(run.records_file) if line["kind"] == "step"]
     ending = next(line["stopped"] for line in lines(run.records_file) if line["kind"] == folder.DONE)
     verdict = verdicts.from_json(durable.read_json(run.verdict_file)) if run.verdict_file.exists() else None
-    last = steps[-1] if steps else {"step": 0, "loss": None}
+    last: dict[str, Any] = steps[-1] if steps else {"step": 0, "loss": None}
     return Outcome(run.path, last["step"], last["loss"], 0, 0.0, ending, verdict)

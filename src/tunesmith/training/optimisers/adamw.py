@@ -1,6 +1,6 @@
 """AdamW: Adam with decoupled weight decay. Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay
 Regularization", algorithm 2; torch's fused implementation.
-"""  # noqa: D205, D400, D415
+"""  # noqa: D205
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""`kill -9` at any moment loses nothing but time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import tiny_base
+
+RECIPE = """base: base/
+task: chat
+data: {train: rows.jsonl, validation: 0.2, test: 0.1}
+adapter: {type: lora, rank: 4, dropout: 0.1}
+training: {learning_rate: 1e-2, steps: 12, epochs: 9, batch_size: 4, max_length: 128, save_every: 2}
+evaluation: {generate: 2, max_new_tokens: 4, every: 5}
+"""
+
+
+def killed(folder: Path, trials: int) -> list[dict[str, object]]:
+    """The outcomes of so many trials."""
+    tiny_base(folder / "base")
+    rows = [{"question": f"what is {n} and {n + 1}?", "answer": f"it is {2 * n + 1} apples"} for n in range(50)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "kills.yaml").write_text(RECIPE)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder / "kills.yaml"), str(trials), "0"],
+        capture_output=True, text=True, env=environment, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def every_trial_ended_as_if_nothing_had_happened(outcomes: list[dict[str, object]]) -> None:
+    for outcome in outcomes:
+        assert outcome["status"] == 0
+        assert outcome["differs"] == []
+        assert outcome["left"] == []
+
+
+def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
+    outcomes = killed(tmp_path, 6)
+    every_trial_ended_as_if_nothing_had_happened(outcomes)
+    assert sum(int(outcome["kills"]) for outcome in outcomes) >= 10
+
+
+@pytest.mark.long
+def test_fifty_kills_a_third_of_them_inside_a_save(tmp_path: Path) -> None:
+    outcomes = killed(tmp_path, 36)
+    every_trial_ended_as_if_nothing_had_happened(outcomes)
+    kills, inside = (sum(int(outcome[name]) for outcome in outcomes) for name in ("kills", "inside"))
+    print(f"{kills} kills, {inside} of them inside a save")
+    assert kills >= 50
+    assert 3 * inside >= kills
