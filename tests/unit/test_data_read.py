@@ -255,3 +255,9 @@ def test_links_that_lead_in_a_circle_end(tmp_path):
     (tmp_path / "d" / "again").symlink_to("..", target_is_directory=True)
     write(tmp_path, "d/a.jsonl", '{"q": 1}')
     assert find("d", tmp_path)[0] == ("d/a.jsonl",)
+
+
+def test_a_quote_of_a_tsv_that_would_swallow_cells_is_a_plain_character(tmp_path):
+    write(tmp_path, "a.tsv", 'q\ta\n"open\tx\nnext\ty"\n')
+    assert [values for values, _ in only_rows(read(tmp_path, "a.tsv"))] == [
+        {"q": '"open', "a": "x"}, {"q": "next", "a": 'y"'}]
