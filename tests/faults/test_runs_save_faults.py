@@ -282,8 +282,9 @@ def test_a_power_cut_at_any_moment_leaves_no_checkpoint_that_verifies_and_differ
             count += 1
             left = Run(tmp_path / "left" / str(count))
             disk.build(left.path)
-            for found in checkpoints.verified(left):
-                holds(found)
+            good = checkpoints.verified(left)
+            assert sorted(holds(found) for found in good) == sorted(
+                int(path.name[5:]) for path in left.checkpoints.glob("step-*")), "what has a checkpoint's name is one"
             newest, findings = checkpoints.newest(left)
             seen.add(step := holds(newest))
             assert findings == []

@@ -93,7 +93,7 @@ def newest(run: Run, *, set_aside: bool = True) -> tuple[Checkpoint | None, list
         except manifest.Damaged as fault:
             shown = _set_aside(folder) if set_aside else folder
             findings.append(Finding("warning", "runs.damaged_checkpoint", f"the checkpoint of step {step} is damaged: "
-                                    f"{fault}; the one before it is used", str(shown),
+                                    f"{fault}; it is not used", str(shown),
                                     "look at the disk's health; the damaged one is kept until you delete it"))
         except FileNotFoundError:
             continue  # removed by the run's owner while we looked
