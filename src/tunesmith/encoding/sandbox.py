@@ -24,7 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 NAME = "<template>"
-WORK_LIMIT = 20_000_000
+WORK_LIMIT = 2_000_000
 OUTPUT_LIMIT = 20_000_000
 WIDTH_LIMIT = 100_000
 WORK_PER_CHARACTER = 200
@@ -33,7 +33,7 @@ BITS_LIMIT = 100_000
 WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "indent", "batch", "slice", "wordwrap",
                       "tojson", "lipsum"})
 WIDE_FIELD = re.compile(r"%[^a-zA-Z%]*(?:\d{6,}|\*)|\{[^{}]*(?:\d{6,}|\{)")
-SIZED = (str, bytes, list, tuple, dict, set, frozenset)
+SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 
 # What a plain row cannot go wrong with: everything that a template may run into on its way to a text.
 RENDER_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError,
@@ -134,6 +134,13 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
         """The result of an operator, once its size is paid for."""
         self.budget.charge(_size_of_result(operator, left, right))
         return super().call_binop(context, operator, left, right)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """`str.format` as the sandbox allows it, for fields of a bounded width."""
+        wrapped: Callable[..., str] | None = super().wrap_str_format(value)
+        if wrapped is not None and WIDE_FIELD.search(str(value.__self__)):
+            raise SecurityError("the template formats a field wider than the limit")
+        return wrapped
 
     def call(self, context: Any, function: Any, /, *arguments: Any, **values: Any) -> Any:
         """The result of a call from a template, once its size is paid for."""
@@ -243,8 +250,6 @@ def _size_of_result(operator: str, left: Any, right: Any) -> int:
 
 def _size_of_method(owner: Any, name: str, arguments: Sequence[Any], values: Mapping[str, Any]) -> int:
     _refuse_wide(name, arguments, values)
-    if name in ("format", "format_map") and isinstance(owner, str) and WIDE_FIELD.search(owner):
-        raise SecurityError("the template formats a field wider than the limit")
     if name == "replace" and len(arguments) >= 2 and len(arguments[1]) > len(arguments[0]):
         return int(len(owner) + owner.count(arguments[0]) * len(arguments[1]))
     if name == "join" and arguments and isinstance(arguments[0], Sized):

@@ -68,8 +68,8 @@ class Template:
             return sandbox.run(
                 self._compiled, turns, self.special, generation_prompt=generation_prompt, date=self.date
             )
-        except SecurityError as error:
-            raise _refusal("template.unsafe", str(error), self.name, sandbox.line_of(error)) from error
+        except (SecurityError, RecursionError, MemoryError) as error:
+            raise _refusal("template.unsafe", str(error) or type(error).__name__, self.name, sandbox.line_of(error)) from error
         except sandbox.RENDER_ERRORS as error:
             raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
 
