@@ -32,7 +32,7 @@ def gradients(function, rule, tensors):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("shared", [1, 3])
 def test_answers_and_gradients_equal_the_naive_twin_to_1e_10(monkeypatch, rule, shared, limit):
-    monkeypatch.setattr(kernel, "PLAIN_UP_TO", limit)
+    monkeypatch.setattr(kernel, "PLAIN_UP_TO", {torch.float64: limit})
     tensors = made(shared=shared)
     expected, wanted = gradients(naive_attention, rule, tensors)
     found, given = gradients(attention, rule, tensors)
@@ -43,14 +43,16 @@ def test_answers_and_gradients_equal_the_naive_twin_to_1e_10(monkeypatch, rule, 
 
 @pytest.mark.parametrize("limit", [0, 10**6], ids=["flash", "plain"])
 def test_no_document_sees_another(monkeypatch, limit):
-    monkeypatch.setattr(kernel, "PLAIN_UP_TO", limit)
-    query, key, value = (tensor.detach() for tensor in made())
-    before = attention(query, key, value, BORDERS, Rule(0.3))
-    for tensor in (query, key, value):
-        tensor[:, 6:23] = 100.0
-    after = attention(query, key, value, BORDERS, Rule(0.3))
+    monkeypatch.setattr(kernel, "PLAIN_UP_TO", {torch.float64: limit})
+    tensors = made()
+    before, begun = gradients(attention, Rule(0.3), tensors)
+    for tensor in tensors:
+        tensor.data[:, 6:23] = 9.0
+    after, ended = gradients(attention, Rule(0.3), tensors)
     assert torch.equal(before[:6], after[:6]) and torch.equal(before[23:], after[23:])
     assert not torch.equal(before[6:23], after[6:23])
+    for one, other in zip(begun, ended, strict=True):
+        assert torch.equal(one[:, :6], other[:, :6]) and torch.equal(one[:, 23:], other[:, 23:])
 
 
 def test_no_row_sees_a_later_one():
@@ -77,7 +79,7 @@ def test_bfloat16_is_as_near_to_float32_as_torchs_own_kernel():
     results = {}
     for limit in (0, 10**6):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernel, "PLAIN_UP_TO", limit)
+            patch.setattr(kernel, "PLAIN_UP_TO", {torch.bfloat16: limit})
             found, given = gradients(attention, Rule(0.125), halves)
         errors = [(one.float() - other).norm() / other.norm() for one, other in zip(given, wanted, strict=True)]
         results[limit] = [((found.float() - exact).norm() / exact.norm()).item(), *map(float, errors)]

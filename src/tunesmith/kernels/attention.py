@@ -17,9 +17,10 @@ from torch import Tensor
 from ..errors import Refusal
 
 NAME = "tunesmith"
-# On one core of a Xeon with AVX-512, bf16, 9 heads over 3: backward of 48 rows 20 against torch's 65, of 230 rows 51
-# against 70, of 400 rows 75 against 67 (milliseconds for 1,840 rows); forward, torch's own is always faster.
-PLAIN_UP_TO = 320
+# Longest document whose backward pass is plain products. One core of a Xeon without AMX, 9 heads over 3, milliseconds
+# for 1,840 rows, plain against torch's own, in bfloat16: 20 to 65 at 48 rows, 51 to 70 at 230, 75 to 67 at 400; in
+# float32: 18 to 19 at 64 rows, 43 to 39 at 230. The forward pass of torch's own is always faster.
+PLAIN_UP_TO = {torch.bfloat16: 320}
 CHANGE_SCORES = ("s_aux", "position_bias", "cache")
 
 
@@ -67,7 +68,8 @@ def _one_document(query_HSD: Tensor, key_KSD: Tensor, value_KSD: Tensor, rule: R
     rows = query_HSD.shape[1]
     if rule.softcap is not None or (rule.window is not None and rule.window < rows):
         return naive_attention(query_HSD, key_KSD, value_KSD, (0, rows), rule).transpose(0, 1)
-    if rows <= PLAIN_UP_TO and query_HSD.requires_grad and not rule.dropout and query_HSD.device.type == "cpu":
+    short = rows <= PLAIN_UP_TO.get(query_HSD.dtype, 0) and query_HSD.device.type == "cpu"
+    if short and query_HSD.requires_grad and not rule.dropout:
         answer: Tensor = _PlainBackward.apply(query_HSD, key_KSD, value_KSD, rule.scale)  # type: ignore[no-untyped-call]
         return answer
     return _torchs_own(query_HSD, key_KSD, value_KSD, rule.scale, rule.dropout)

@@ -13,12 +13,22 @@ TILE_PALETTE = bytes.fromhex("53 b8 1d 00 00 00 b9 01 00 00 00 0f a2 5b c3")
 
 def flags() -> frozenset[str]:
     """The instruction sets that Linux reports; empty elsewhere."""
+    return frozenset(_reported("flags", "Features").split())
+
+
+def vendor() -> str:
+    """Who made the processor, as Linux reports it (`GenuineIntel`, `AuthenticAMD`); empty elsewhere."""
+    return _reported("vendor_id")
+
+
+def _reported(*fields: str) -> str:
+    """The first of these fields in /proc/cpuinfo."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return frozenset()
-    lines = (line.partition(":")[2] for line in text.splitlines() if line.startswith(("flags", "Features")))
-    return frozenset(next(lines, "").split())
+        return ""
+    lines = (line.partition(":") for line in text.splitlines())
+    return next((value.strip() for field, _, value in lines if field.strip() in fields), "")
 
 
 def tiles_described() -> bool:
