@@ -1,0 +1,74 @@
+"""The first recipe that `init` writes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tunesmith.errors import Misuse, Refusal
+from tunesmith.recipe.read import read
+from tunesmith.workflow.start import init
+
+
+def written(folder, name, *rows):
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_conversations_become_a_chat_on_the_starter(tmp_path):
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Good day"}]
+    started = init([written(tmp_path, "a.jsonl", {"messages": turns})], tmp_path / "r.yaml")
+    recipe = read(started.recipe)
+    assert (recipe.task.type, recipe.base.name) == ("chat", "smollm2-135m-instruct")
+    assert (started.loaded.format, started.next) == ("messages", f"tunesmith check {tmp_path / 'r.yaml'}")
+
+
+def test_plain_text_becomes_a_completion(tmp_path):
+    (tmp_path / "a.txt").write_text("Once upon a time.\n\nThe end.\n")
+    assert read(init([str(tmp_path / "a.txt")], tmp_path / "r.yaml").recipe).task.type == "completion"
+
+
+def test_paths_count_from_the_recipes_own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "a b.jsonl", {"prompt": "p", "answer": "a"})
+    started = init(["a b.jsonl"], tmp_path / "recipes" / "r.yaml")
+    assert '"../a b.jsonl"' in started.recipe.read_text()
+    assert read(started.recipe).data.train == (str(tmp_path / "a b.jsonl"),)
+
+
+def test_longer_rows_get_a_larger_length(tmp_path):
+    short = init([written(tmp_path, "s.jsonl", {"prompt": "p", "answer": "a"})], tmp_path / "s.yaml")
+    long = init([written(tmp_path, "l.jsonl", {"prompt": "p", "answer": "a" * 2000})], tmp_path / "l.yaml")
+    assert (read(short.recipe).training.max_length, read(long.recipe).training.max_length) == (128, 1024)
+
+
+def test_columns_that_are_not_used_are_written_down(tmp_path):
+    started = init([written(tmp_path, "a.jsonl", {"prompt": "p", "answer": "a", "author": "me"})], tmp_path / "r.yaml")
+    assert "# Columns that are not used: author." in started.recipe.read_text()
+
+
+def test_the_run_is_named_for_the_recipe(tmp_path):
+    started = init([written(tmp_path, "a.jsonl", {"prompt": "p", "answer": "a"})], tmp_path / "my orders.yaml")
+    assert read(started.recipe).run.name == "my-orders"
+
+
+def test_an_existing_file_is_never_written_over(tmp_path):
+    (tmp_path / "r.yaml").write_text("mine")
+    with pytest.raises(Misuse, match="exists already"):
+        init([written(tmp_path, "a.jsonl", {"prompt": "p", "answer": "a"})], tmp_path / "r.yaml")
+    assert (tmp_path / "r.yaml").read_text() == "mine"
+
+
+def test_a_base_that_is_missing_is_told_before_anything_is_written(tmp_path):
+    with pytest.raises(Misuse, match="no base"):
+        init([written(tmp_path, "a.jsonl", {"prompt": "p", "answer": "a"})], tmp_path / "r.yaml", "smollm")
+    assert not (tmp_path / "r.yaml").exists()
+
+
+def test_data_of_no_known_shape_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(Refusal) as refused:
+        init([written(tmp_path, "a.jsonl", {"x": 1, "y": 2})], tmp_path / "r.yaml")
+    assert "a.jsonl" in refused.value.where
+    assert not (tmp_path / "r.yaml").exists()
