@@ -149,6 +149,25 @@ def test_a_model_in_training_answers_without_dropout_and_goes_on_training() -> N
     assert dropping.model.layers[0].training
 
 
+def test_the_head_is_never_copied_for_the_rows_of_a_batch() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            output = function(*args, **(kwargs or {}))
+            if isinstance(output, torch.Tensor) and output.untyped_storage().nbytes():
+                largest = max(largest, output.untyped_storage().nbytes())
+            return output
+
+    wide = tiny_network(vocab_size=20_000)
+    with Watch():
+        list(generate(Model(wide), Reader(), encoded(*TEXTS), Sampling(2)))
+    assert largest <= 20_000 * 32 * 4
+
+
 def test_gradients_can_be_taken_between_two_answers() -> None:
     going = generate(Model(network()), Reader(), encoded(*TEXTS), Sampling(5), batch_size=2)
     next(going)
@@ -177,6 +196,9 @@ class Scripted(torch.nn.Module):
         self.config = network().config
         self.script = script
         self.said = 0
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        return torch.nn.Identity()
 
     def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
         logits = torch.zeros(len(input_ids), 1, len(tiny_tokenizer()))

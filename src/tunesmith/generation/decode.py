@@ -24,7 +24,7 @@ class Network(Protocol):
     """What the decoder needs of a model: a transformers causal language model, and where it computes."""
 
     @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> Any:
         """Called with ids, mask, positions and a cache; answers with `.logits`."""
 
     @property
@@ -186,7 +186,7 @@ def _begin(
 
 
 @torch.inference_mode()
-def _step(network: torch.nn.Module, rows: _Rows, ids_BT: Tensor, sampling: Sampling) -> Tensor:
+def _step(network: Any, rows: _Rows, ids_BT: Tensor, sampling: Sampling) -> Tensor:
     """(B,) the next token of each row; the cache and the masks of `rows` grow by what was read."""
     if rows.cache.get_seq_length():
         rows.mask_BT = torch.nn.functional.pad(rows.mask_BT, (0, 1), value=1)
@@ -194,12 +194,15 @@ def _step(network: torch.nn.Module, rows: _Rows, ids_BT: Tensor, sampling: Sampl
     training = network.training
     if training:
         network.eval()
+    # the last place of every prompt is a strided slice, for which torch would copy the head once a row: 20 s for 32
+    hook = network.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
     try:
         output = network(
             input_ids=ids_BT, attention_mask=rows.mask_BT if rows.padded else None, position_ids=positions_BT,
             past_key_values=rows.cache, use_cache=True, logits_to_keep=1,
         )
     finally:
+        hook.remove()
         if training:
             network.train()
     logits_BV = output.logits[:, -1].float()
