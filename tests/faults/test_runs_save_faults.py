@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -353,3 +354,39 @@ def test_every_system_call_of_a_save_may_fail_inside_safetensors_too(run: Run, c
             assert holds(found) == 2
             return
     pytest.fail("the save never ran through")
+
+
+FULL = """
+import sys
+from pathlib import Path
+import numpy as np
+from safetensors.numpy import save_file
+from tunesmith.errors import Failure
+from tunesmith.runs import checkpoints
+from tunesmith.runs.folder import Run
+run = Run(Path(sys.argv[1]))
+def write(size):
+    return lambda folder: save_file({"a": np.ones(size // 4, np.float32)}, folder / "adapter.safetensors")
+good = checkpoints.save(run, 1, write(20_000), facts={}, keep=5, best=None)
+try:
+    checkpoints.save(run, 2, write(int(sys.argv[2])), facts={}, keep=5, best=None)
+except Failure as failure:
+    assert checkpoints.newest(run) == (good, []), checkpoints.newest(run)
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-00000001"]
+    print(failure.kind, failure.what)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not installed")
+@pytest.mark.parametrize("size", [180_000, 195_000, 400_000])
+def test_a_disk_that_fills_up_in_a_save_is_named_with_what_is_missing(tmp_path: Path, size: int) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = 'mount -t tmpfs -o size=200k tmpfs "$1" || exit 99; exec "$2" -c "$3" "$1" "$4"'
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounted, "sh", str(disk), sys.executable, FULL, str(size)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip("no small disk can be mounted here")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("runs.no_space no space for `step-00000002`: "), done.stdout
+    assert re.search(r"[0-9,]+ bytes are free", done.stdout)

@@ -104,8 +104,8 @@ def test_a_write_that_fails_at_any_call_leaves_the_old_content_or_the_new(tmp_pa
 
 
 @pytest.mark.parametrize(("error", "kind", "said"), [
-    (errno.ENOSPC, "runs.no_space", "bytes are needed"),
-    (errno.EDQUOT, "runs.no_space", "bytes are needed"),
+    (errno.ENOSPC, "runs.no_space", "bytes are free"),
+    (errno.EDQUOT, "runs.no_space", "bytes are free"),
     (errno.EFBIG, "runs.no_space", "larger than a file may be"),
     (errno.EROFS, "runs.read_only", "may not be written"),
     (errno.EACCES, "runs.read_only", "may not be written"),
@@ -124,7 +124,7 @@ def test_each_error_of_a_disk_is_told_in_words_with_a_remedy(
 def test_a_full_disk_names_the_missing_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable, "free_bytes", lambda path: 400)
     failure = durable.problem(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "a", 5000)
-    assert "5,000 bytes are needed, 4,600 are missing, 400 are free" in failure.what
+    assert "5,000 bytes are needed, 4,600 are missing, 400 bytes are free" in failure.what
 
 
 def test_a_file_in_the_way_of_a_folder_is_a_misuse(tmp_path: Path) -> None:

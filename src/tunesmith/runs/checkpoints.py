@@ -160,7 +160,9 @@ def _placed(
             raise Failure(durable.FSYNC_FAILED, failure.what, str(target), failure.remedy) from failure
         raise
     except (OSError, SafetensorError) as error:
-        raise _told(error, target, max(space, _bytes(staging))) from error
+        needed = max(space, _bytes(staging), *(_bytes(folder) for _, folder in _folders(run)))
+        shutil.rmtree(staging, ignore_errors=True)  # before the free space is looked at
+        raise _told(error, target, needed) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target, content

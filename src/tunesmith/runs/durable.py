@@ -157,10 +157,8 @@ def problem(error: OSError, path: Path, needed: int = 0) -> Failure:
 def no_space(path: Path, needed: int, reason: str) -> Failure:
     """The Failure of a full disk or quota, with the bytes that are missing where they are known."""
     free = free_bytes(path)
-    missing = f"{needed:,} bytes are needed" if needed else "the size needed is not known"
-    if needed > free:
-        missing += f", {needed - free:,} are missing"
-    return Failure("runs.no_space", f"no space for `{path.name}`: {reason}; {missing}, {free:,} are free", str(path),
+    known = f"{needed:,} bytes are needed, {needed - free:,} are missing, " if needed > free else ""
+    return Failure("runs.no_space", f"no space for `{path.name}`: {reason}; {known}{free:,} bytes are free", str(path),
                    "free some space (or raise the quota), then go on with `--resume`")
 
 
