@@ -12,7 +12,7 @@ from ..data.digest import digest
 from ..data.load import load
 from ..data.system import with_system
 from ..errors import Misuse, Refusal, raise_all
-from ..records import SIDES, Document, Example, Finding, Side
+from ..records import SIDES, Conversation, Document, Example, Finding, Side
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -53,7 +53,7 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     today = date or datetime.now().astimezone().date().isoformat()
     base = bases.find(recipe.base.name, "base.name")
     codec = open_codec(base, recipe.data.template, datetime.fromisoformat(today))
-    refuse_longer_than_base(recipe, base)
+    refuse_impossible(recipe, base)
     sides, findings = read_sides(recipe)
     documents: dict[Side, Sequence[Document]] = {}
     for side, examples in sides.items():
@@ -66,13 +66,20 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     return Prepared(base, codec, sides, documents, merged(findings), digests, today)
 
 
-def refuse_longer_than_base(recipe: Recipe, base: Base) -> None:
-    """Raise Misuse where `training.max_length` is more than the base can read."""
+def refuse_impossible(recipe: Recipe, base: Base) -> None:
+    """Raise Misuse for what the recipe alone could not show: more tokens than the base reads, a prompt for no turns."""
+    wrong = []
     if recipe.training.max_length > base.context:
-        raise Misuse(
+        wrong.append(Misuse(
             "training.max_length", f"`training.max_length` is {recipe.training.max_length}, and the base reads no more"
             f" than {base.context} tokens", "training.max_length", f"set it to {base.context} or less",
-        )
+        ))
+    if recipe.data.system is not None and Conversation not in recipe.task.module.takes:
+        wrong.append(Misuse(
+            "data.system", f"task `{recipe.task.type}` has no turns that a system prompt could stand before",
+            "data.system", "leave `data.system` out, or use `task: chat`",
+        ))
+    raise_all(wrong)
 
 
 def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
