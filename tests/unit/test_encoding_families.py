@@ -57,7 +57,7 @@ FAMILIES = {
          "<|SYSTEM_TOKEN|>"), "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>"),
 }
 
-WORDS = ("order", "größe", "kitab", "çay", "über", "числа", "数字", "🙂", "🇦🇿", "e\u0301", "x=1", "<b>", "{{", "%}", "\\n", "—")
+WORDS = ("order", "größe", "kitab", "çay", "числа", "数字", "🙂", "🇦🇿", "e\u0301", "x=1", "<b>", "{{", "%}", "\\n", "—")
 BLANKS = ("", "", "", " ", "  ", "\n", "\n\n", "\t", " \n ")
 
 
@@ -121,7 +121,7 @@ def plain(messages) -> list[dict[str, str]]:
 
 
 def oracle(conversation: Conversation, tokenizer, family: Family):
-    """For each trained turn: the ids that transformers makes of its prompt, and the answer that the render ends with."""
+    """For each trained turn: transformers' ids of its prompt, and the answer that the render ends with."""
     for turn, message in enumerate(conversation.messages):
         if message.role != "assistant" or not message.train:
             continue

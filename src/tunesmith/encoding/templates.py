@@ -69,7 +69,8 @@ class Template:
                 self._compiled, turns, self.special, generation_prompt=generation_prompt, date=self.date
             )
         except (SecurityError, RecursionError, MemoryError) as error:
-            raise _refusal("template.unsafe", str(error) or type(error).__name__, self.name, sandbox.line_of(error)) from error
+            what = str(error) or type(error).__name__
+            raise _refusal("template.unsafe", what, self.name, sandbox.line_of(error)) from error
         except sandbox.RENDER_ERRORS as error:
             raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
 
