@@ -167,3 +167,9 @@ def test_a_file_system_without_locks_is_a_clear_failure(run: Run, monkeypatch: p
 def test_a_run_in_a_missing_folder_is_a_clear_failure(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="was not written"), lock.hold(Run(tmp_path / "gone")):
         pass
+
+
+def test_a_run_that_is_free_names_no_owner(run: Run) -> None:
+    with lock.hold(run):
+        assert str(os.getpid()) in run.lock_file.read_text()
+    assert run.lock_file.read_text() == ""
