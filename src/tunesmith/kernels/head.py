@@ -61,13 +61,6 @@ def _shaped(linear: Tensor, shape: Shape) -> Tensor:
     return logits if shape.softcap is None else shape.softcap * torch.tanh(logits / shape.softcap)
 
 
-def _slope_of_shape(logits: Tensor, slope: Tensor, shape: Shape) -> Tensor:
-    """Carry a slope of the shaped logits back to the linear product, in place."""
-    if shape.softcap is not None:
-        slope *= 1 - (logits / shape.softcap) ** 2
-    return slope.mul_(shape.scale) if shape.scale != 1.0 else slope
-
-
 class _LogProbabilities(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -79,11 +72,13 @@ class _LogProbabilities(torch.autograd.Function):
         slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for part in _slices(rows, shape.chunk_numbers // weight.shape[0]):
             logits = _shaped(torch.nn.functional.linear(hidden[part], weight, bias), shape)
-            norms[part] = torch.logsumexp(logits, dim=-1)
-            answer[part] = logits.gather(1, targets[part, None])[:, 0] - norms[part]
+            logs = torch.log_softmax(logits, dim=-1)
+            aim = targets[part, None]
+            answer[part] = logs.gather(1, aim)[:, 0]
+            norms[part] = logits.gather(1, aim)[:, 0] - answer[part]
             if slopes is not None:
-                slope = _slope(logits, norms[part], targets[part], shape)
-                torch.mm(slope.to(hidden.dtype), weight, out=slopes[part])
+                excess = _excess(logs.exp_(), logits, targets[part], shape)
+                torch.mm(excess.to(hidden.dtype), weight, out=slopes[part])
         ctx.shape = shape
         ctx.save_for_backward(slopes, hidden, weight, bias, targets, norms)
         return answer
@@ -92,8 +87,8 @@ class _LogProbabilities(torch.autograd.Function):
     def backward(ctx: FunctionCtx, *arriving: Tensor) -> tuple[Tensor | None, ...]:
         slopes, hidden, weight, bias, targets, norms = ctx.saved_tensors  # type: ignore[attr-defined]
         needs: tuple[bool, ...] = ctx.needs_input_grad  # type: ignore[attr-defined]
-        given = arriving[0]
-        d_hidden = (slopes * given[:, None]).to(hidden.dtype) if needs[0] else None
+        given = -arriving[0][:, None]
+        d_hidden = (slopes * given).to(hidden.dtype) if needs[0] else None
         d_weight = torch.empty_like(weight) if needs[1] else None
         d_bias = torch.empty_like(bias) if needs[2] else None
         if d_weight is None and d_bias is None:
@@ -102,20 +97,25 @@ class _LogProbabilities(torch.autograd.Function):
         for part in _slices(weight.shape[0], shape.chunk_numbers // max(1, len(hidden))):
             piece = None if bias is None else bias[part]
             logits = _shaped(torch.nn.functional.linear(hidden, weight[part], piece), shape)
-            slope = _slope(logits, norms, targets - part.start, shape).mul_(given[:, None])
+            shares = (logits - norms[:, None]).exp_()
+            excess = _excess(shares, logits, targets - part.start, shape).mul_(given)
             if d_weight is not None:
-                d_weight[part] = slope.to(hidden.dtype).T @ hidden
+                d_weight[part] = excess.to(hidden.dtype).T @ hidden
             if d_bias is not None:
-                d_bias[part] = slope.sum(0)
+                d_bias[part] = excess.sum(0)
         return d_hidden, d_weight, d_bias, None, None
 
 
-def _slope(logits: Tensor, norms: Tensor, targets: Tensor, shape: Shape) -> Tensor:
-    """Slope d log p(target) / d linear product, for logits that may cover a part of the vocabulary only."""
-    slope = (logits - norms[:, None]).exp_().neg_()
-    inside = (targets >= 0) & (targets < logits.shape[1])
-    slope.scatter_add_(1, targets.clamp(0, logits.shape[1] - 1)[:, None], inside[:, None].to(slope.dtype))
-    return _slope_of_shape(logits, slope, shape)
+def _excess(shares: Tensor, logits: Tensor, targets: Tensor, shape: Shape) -> Tensor:
+    """Softmax minus the target's one, carried back to the linear product: the negative slope of log p. In place.
+
+    The columns may be a part of the vocabulary, which then need not hold a row's target.
+    """
+    inside = (targets >= 0) & (targets < shares.shape[1])
+    shares.scatter_add_(1, targets.clamp(0, shares.shape[1] - 1)[:, None], -inside[:, None].to(shares.dtype))
+    if shape.softcap is not None:
+        shares *= 1 - (logits / shape.softcap) ** 2
+    return shares.mul_(shape.scale) if shape.scale != 1.0 else shares
 
 
 def _slices(total: int, size: int) -> list[slice]:

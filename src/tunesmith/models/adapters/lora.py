@@ -52,12 +52,14 @@ class LoraLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """W x + b + scale B A dropout(x), or only W x + b while the adapter is off."""
-        answer = nn.functional.linear(input, self.weight, self.bias)
-        if not self.active:
-            return answer
-        dropped = nn.functional.dropout(input, self.dropout, self.training)
-        added: Tensor = self.lora_B(self.lora_A(dropped))
-        return answer + added * self.scale
+        rows = input.reshape(-1, self.in_features)
+        answer = nn.functional.linear(rows, self.weight, self.bias)
+        if self.active:
+            narrow = nn.functional.linear(
+                nn.functional.dropout(rows, self.dropout, self.training), self.lora_A.weight
+            )
+            answer = torch.addmm(answer, narrow, self.lora_B.weight.T, alpha=self.scale)
+        return answer.view(*input.shape[:-1], self.out_features)
 
 
 def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, ...]:
