@@ -45,8 +45,8 @@ def _tell(event: Event, screen: Screen) -> None:
         case Judged():
             screen.tell(_judged(event))
         case Answered():
-            if _wanted(event.done, event.total):
-                screen.tell(f"answers of {event.who}: {event.done}/{event.total}")
+            if event.done == event.total:
+                screen.tell(f"answers of {event.who}: {event.total}")
 
 
 def _draw(event: Event, bar: Any, tasks: dict[str, Any], screen: Screen) -> None:
