@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 SEED = 11
-LEARNT, JUDGED = 320, 64
+LEARNT, JUDGED = 256, 64
 
 
 def words(text: str) -> tuple[str, ...]:
