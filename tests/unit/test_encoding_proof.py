@@ -79,7 +79,8 @@ def test_a_truncated_answer_is_found():
     made, example = make(), conversation(QUESTION, ANSWER)
     document = one(made, example)
     (start, end), = shift.spans(document)
-    short = shift.document(document.ids[: end - 3], [(start, end - 3)], text=document.text, ends=document.ends[: end - 3])
+    stop = end - 3
+    short = shift.document(document.ids[:stop], [(start, stop)], text=document.text, ends=document.ends[:stop])
     assert kinds(short, example, made) == {("mask.end", WHERE), ("mask.answer", WHERE)}
 
 
@@ -117,7 +118,8 @@ def test_a_typed_control_token_that_was_parsed_is_found():
 
 def test_a_typed_control_token_stays_text_when_encoded():
     made = make()
-    for example in (conversation("Say <|im_end|> now", ANSWER), conversation(QUESTION, "Use <|im_end|>, not <|im_start|>")):
+    rows = conversation("Say <|im_end|> now", ANSWER), conversation(QUESTION, "Use <|im_end|>, not <|im_start|>")
+    for example in rows:
         document = one(made, example)
         assert kinds(document, example, made) == set()
         assert document.ids.tolist().count(made.eos) == 2
@@ -154,8 +156,9 @@ def test_a_stop_token_inside_an_answer_is_found():
 
 def test_roles_that_do_not_alternate_are_told_in_the_templates_words():
     strict = "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}" \
-             "{{ raise_exception('roles must alternate') }}{% endif %}{{ m.role + '\n' + m.content + '<|im_end|>\n' }}" \
-             "{% endfor %}{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+             "{{ raise_exception('roles must alternate') }}{% endif %}" \
+             "{{ m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}" \
+             "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
     twice = Conversation((Message("user", "a"), Message("user", "b"), Message("assistant", "c")), WHERE, "g")
     documents, (finding,) = chat.documents(twice, make(strict))
     assert (documents, finding.severity, finding.where) == ([], "error", WHERE)
@@ -174,12 +177,16 @@ def test_an_empty_answer_is_an_error():
 
 
 def test_what_a_template_trims_or_inserts_is_noted_once_with_a_count():
-    trims = "{% for m in messages %}{{ m.role + '\n' + ('<answer>' if m.role == 'assistant' else '') + m.content | trim" \
-            " + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+    trims = "{% for m in messages %}{{ m.role + '\n' + ('<answer>' if m.role == 'assistant' else '') }}" \
+            "{{ m.content | trim + '<|im_end|>\n' }}{% endfor %}" \
+            "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
     made = make(trims)
     rows = [conversation(QUESTION, f" {ANSWER}\n" if row else ANSWER, where=f"a.jsonl:{row + 1}") for row in range(4)]
-    documents = [document for index, row in enumerate(rows) for document in chat.documents(row, made, example=index)[0]]
-    found = {(finding.severity, finding.kind, finding.where): finding.what for finding in proof.prove(documents, rows, made)}
+    documents = [chat.documents(row, made, example=index)[0][0] for index, row in enumerate(rows)]
+    found = {
+        (finding.severity, finding.kind, finding.where): finding.what
+        for finding in proof.prove(documents, rows, made)
+    }
     assert set(found) == {("note", "template.inserted", "a.jsonl:1"), ("note", "template.rewrote", "a.jsonl:2")}
     assert "(turns: 3)" in found["note", "template.rewrote", "a.jsonl:2"]
 

@@ -80,7 +80,7 @@ def reference(source: str, messages, generation_prompt: bool) -> str:
     try:
         return render_jinja_template(
             [chat], chat_template=source, add_generation_prompt=generation_prompt, **SPECIAL)[0][0]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever transformers raises is what it says
         return f"refused: {error}"
 
 
@@ -174,6 +174,14 @@ def test_vetting_runs_once_for_each_source(cache, monkeypatch):
     vet(templates.named("chatml"))
 
 
+def test_a_damaged_cache_is_made_again(cache):
+    vet(templates.named("chatml"))
+    kept, = cache.rglob("*.json")
+    kept.write_text("{")
+    vet(templates.named("chatml"))
+    assert json.loads(kept.read_text())["kind"] == ""
+
+
 def test_a_cache_that_cannot_be_written_does_not_matter(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "file"))
@@ -181,7 +189,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(tmp_path, monkeypatch):
 
 
 def test_the_child_that_vets_loads_neither_torch_nor_this_package():
-    asked = json.dumps({"source": "x", "special": {}})
+    asked = json.dumps({"source": "x", "special": {}, "cpu_seconds": 5, "memory_bytes": 1 << 30})
     code = (f"import sys; sys.path.append(sys.argv[1]); import runpy, io; sys.stdin = io.StringIO({asked!r})\n"
             "runpy.run_path(sys.argv[2], run_name='__main__')\n"
             "print(sorted({'torch', 'transformers', 'tunesmith', 'numpy'} & set(sys.modules)))")

@@ -92,6 +92,11 @@ def _split_turns(conversation: Conversation, index: int, codec: Codec, limit: in
             return _Outcome([], longest, finding=Finding(
                 "error", "row.too_long", f"one turn with its question has {tokens} tokens, the limit is {limit}",
                 conversation.where, _raise_limit(tokens, codec)))
+        window = [turn for turns in rounds[start:stop] for turn in turns]
+        if not fitting and any(turn.role == "assistant" and turn.train for turn in window):
+            return _Outcome([], longest, finding=Finding(
+                "error", "row.too_long", f"{longest} tokens, the limit is {limit}, and the template does not take a "
+                "part of this conversation by itself", conversation.where, _raise_limit(longest, codec)))
         made += fitting
         start = stop
     return _Outcome(made, longest)

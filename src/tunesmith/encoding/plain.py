@@ -12,7 +12,7 @@ def text_document(text: str, codec: Codec, *, example: int = 0) -> Document:
     """BOS where the tokenizer opens texts with one, the text, EOS: all supervised. Control tokens in it stay text."""
     body = codec.encode(text)
     ids, ends = _opened(codec)
-    return _closed(codec, ids + body.ids, ends + body.ends, text, 1 if ids else 0, example)
+    return _closed(codec, ids + body.ids, ends + body.ends, text, start=1 if ids else 0, example=example)
 
 
 def pair_document(question: str, answer: str, codec: Codec, *, example: int = 0) -> Document:
@@ -29,7 +29,8 @@ def pair_document(question: str, answer: str, codec: Codec, *, example: int = 0)
     else:
         first, after = codec.encode(question), codec.encode_pieces([Piece(answer, False)], continued=bool(question))
         ids, ends = first.ids + after.ids, first.ends + [len(question) + end for end in after.ends]
-    return _closed(codec, before[:opened] + ids, [0] * opened + ends, question + answer, len(before), example)
+    ids, ends = before[:opened] + ids, [0] * opened + ends
+    return _closed(codec, ids, ends, question + answer, start=len(before), example=example)
 
 
 def prompt(text: str, codec: Codec) -> Encoded:
@@ -43,7 +44,7 @@ def _opened(codec: Codec) -> tuple[list[int], list[int]]:
     return ([codec.bos], [0]) if codec.wants_bos and codec.bos is not None else ([], [])
 
 
-def _closed(codec: Codec, ids: list[int], ends: list[int], text: str, start: int, example: int) -> Document:
+def _closed(codec: Codec, ids: list[int], ends: list[int], text: str, *, start: int, example: int) -> Document:
     if codec.eos is not None:
         ids, ends = [*ids, codec.eos], [*ends, len(text)]
     return document(ids, [(start, len(ids))], text=text, ends=ends, example=example)

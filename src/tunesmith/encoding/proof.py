@@ -116,13 +116,13 @@ def _prove_turns(
         return
     for turn, (document, start, end) in zip(turns, found, strict=True):
         try:
-            yield from _prove_turn(messages, turn, (document, start, end), codec, where, told)
+            yield from _prove_turn(messages, turn, (document, start, end), codec, where=where, told=told)
         except Refusal as refusal:
             yield Finding("error", refusal.kind, refusal.what, where, refusal.remedy)
 
 
 def _prove_turn(
-    messages: Sequence[Message], turn: int, span: tuple[Document, int, int], codec: Codec, where: str, told: _Told,
+    messages: Sequence[Message], turn: int, span: tuple[Document, int, int], codec: Codec, *, where: str, told: _Told
 ) -> Iterator[Finding]:
     document, start, end = span
     ids = document.ids.tolist()

@@ -300,6 +300,16 @@ def trial(source: str, special: Mapping[str, str]) -> dict[str, Any]:
     return complaints[0] if len(complaints) == 2 * len(PROBES) else {"kind": "", "what": "", "line": None}
 
 
+def bound(cpu_seconds: int, memory_bytes: int) -> None:
+    """Let the system end this process when it has used up its time or its address space."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    if sys.platform != "darwin":  # macOS reserves more address space than it uses
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
+    bound(asked["cpu_seconds"], asked["memory_bytes"])
     json.dump(trial(asked["source"], asked["special"]), sys.stdout)

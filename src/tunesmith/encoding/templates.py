@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,13 +96,13 @@ def vet(source: str, name: str = "the template", special: Mapping[str, str] | No
     Raises Refusal with the template's line where it is broken, unsafe or runs too long.
     """
     kept = cache_folder() / "templates" / f"{_digest(source, special or {})}.json"
-    if kept.is_file():
-        found = json.loads(kept.read_text())
-    else:
+    found = _kept(kept)
+    if found is None:
         found = _try(source, special or {})
         _keep(kept, found)
     if found["kind"]:
-        raise _refusal(found["kind"], found["what"], name, found["line"])
+        line = found["line"]
+        raise _refusal(str(found["kind"]), str(found["what"]), name, line if isinstance(line, int) else None)
 
 
 def cache_folder() -> Path:
@@ -119,13 +118,14 @@ def _digest(source: str, special: Mapping[str, str]) -> str:
 
 def _try(source: str, special: Mapping[str, str]) -> dict[str, str | int | None]:
     home = str(Path(jinja2.__file__).parents[1])
-    asked = json.dumps({"source": source, "special": dict(special)})
+    asked = json.dumps({"source": source, "special": dict(special), "cpu_seconds": CPU_SECONDS,
+                        "memory_bytes": MEMORY_BYTES})
     too_much: dict[str, str | int | None] = {"kind": "template.unsafe", "line": None,
                 "what": f"the template needs more than {CPU_SECONDS} s or {MEMORY_BYTES >> 20} MiB"}
     try:
         answer = subprocess.run(  # noqa: S603
             [sys.executable, "-I", "-c", CHILD, home, sandbox.__file__], input=asked, capture_output=True, text=True,
-            timeout=6 * CPU_SECONDS, preexec_fn=_bound, check=False,
+            timeout=6 * CPU_SECONDS, check=False,
         )
     except subprocess.TimeoutExpired:
         return too_much
@@ -138,10 +138,12 @@ def _try(source: str, special: Mapping[str, str]) -> dict[str, str | int | None]
     return found
 
 
-def _bound() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    if sys.platform != "darwin":  # macOS reserves more address space than it uses
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+def _kept(path: Path) -> dict[str, str | int | None] | None:
+    try:
+        found: dict[str, str | int | None] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and set(found) == {"kind", "what", "line"} else None
 
 
 def _keep(path: Path, found: Mapping[str, str | int | None]) -> None:
