@@ -85,7 +85,9 @@ def learnt(run: folder.Run, model: LanguageModel) -> dict[str, torch.Tensor]:
     """The tensors of the best checkpoint, or of the newest where none was found best."""
     from safetensors.torch import load_file
 
-    newest, _ = checkpoints.newest(run)
+    newest, damaged = checkpoints.newest(run, set_aside=False)
+    if newest is None and damaged:
+        raise Refusal(damaged[0].kind, damaged[0].what, damaged[0].where, "restore the folder from a copy")
     if newest is None:
         raise Failure("run.no_checkpoint", f"run `{run.name}` has no checkpoint yet", str(run.path),
                       f"go on with `tunesmith train --resume {run.path}`")

@@ -18,6 +18,7 @@ from ..recipe import read
 from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
 from ..runs import durable, folder, lineage, lock
+from ..runs.redact import redacted
 from .events import Answered, Event, Found, Said
 from .prepare import Prepared, prepare, refuse
 
@@ -52,7 +53,7 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
-    durable.write_json(run.verdict_file, verdict.as_json(found))
+    durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
     durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
     return found

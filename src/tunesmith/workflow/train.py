@@ -17,6 +17,7 @@ from ..records import Verdict
 from ..runs import checkpoints, durable, folder, lineage, lock, signals
 from ..runs.folder import Run
 from ..runs.records import Journal, cut
+from ..runs.redact import redacted
 from .check import report
 from .events import Event, Found, Said
 from .judge import judge
@@ -115,7 +116,7 @@ def begin(run: Run, recipe: Recipe, prepared: Prepared) -> None:
     lineage.write(run.lineage_file, lineage.collect(
         digests=digests(recipe, prepared), chosen={**choose(recipe), "date": prepared.date},
     ))
-    durable.write_json(run.check_file, report(prepared).as_json())
+    durable.write_json(run.check_file, redacted(report(prepared).as_json()))
     durable.write_file(run.recipe_file, write.dump(recipe).encode())
 
 
@@ -148,6 +149,8 @@ def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> 
         observe(Said(line))
     progress = Progress(began=time.monotonic())
     with signals.listening() as stop, Journal(run.records_file) as records, Journal(run.timings_file) as timings:
+        for finding in timings.findings:
+            observe(Found(finding))
         ending = loop(session, records, timings, stop, progress, observe=observe)
         verdict = None
         if ending != "signal":
