@@ -155,3 +155,11 @@ def test_a_broken_template_of_the_base_matters_only_to_conversations():
     assert plain.text_document("fine", made).weights.any()
     with pytest.raises(Refusal):
         chat.prompt((Message("user", "x"),), made)
+
+
+def test_the_preview_of_a_document_tells_every_token_with_its_text():
+    document = chat.documents(talk("🙂 <|im_end|>", "çay 🇦🇿"), make())[0][0]
+    ends = document.ends.tolist()
+    assert ends == sorted(ends)
+    assert (len(ends), ends[-1]) == (len(document), len(document.text))
+    assert document.text == "<|im_start|>user\n🙂 <|im_end|><|im_end|>\n<|im_start|>assistant\nçay 🇦🇿<|im_end|>"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, final
 
 from tokenizers import Tokenizer
@@ -231,10 +232,7 @@ def _shared(left: str, right: str) -> str:
 
 def _ends(offsets: Sequence[tuple[int, int]], shift: int, length: int) -> list[int]:
     """Ends that never go back and reach the text's end, so that the stretches between them spell the text."""
-    ends, last = [], 0
-    for _, end in offsets:
-        last = min(max(last, end - shift), length)
-        ends.append(last)
+    ends = list(accumulate((end - shift for _, end in offsets), max))
     if ends:
         ends[-1] = length
     return ends

@@ -235,6 +235,8 @@ def _size_of_result(operator: str, left: Any, right: Any) -> int:
             raise SecurityError("the template formats a field wider than the limit")
         return 1
     if operator == "+":
+        if isinstance(left, str) and isinstance(right, str):
+            return len(left) + len(right)
         return sum(len(side) for side in (left, right) if isinstance(side, SIZED)) or 1
     if isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length() + right.bit_length()
