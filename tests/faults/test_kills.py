@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tiny import tiny_base
 
 RECIPE = """base: base/

@@ -13,7 +13,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tiny import tiny_base
-
 from tunesmith import catalog
 from tunesmith.recipe.read import parse
 from tunesmith.workflow.train import train

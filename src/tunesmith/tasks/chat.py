@@ -60,13 +60,19 @@ def predict(
     model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int,
     batch_size: int,
 ) -> Iterator[Prediction]:
-    """What the model answers, greedily, where each conversation's last assistant turn stands."""
+    """What the model answers, greedily, where each conversation's last assistant turn stands.
+
+    A prompt that fills the base's context has no prediction.
+    """
     codec: Codec = given.codec
     turns = [conversation(example).messages for example in examples]
     last = [max(place for place, turn in enumerate(messages) if turn.role == "assistant") for messages in turns]
     prompts = [encoder.prompt(messages[:end], codec) for messages, end in zip(turns, last, strict=True)]
+    fitting = [index for index, prompt in enumerate(prompts) if len(prompt.ids) < codec.context]
+    asked = [prompts[index].ids for index in fitting]
     sampling = Sampling(max_new_tokens=max_new_tokens)
-    for index, answer in generate(model, codec, [prompt.ids for prompt in prompts], sampling, batch_size=batch_size):
+    for place, answer in generate(model, codec, asked, sampling, batch_size=batch_size):
+        index = fitting[place]
         yield Prediction(
             example=index,
             prompt=turns[index][last[index] - 1].content if last[index] else "",

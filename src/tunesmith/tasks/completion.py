@@ -61,11 +61,15 @@ def predict(
     model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int,
     batch_size: int,
 ) -> Iterator[Prediction]:
-    """What the model writes, greedily, after each pair's prompt. Plain texts have no answer to compare with."""
+    """What the model writes, greedily, after each pair's prompt. Plain texts have no answer to compare with.
+
+    A prompt that is empty or fills the base's context has no prediction.
+    """
     codec: Codec = given.codec
     pairs = {place: example for place, example in enumerate(examples) if isinstance(example, Pair)}
-    places = list(pairs)
-    prompts = [plain.prompt(pairs[place].prompt, codec).ids for place in places]
+    encoded = {place: plain.prompt(pair.prompt, codec).ids for place, pair in pairs.items()}
+    places = [place for place, ids in encoded.items() if 0 < len(ids) < codec.context]
+    prompts = [encoded[place] for place in places]
     sampling = Sampling(max_new_tokens=max_new_tokens)
     for index, answer in generate(model, codec, prompts, sampling, batch_size=batch_size):
         pair = pairs[places[index]]

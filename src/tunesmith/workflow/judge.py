@@ -106,6 +106,11 @@ def measure(
         index = prompts[answer.example]
         found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
         observe(Answered(who, done, len(prompts)))
+    silent = sum(not found[index].stopped_by for index in prompts)
+    if silent and any(metric.needs == "text" for metric in metrics_of(recipe).values()):
+        observe(Found(Finding("warning", "verdict.unanswered", f"{silent} of {len(prompts)} prompts were not answered:"
+                              " they are empty, have no answer to compare with, or fill the base's context",
+                              "evaluation.generate", "set it to 0 where the rows are plain texts")))
     return found
 
 
