@@ -41,7 +41,8 @@ def test_a_step_is_one_aligned_line_with_units():
 
 
 def test_into_a_pipe_come_plain_lines():
-    said = watched(io.StringIO(), Said("begin"), step(1, 2), Judged(1, 0.5, True), Answered("base", 1, 2), Answered("base", 2, 2))
+    events = (Said("begin"), step(1, 2), Judged(1, 0.5, True), Answered("base", 1, 2), Answered("base", 2, 2))
+    said = watched(io.StringIO(), *events)
     assert said.splitlines() == ["begin", _progress.line_of(step(1, 2)),
                                  "held-out loss after step 1: 0.5000   best so far", "answers of base: 2"]
     assert "\x1b" not in said
