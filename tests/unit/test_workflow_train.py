@@ -187,7 +187,7 @@ def test_training_ends_early_where_patience_is_over_and_stays_ended(make: Any) -
 
 def test_the_best_checkpoint_is_the_one_that_is_judged(make: Any, tmp_path: Path) -> None:
     held = [tmp_path / "validation.jsonl", tmp_path / "test.jsonl"]
-    recipe = make("training.learning_rate=1.0", "evaluation.every=1", "training.steps=12",
+    recipe = make("training.learning_rate=1.0", "training.schedule=constant", "evaluation.every=1", "training.steps=9",
                   f"data.validation={held[0]}", f"data.test={held[1]}")
     for file in held:
         file.write_bytes((tmp_path / "rows.jsonl").read_bytes())
