@@ -19,6 +19,7 @@ from tunesmith.runs import folder, lock
 from tunesmith.workflow import train as story
 from tunesmith.workflow.events import Event, Found, Said, Stepped
 from tunesmith.workflow.judge import evaluate
+from tunesmith.workflow.unfinished import newest
 
 
 @pytest.fixture(scope="module")
@@ -165,12 +166,12 @@ def test_a_run_in_use_is_left_to_its_owner(make: Any) -> None:
 
 
 def test_resume_auto_finds_the_unfinished_run_of_the_same_recipe(make: Any) -> None:
-    assert story.unfinished(make()) is None
+    assert newest(make()) is None
     stopped = story.train(make(), observe=stop_after(2))
-    assert story.unfinished(make()) == stopped.run
-    assert story.unfinished(make("training.seed=1")) is None
+    assert newest(make()) == stopped.run
+    assert newest(make("training.seed=1")) is None
     story.resume(stopped.run, observe=silent)
-    assert story.unfinished(make()) is None
+    assert newest(make()) is None
 
 
 def test_training_ends_early_where_patience_is_over_and_stays_ended(make: Any) -> None:
@@ -187,16 +188,16 @@ def test_training_ends_early_where_patience_is_over_and_stays_ended(make: Any) -
 
 def test_the_best_checkpoint_is_the_one_that_is_judged(make: Any, tmp_path: Path) -> None:
     held = [tmp_path / "validation.jsonl", tmp_path / "test.jsonl"]
-    recipe = make("training.learning_rate=1.0", "training.schedule=constant", "evaluation.every=1", "training.steps=9",
+    for file in held:  # nothing like the training rows: the better those are learnt, the worse these become
+        file.write_text("".join(json.dumps({"question": "?" * n, "answer": "#%!" * n}) + "\n" for n in range(1, 9)))
+    recipe = make("training.schedule=constant", "evaluation.every=1", "training.steps=12",
                   f"data.validation={held[0]}", f"data.test={held[1]}")
-    for file in held:
-        file.write_bytes((tmp_path / "rows.jsonl").read_bytes())
     outcome = story.train(recipe, observe=silent)
     lines = [json.loads(line) for line in (outcome.run / "records.jsonl").read_text().splitlines()]
     best = min(line["loss"] for line in lines if line["kind"] == "evaluation")
     last = next(line["loss"] for line in reversed(lines) if line["kind"] == "evaluation")
     assert outcome.verdict is not None
-    assert last != pytest.approx(best, rel=1e-3)
+    assert last > 1.01 * best
     assert outcome.verdict.metrics["loss"].tuned == pytest.approx(best, rel=1e-6)
 
 

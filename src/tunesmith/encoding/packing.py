@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,20 @@ def pack(documents: Sequence[Document], *, after: Position | None = None) -> Bat
             name: torch.from_numpy(np.stack([document.document_columns[name] for document in documents]))
             for name in _columns(documents, "document")
         },
+    )
+
+
+def placed(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on a device; itself where they are there already."""
+    if batch.ids.device == device:
+        return batch
+    return replace(
+        batch,
+        ids=batch.ids.to(device), positions=batch.positions.to(device), targets=batch.targets.to(device),
+        weights=batch.weights.to(device), document_of=batch.document_of.to(device),
+        supervised=batch.supervised.to(device), examples=batch.examples.to(device),
+        token_columns={name: column.to(device) for name, column in batch.token_columns.items()},
+        document_columns={name: column.to(device) for name, column in batch.document_columns.items()},
     )
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
-from ..encoding.packing import pack
+from ..contracts import Model, Task
+from ..encoding.packing import pack, placed
 from ..records import Batch, Document, Loss, Prediction
 
 
-def score(
-    loss: Callable[[Batch], Loss], documents: Sequence[Document], *, tokens: int
-) -> dict[int, Prediction]:
+def loss_of(model: Model, task: Task, settings: Any) -> Callable[[Batch], Loss]:
+    """The task's loss of a batch, computed where the model is."""
+
+    def loss(batch: Batch) -> Loss:
+        return task.loss(model, placed(batch, model.device), settings)
+
+    return loss
+
+
+def score(loss: Callable[[Batch], Loss], documents: Sequence[Document], *, tokens: int) -> dict[int, Prediction]:
     """Teacher-forced loss of each example, by its index. `tokens`: rows computed at a time, at most where possible."""
     found: dict[int, Prediction] = {}
     for together in portions(documents, tokens):

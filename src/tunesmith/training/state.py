@@ -60,8 +60,10 @@ def load(state: TrainState, folder: Path, facts: Mapping[str, Any]) -> None:
     state.model.load(load_file(folder / state.model.adapter.weights_file))
     tensors = load_file(folder / OPTIMISER_FILE)
     for name, parameter in state.model.learns.items():
-        kept = {key.split("/", 1)[0]: value for key, value in tensors.items() if key.split("/", 1)[1] == name}
-        state.optimiser.state[parameter] = kept
+        state.optimiser.state[parameter] = {
+            key.split("/", 1)[0]: value.to(parameter.device)
+            for key, value in tensors.items() if key.split("/", 1)[1] == name
+        }
     state.number = facts["number"]
     state.position = Position(cursor=facts["cursor"], done_share=facts["done_share"])
     state.memory = dict(facts["memory"])

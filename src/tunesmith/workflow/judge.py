@@ -13,7 +13,7 @@ from ..encoding.order import seed_for
 from ..errors import Misuse
 from ..evaluation import report, verdict
 from ..inference import predictor
-from ..inference.scoring import score
+from ..inference.scoring import loss_of, score
 from ..recipe import read
 from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
@@ -97,7 +97,7 @@ def measure(
     """Predictions of one model: the loss of every row, and the answers to the prompts."""
     task, settings = recipe.task.module, recipe.task.settings
     observe(Said(f"measuring {who} on {len(documents)} held-out documents"))
-    found = score(lambda batch: task.loss(opened.model, batch, settings), documents, tokens=SCORED_TOKENS)
+    found = score(loss_of(opened.model, task, settings), documents, tokens=SCORED_TOKENS)
     answers = task.predict(
         opened.model, [examples[index] for index in prompts], settings, given=Given(codec=opened.codec),
         max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +35,12 @@ class Session:
     chosen: Mapping[str, Any]
     digests: Mapping[str, str]
 
-    def loss(self, batch: Batch) -> Loss:
+    @property
+    def loss(self) -> Callable[[Batch], Loss]:
         """The task's loss of a batch."""
-        found: Loss = self.recipe.task.module.loss(self.model, batch, self.recipe.task.settings)
-        return found
+        from ..inference.scoring import loss_of
+
+        return loss_of(self.model, self.recipe.task.module, self.recipe.task.settings)
 
     def cut(self, batch: Batch) -> Iterable[Batch]:
         """The batch in pieces that fit."""

@@ -70,17 +70,6 @@ def resume(path: Path, *, observe: Observe) -> Outcome:
     return go_on(path, None, observe)
 
 
-def unfinished(recipe: Recipe) -> Path | None:
-    """The newest run of this recipe's folder and name that is not finished and was made from the same recipe."""
-    for run in reversed(folder.list_runs(Path(recipe.run.folder))):
-        if folder.status(run).finished:
-            continue
-        kept = read.read(run.recipe_file)
-        if kept.run.name == recipe.run.name and not differences(kept, recipe):
-            return run.path
-    return None
-
-
 def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
     """Continue a run from its newest checkpoint that verifies; from its start where it has none."""
     run = folder.open_run(path)
