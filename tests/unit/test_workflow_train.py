@@ -201,6 +201,16 @@ def test_the_best_checkpoint_is_the_one_that_is_judged(make: Any, tmp_path: Path
     assert outcome.verdict.metrics["loss"].tuned == pytest.approx(best, rel=1e-6)
 
 
+def test_what_the_verdict_was_computed_from_is_kept_row_by_row(make: Any) -> None:
+    outcome = story.train(make(), observe=silent)
+    rows = [json.loads(line) for line in (outcome.run / "predictions.jsonl").read_text().splitlines()]
+    assert outcome.verdict is not None
+    loss = outcome.verdict.metrics["loss"]
+    for who, told in (("base", loss.against), ("tuned", loss.tuned)):
+        assert sum(row[who]["loss"] for row in rows) / sum(row[who]["weight"] for row in rows) == pytest.approx(told)
+    assert sum("text" in row["tuned"] for row in rows) == 2
+
+
 def test_a_verdict_can_be_measured_again_and_is_the_same(make: Any) -> None:
     outcome = story.train(make(), observe=silent)
     assert evaluate(outcome.run, observe=silent) == outcome.verdict

@@ -62,6 +62,11 @@ class Run:
         return self.path / "verdict.json"
 
     @property
+    def predictions_file(self) -> Path:
+        """What the verdict was computed from: a line a held-out row, both sides of it."""
+        return self.path / "predictions.jsonl"
+
+    @property
     def report_file(self) -> Path:
         """The verdict as Markdown."""
         return self.path / "verdict.md"

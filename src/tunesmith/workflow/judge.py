@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from ..inference.scoring import loss_of, score
 from ..recipe import read
 from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
-from ..runs import durable, folder, lineage, lock
+from ..runs import durable, folder, lineage, lock, plain
 from ..runs.redact import redacted
 from .events import Answered, Event, Found, Said
 from .prepare import Prepared, prepare, refuse
@@ -53,6 +53,7 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
+    durable.write_file(run.predictions_file, b"".join(lines(measured, examples)))
     durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
     durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
@@ -75,6 +76,19 @@ def evaluate(path: Path, *, observe: Observe) -> Verdict:
         raise Misuse("verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
                      "train again with a share or files in `data.test`")
     return found
+
+
+def lines(measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[Example]) -> Iterator[bytes]:
+    """What was measured of each row on both sides, as JSON lines: whoever doubts the verdict can compute it again."""
+    for index in sorted(measured["tuned"]):
+        row: dict[str, Any] = {"where": examples[index].where, "group": examples[index].group}
+        for who, found in measured.items():
+            one = found[index]
+            row[who] = {"loss": one.term, "weight": one.weight}
+            if one.stopped_by:
+                row[who] |= {"text": one.text, "stopped_by": one.stopped_by, "tokens": one.tokens}
+                row["reference"] = one.reference
+        yield plain.line(redacted(row))
 
 
 def held_out(prepared: Prepared) -> Side | None:
