@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file
 
-from ..encoding import chat, codec, templates
-from ..errors import Failure, Misuse, Refusal
+from ..encoding import chat
+from ..encoding.codec import Codec
+from ..errors import Refusal
 from ..generation.decode import Answer, stream
 from ..generation.sampling import Sampling
-from ..models import bases, load, precision
+from ..models import bases, earlier, load, precision
 from ..models.model import LanguageModel
 from ..recipe import read
 from ..records import Message
-from ..runs import checkpoints, folder, lineage
+from ..runs import folder, lineage
 
 if TYPE_CHECKING:
     from ..models.bases import Base
@@ -32,7 +34,7 @@ class Predictor:
 
     name: str
     model: LanguageModel
-    codec: codec.Codec
+    codec: Codec
     sampling: Sampling
     system: str | None = None
 
@@ -58,10 +60,10 @@ def open(name: str, *, base: bool = False) -> Predictor:
 def open_base(name: str) -> Predictor:
     """A base as it is, with its own template."""
     found = bases.find(name)
-    device = torch.device(pick_device("auto"))
+    device = precision.device("auto")
     dtype, _ = precision.choose("auto", device)
     model = LanguageModel.frozen(load.network(found, dtype=dtype, device=device))
-    return Predictor(name, model, open_codec(found, None, datetime.now().astimezone()), shipped_sampling(found))
+    return Predictor(name, model, load.codec(found, None, datetime.now().astimezone()), shipped_sampling(found))
 
 
 def open_run(path: Path, *, base: bool = False) -> Predictor:
@@ -70,73 +72,18 @@ def open_run(path: Path, *, base: bool = False) -> Predictor:
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
     found = bases.find(recipe.base.name, f"{run.recipe_file}: base.name")
-    encoder = open_codec(found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]))
+    encoder = load.codec(found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]))
     demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
-    network = open_network(found, kept["chosen"])
+    chosen = kept["chosen"]
+    network = load.network(
+        found, dtype=precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"])
+    )
     if base:
         return Predictor("base", LanguageModel.frozen(network), encoder, sampling, recipe.data.system)
     model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed)
-    model.load(learnt(run, model))
+    model.load(load_file(earlier.best_checkpoint(path) / model.adapter.weights_file))
     return Predictor(run.name, model, encoder, sampling, recipe.data.system)
-
-
-def learnt(run: folder.Run, model: LanguageModel) -> dict[str, torch.Tensor]:
-    """The tensors of the best checkpoint, or of the newest where none was found best."""
-    from safetensors.torch import load_file
-
-    newest, damaged = checkpoints.newest(run, set_aside=False)
-    if newest is None and damaged:
-        raise Refusal(damaged[0].kind, damaged[0].what, damaged[0].where, "restore the folder from a copy")
-    if newest is None:
-        raise Failure("run.no_checkpoint", f"run `{run.name}` has no checkpoint yet", str(run.path),
-                      f"go on with `tunesmith train --resume {run.path}`")
-    best = newest.facts["memory"].get("best")
-    chosen = checkpoints.load(run, best["step"]) if best else newest
-    tensors: dict[str, torch.Tensor] = load_file(chosen.folder / model.adapter.weights_file)
-    return tensors
-
-
-def open_codec(base: Base, template: str | None, date: datetime) -> codec.Codec:
-    """The base's tokenizer with its own template, or the one named: a shipped one, or a Jinja file.
-
-    date: what the template is told today is.
-    """
-    return codec.build(
-        load.tokenizer(base),
-        template=template_source(template) if template else None,
-        context=base.context,
-        generation_stop=load.generation_stop(base),
-        name=template or "the base's own template",
-        date=date,
-    )
-
-
-def template_source(name: str) -> str:
-    """The Jinja text of a shipped template's name or of a file. Raises Misuse where there is neither."""
-    path = Path(name)
-    if not path.is_absolute():
-        return templates.named(name)
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misuse("template.unreadable", f"the template cannot be read: {error}", name,
-                     "name a Jinja file in UTF-8 that you may read") from error
-
-
-def open_network(base: Base, chosen: Mapping[str, Any]) -> Any:
-    """The base's network in the dtype and on the device that a run chose."""
-    dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}[chosen["dtype"]]
-    return load.network(base, dtype=dtype, device=torch.device(chosen["device"]))
-
-
-def pick_device(wanted: str) -> str:
-    """The device that `training.device` names; `auto` takes an accelerator where there is one."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def shipped_sampling(base: Base) -> Sampling:
@@ -153,7 +100,7 @@ def shipped_sampling(base: Base) -> Sampling:
     )
 
 
-def demand_same_template(encoder: codec.Codec, kept: dict[str, Any], where: str) -> None:
+def demand_same_template(encoder: Codec, kept: dict[str, Any], where: str) -> None:
     """Raise Refusal where template or tokenizer are not the ones that the run's mask proof proved."""
     for name, digest in encoder.digests().items():
         if kept["digests"].get(name, digest) != digest:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import Failure
+from ..errors import Failure, Refusal
 from ..recipe.read import read
 from ..recipe.sections import Recipe
 from ..runs import checkpoints
@@ -25,7 +25,9 @@ def best_checkpoint(run: Path) -> Path:
     Raises Failure where there is none, Refusal where it does not verify.
     """
     opened = open_run(run)
-    newest, _ = checkpoints.newest(opened, set_aside=False)
+    newest, damaged = checkpoints.newest(opened, set_aside=False)
+    if newest is None and damaged:
+        raise Refusal(damaged[0].kind, damaged[0].what, damaged[0].where, "restore the folder from a copy")
     if newest is None:
         raise Failure("run.no_checkpoint", f"run `{opened.name}` has no checkpoint yet", str(run),
                       f"go on with `tunesmith train --resume {run}`")

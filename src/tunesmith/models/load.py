@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import Refusal
+from ..encoding import templates
+from ..encoding.codec import Codec, build
+from ..errors import Misuse, Refusal
 from ..kernels import attention
 from . import earlier
 from .bases import Base
@@ -20,6 +24,32 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 def tokenizer(base: Base) -> Any:
     """The base's own transformers tokenizer, with its chat template where it has one."""
     return transformers().AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+
+
+def codec(base: Base, template: str | None, date: datetime) -> Codec:
+    """The base's tokenizer with the template named (a shipped one, or a Jinja file), else with its own.
+
+    An earlier run's own is the one that it was tuned with. date: what the template is told today is.
+    """
+    named = template
+    if named is None and base.run is not None:
+        named = earlier.recipe_of(base.run).data.template
+    return build(
+        tokenizer(base), template=_source(named) if named else None, context=base.context,
+        generation_stop=generation_stop(base), name=named or "the base's own template", date=date,
+    )
+
+
+def _source(name: str) -> str:
+    """The Jinja text of a shipped template's name, or of a file. Raises Misuse where there is neither."""
+    path = Path(name)
+    if not path.is_absolute():
+        return templates.named(name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse("template.unreadable", f"the template cannot be read: {error}", name,
+                     "name a Jinja file in UTF-8 that you may read") from error
 
 
 def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:

@@ -15,6 +15,15 @@ SETTINGS: dict[str, torch.dtype] = {
 }
 
 
+def device(setting: str) -> torch.device:
+    """The device that `training.device` names; `auto` takes an accelerator where there is one."""
+    if setting != "auto":
+        return torch.device(setting)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def choose(setting: Setting, device: torch.device) -> tuple[torch.dtype, str]:
     """The dtype the network computes in, and why, in words for a person.
 

@@ -152,9 +152,9 @@ def write(session: Session, folder: Path) -> None:
     from ..runs.durable import write_json
 
     save_state(session.state, folder)
-    model = session.model
+    model, base = session.model, session.prepared.base
     for name, content in model.adapter.configuration(
-        model.network, session.recipe.adapter.settings, str(session.prepared.base.folder)
+        model.network, session.recipe.adapter.settings, str(base.run or base.folder)
     ).items():
         write_json(folder / name, content)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..data import split
 from ..data.digest import digest
-from ..data.load import load
+from ..data.load import load as load_rows
 from ..data.system import with_system
 from ..errors import Misuse, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Side
@@ -47,12 +47,11 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     Mistakes in rows are findings; mistakes in the recipe, and files that cannot be read, are raised. date: what
     templates are told today is; a run that goes on hands in the day it began.
     """
-    from ..inference.predictor import open_codec
-    from ..models import bases
+    from ..models import bases, load
 
     today = date or datetime.now().astimezone().date().isoformat()
     base = bases.find(recipe.base.name, "base.name")
-    codec = open_codec(base, recipe.data.template, datetime.fromisoformat(today))
+    codec = load.codec(base, recipe.data.template, datetime.fromisoformat(today))
     refuse_impossible(recipe, base)
     sides, findings = read_sides(recipe)
     documents: dict[Side, Sequence[Document]] = {}
@@ -90,7 +89,7 @@ def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
     for side, wanted in named.items():
         if isinstance(wanted, float):
             continue
-        loaded = load(
+        loaded = load_rows(
             wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
         )
         findings += loaded.findings

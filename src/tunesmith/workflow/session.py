@@ -65,13 +65,12 @@ def choose(recipe: Recipe) -> dict[str, Any]:
     """Device, dtype, threads and cut for this machine: chosen once, kept in the lineage."""
     import torch
 
-    from ..inference.predictor import pick_device
     from ..models import precision
 
-    device = pick_device(recipe.training.device)
-    dtype, reason = precision.choose(recipe.base.dtype, torch.device(device))
+    device = precision.device(recipe.training.device)
+    dtype, reason = precision.choose(recipe.base.dtype, device)
     return {
-        "device": device,
+        "device": str(device),
         "dtype": str(dtype).removeprefix("torch."),
         "dtype_reason": reason,
         "threads": torch.get_num_threads(),
@@ -83,13 +82,16 @@ def open_session(
     run: Run, recipe: Recipe, prepared: Prepared, chosen: Mapping[str, Any], digests: Mapping[str, str]
 ) -> Session:
     """Everything built, at step 0."""
+    import torch
+
     from ..encoding.order import total_steps
-    from ..inference.predictor import open_network
+    from ..models import load, precision
     from ..models.model import LanguageModel
     from ..training.state import TrainState, groups
 
     training, task = recipe.training, recipe.task
-    network = open_network(prepared.base, chosen)
+    dtype, device = precision.SETTINGS[chosen["dtype"]], torch.device(chosen["device"])
+    network = load.network(prepared.base, dtype=dtype, device=device)
     model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed)
     optimiser = training.optimiser.module.build(
         groups(model.learns), training.learning_rate, training.optimiser.settings
