@@ -49,7 +49,7 @@ def _run(words: list[str]) -> int:
 
     screen = _output.Screen.of("--json" in words, sys.stdout, sys.stderr)
     try:
-        with screen.guarded():
+        with screen.guarded(), screen.told():
             _platform()
             verb = _verb(words[0])
             arguments = _arguments.parse(verb, words[1:], screen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import math
 import os
 import sys
@@ -47,6 +48,18 @@ class Screen:
         with contextlib.redirect_stdout(self.err):
             yield
 
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """What the library logs for a person, such as a long conversion that begins, is told."""
+        listener = _Listener(self)
+        logger = logging.getLogger(__package__.partition(".")[0])
+        logger.addHandler(listener)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(listener)
+
     def answer(self, value: Any) -> None:
         """Write the one JSON value, on one line."""
         self.out.write(json.dumps(_finite(value), allow_nan=False) + "\n")
@@ -75,6 +88,18 @@ class Screen:
     def colours(self) -> bool:
         """Whether what is asked for may be coloured."""
         return coloured(self.out)
+
+
+class _Listener(logging.Handler):
+    """Hands log lines to a screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.INFO)
+        self.screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one line."""
+        self.screen.tell(record.getMessage())
 
 
 def coloured(stream: TextIO) -> bool:

@@ -20,6 +20,7 @@ from jinja2.exceptions import SecurityError
 
 from .. import errors
 from ..records import Message
+from ..runs.cache import cache_folder
 from . import sandbox
 
 CPU_SECONDS = 5
@@ -103,13 +104,6 @@ def vet(source: str, name: str = "the template", special: Mapping[str, str] | No
     if found["kind"]:
         line = found["line"]
         raise _refusal(str(found["kind"]), str(found["what"]), name, line if isinstance(line, int) else None)
-
-
-def cache_folder() -> Path:
-    """Where results are kept between runs: `TUNESMITH_CACHE`, or `tunesmith` in the user's cache folder."""
-    if os.environ.get("TUNESMITH_CACHE"):
-        return Path(os.environ["TUNESMITH_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunesmith"
 
 
 def _digest(source: str, special: Mapping[str, str]) -> str:

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from ..errors import Failure
+from ..runs.cache import cache_folder
 from ..runs.durable import free_bytes, no_space
 from ..runs.lineage import digest_file
 from . import gguf_header
 from .offline import transformers
 
+log = logging.getLogger(__name__)
+
 LAYOUT = "1"  # part of the cache's key: raised when what is written changes
-
-
-def cache_folder() -> Path:
-    """Where converted bases are kept: `TUNESMITH_CACHE`, else the user's cache folder."""
-    named = os.environ.get("TUNESMITH_CACHE")
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "tunesmith"
 
 
 def converted(file: Path) -> tuple[Path, str]:
@@ -41,6 +37,7 @@ def converted(file: Path) -> tuple[Path, str]:
     target = cache_folder() / "gguf" / f"{digest}-{LAYOUT}"
     if (target / "config.json").is_file():
         return target, digest
+    log.info("converting %s once, into %s; this takes about half a minute", file.name, target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         working = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
