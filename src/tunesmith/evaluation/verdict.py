@@ -49,7 +49,7 @@ def judge(
                      "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")
     words = {name: _word(interval, metrics[name]) for name, interval in measured.items()}
     findings += _beside(words, measured, primary)
-    findings += _cut_answers(tuned) if metrics[primary].needs == "text" else []
+    findings += _cut_answers(tuned)
     return Verdict(
         words[primary], primary, against_name, {name: _record(interval) for name, interval in measured.items()},
         side_by_side(against, tuned, examples, seed=seed), tuple(findings), measured[primary].rows_needed,
