@@ -45,12 +45,12 @@ def ours(rows, steps, environment):
             "steps": len(lines), "memory_bytes": max(line["memory_bytes"] for line in lines)}
 
 
-def peer(setting, python, base, rows, steps, environment):
-    """One training by TRL in its own environment."""
-    extra = {"THP_MEM_ALLOC_ENABLE": "1"} if setting == "best, huge pages" else {}
+def peer(setting, python, base, rows, steps, dtype, environment):
+    """One training by TRL in its own environment; huge pages only where the setting says so."""
+    pages = {"THP_MEM_ALLOC_ENABLE": "1" if setting == "best, huge pages" else "0"}
     done = subprocess.run(
-        [python, str(HERE / "peers" / "trl_sft.py"), base, rows, str(steps), setting.split(",")[0]], check=True,
-        capture_output=True, text=True, env={**environment, **extra},
+        [python, str(HERE / "peers" / "trl_sft.py"), base, rows, str(steps), setting.split(",")[0], dtype], check=True,
+        capture_output=True, text=True, env={**environment, **pages},
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -59,20 +59,25 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=11)
+    parser.add_argument("--default-steps", type=int, default=11, help="steps of TRL at its defaults, which are slow")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peer-python", default=os.environ.get("PEER_PYTHON"))
     arguments = parser.parse_args()
     if not DATA.exists():
         sys.exit(f"skipped: {DATA} is not there")
-    from tunesmith.models import bases
+    from tunesmith.kernels.allocator import prepare_environment
+    from tunesmith.models import bases, precision
 
+    prepare_environment()  # a processor whose tiles cannot be used would end the peers' processes too
+    dtype = str(precision.choose("auto", precision.device("cpu"))[0]).removeprefix("torch.")
     base = str(bases.find("smollm2-135m-instruct").folder)
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads), "HF_HUB_OFFLINE": "1"}
     contenders = {"tunesmith": lambda rows: ours(rows, arguments.steps, environment)}
     if arguments.peer_python:
         for setting in ("default", "best", "best, huge pages"):
-            contenders[f"TRL {setting}"] = lambda rows, setting=setting: peer(
-                setting, arguments.peer_python, base, rows, arguments.steps, environment)
+            steps = arguments.default_steps if setting == "default" else arguments.steps
+            contenders[f"TRL {setting}"] = lambda rows, setting=setting, steps=steps: peer(
+                setting, arguments.peer_python, base, rows, steps, dtype, environment)
     lines = DATA.read_text(encoding="utf-8").splitlines(keepends=True)
     found = {name: [] for name in contenders}
     for number in range(arguments.rounds):

@@ -1,6 +1,6 @@
 """One training by TRL's SFTTrainer with LoRA, run by `train_speed.py` in an environment of its own.
 
-    python trl_sft.py MODEL_FOLDER ROWS.jsonl STEPS default|best
+    python trl_sft.py MODEL_FOLDER ROWS.jsonl STEPS default|best DTYPE
 
 Prints one line of JSON: real tokens (no padding), seconds and steps after the first step, and the peak memory.
 """
@@ -15,13 +15,16 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-BEST = {
-    # no recomputation, bf16 weights, loss in chunks, rows of like length together: the best plain setting found
-    "gradient_checkpointing": False,
-    "model_init_kwargs": {"dtype": "bfloat16"},
-    "loss_type": "chunked_nll",
-    "train_sampling_strategy": "group_by_length",
-}
+
+def best(dtype):
+    """The best plain setting: no recomputation, the faster dtype, loss in chunks, rows of like length together."""
+    return {
+        "gradient_checkpointing": False,
+        "bf16": dtype == "bfloat16",
+        "model_init_kwargs": {"dtype": dtype},
+        "loss_type": "chunked_nll",
+        "train_sampling_strategy": "group_by_length",
+    }
 
 
 class Clock(TrainerCallback):
@@ -35,7 +38,7 @@ class Clock(TrainerCallback):
 
 
 def main():
-    model, rows, steps, setting = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    model, rows, steps, setting, dtype = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]
     with open(rows, encoding="utf-8") as file:
         pairs = [json.loads(line) for line in file]
     data = Dataset.from_list([
@@ -45,7 +48,7 @@ def main():
     config = SFTConfig(
         output_dir="/tmp/trl-out", per_device_train_batch_size=8, max_steps=steps, learning_rate=2e-4, max_length=512,
         report_to=[], save_strategy="no", logging_strategy="no", include_num_input_tokens_seen="non_padding",
-        use_cpu=True, disable_tqdm=True, seed=0, **(BEST if setting == "best" else {}),
+        use_cpu=True, disable_tqdm=True, seed=0, **(best(dtype) if setting == "best" else {}),
     )
     clock = Clock()
     trainer = SFTTrainer(
