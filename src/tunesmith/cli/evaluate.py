@@ -18,6 +18,7 @@ from ._progress import watching
 MANY = 1000
 NEW_LINE = "\n"
 INDENTED = NEW_LINE + " " * 11
+SIDE_BY_SIDE = ("where", "prompt", "reference", "against", "tuned")
 STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW}
 
 
@@ -47,14 +48,13 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
     if verdict.word == "not proven" and verdict.rows_needed:
         screen.say(f"about {verdict.rows_needed} rows would have been enough to tell")
     screen.say(f"{'metric':<14}{verdict.against:>12}{'tuned':>12}{'difference':>12}   95% interval")
-    for name, each in verdict.metrics.items():
+    for name, each in sorted(verdict.metrics.items(), key=lambda pair: pair[0] != verdict.primary):
         mark = "  (decides)" if name == verdict.primary else ""
         screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
                    f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
     _findings.show(verdict.findings, screen.say)
     for example in verdict.examples[:examples]:
         screen.say()
-        for name, said in example.items():
-            if isinstance(said, str):
-                who = verdict.against if name == "against" else name
-                screen.say(f"{who:<11}{said.replace(NEW_LINE, INDENTED)}")
+        for name in SIDE_BY_SIDE:
+            who = verdict.against if name == "against" else name
+            screen.say(f"{who:<11}{example[name].replace(NEW_LINE, INDENTED)}")

@@ -19,7 +19,7 @@ from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
 from ..runs import durable, folder, lineage, lock, plain
 from ..runs.redact import redacted
-from .events import Answered, Event, Found, Said
+from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     return found
 
 
-def evaluate(path: Path, *, observe: Observe) -> Verdict:
+def evaluate(path: Path, *, observe: Observe = silent) -> Verdict:
     """The verdict on a run, measured anew.
 
     Raises Misuse where nothing was held out, Busy where the run is being trained.

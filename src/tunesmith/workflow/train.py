@@ -19,7 +19,7 @@ from ..runs.folder import Run
 from ..runs.records import Journal, cut
 from ..runs.redact import redacted
 from .check import report
-from .events import Event, Found, Said
+from .events import Event, Found, Said, silent
 from .judge import judge
 from .loop import Progress, loop
 from .prepare import Prepared, prepare, refuse
@@ -49,7 +49,7 @@ class Outcome:
         }
 
 
-def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe) -> Outcome:
+def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe = silent) -> Outcome:
     """Train and judge; `resume` goes on with a run instead of starting one.
 
     Raises Refusal, before anything is computed, where data, template or model fail their proof, or where the run to
@@ -65,7 +65,7 @@ def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe) -> Ou
         return carry_on(run, recipe, prepared, observe)
 
 
-def resume(path: Path, *, observe: Observe) -> Outcome:
+def resume(path: Path, *, observe: Observe = silent) -> Outcome:
     """Go on with a run under the recipe that it has."""
     return go_on(path, None, observe)
 
