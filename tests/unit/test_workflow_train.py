@@ -159,6 +159,15 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(make: Any) -> N
     assert kept(done.run) == kept(whole.run)
 
 
+def test_another_number_of_threads_is_said_and_the_run_goes_on(make: Any, monkeypatch: Any) -> None:
+    stopped = story.train(make(), observe=stop_after(2))
+    monkeypatch.setattr(story, "threads", lambda: 3000)
+    told: list[Event] = []
+    done = story.resume(stopped.run, observe=told.append)
+    assert any(isinstance(event, Found) and "`chosen.threads`" in event.finding.what for event in told)
+    assert done.step == 6
+
+
 def test_a_run_in_use_is_left_to_its_owner(make: Any) -> None:
     stopped = story.train(make(), observe=stop_after(2))
     with lock.hold(folder.open_run(stopped.run)), pytest.raises(Busy, match="in use by process"):

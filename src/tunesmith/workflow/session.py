@@ -63,8 +63,6 @@ class Session:
 
 def choose(recipe: Recipe) -> dict[str, Any]:
     """Device, dtype, threads and cut for this machine: chosen once, kept in the lineage."""
-    import torch
-
     from ..models import precision
 
     device = precision.device(recipe.training.device)
@@ -73,9 +71,16 @@ def choose(recipe: Recipe) -> dict[str, Any]:
         "device": str(device),
         "dtype": str(dtype).removeprefix("torch."),
         "dtype_reason": reason,
-        "threads": torch.get_num_threads(),
+        "threads": threads(),
         "piece_tokens": PIECE_TOKENS,
     }
+
+
+def threads() -> int:
+    """How many threads this process computes with."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def open_session(

@@ -23,7 +23,7 @@ from .events import Event, Found, Said, silent
 from .judge import judge
 from .loop import Progress, loop
 from .prepare import Prepared, prepare, refuse
-from .session import choose, lay_in, learning, open_session
+from .session import choose, lay_in, learning, open_session, threads
 
 Observe = Callable[[Event], None]
 
@@ -126,13 +126,15 @@ def refuse_other_recipe(run: Run, kept: Recipe, recipe: Recipe) -> None:
 def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> Outcome:
     """Train from the newest checkpoint, or from the start, to the end; then judge."""
     before = lineage.read(run.lineage_file)
-    now = lineage.collect(digests=digests(recipe, prepared), chosen=before["chosen"])
-    for finding in lineage.demand_same(before, now, str(run.path)):
-        observe(Found(finding))
-    session = open_session(run, recipe, prepared, before["chosen"], now["digests"])
+    now = lineage.collect(digests=digests(recipe, prepared), chosen={**before["chosen"], "threads": threads()})
     checkpoint, found = checkpoints.newest(run)
+    found += lineage.demand_same(before, now, str(run.path))
+    if checkpoint:
+        lineage.demand_same({"digests": checkpoint.facts["digests"]}, {"digests": now["digests"]},
+                            str(checkpoint.folder))
     for finding in found:
         observe(Found(finding))
+    session = open_session(run, recipe, prepared, before["chosen"], now["digests"])
     cut(run.records_file, lay_in(session, checkpoint))
     for line in learning(session):
         observe(Said(line))
