@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import DONE
 from . import _arguments
-from ._output import DIM, Screen
+from ._output import Screen
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +39,11 @@ def _option(name: str, screen: Screen) -> int:
 
 
 def _recipe(path: Path, overrides: list[str], screen: Screen) -> int:
+    from ..recipe.explain import recipe
     from ..recipe.origins import origins
 
-    found = origins(path, overrides)
     if screen.as_json:
+        found = origins(path, overrides)
         screen.answer({name: {"value": each.value, "origin": each.origin} for name, each in found.items()})
-    for name, each in found.items():
-        screen.write(f"{name}: {each.value}")
-        screen.say(f"   # {each.origin}", DIM)
+    screen.say(recipe(path, overrides))
     return DONE
