@@ -52,13 +52,15 @@ def loop(
         improved = evaluate(session, step, records, observe)
         out_of_patience = remember_patience(session, improved)
         record(session, step, records, timings, progress)
-        last = step.number == session.order.steps or out_of_patience or stop.requested
+        # read once: a request that comes after the save must wait for the next step, or that step would not be saved
+        asked = stop.requested
+        last = step.number == session.order.steps or out_of_patience or asked
         if last or improved or due(step.number, recipe.training.save_every):
             save(session, records)
         observe(stepped(session, step, progress))
         if out_of_patience:
             return "early"
-        if stop.requested and step.number < session.order.steps:
+        if asked and step.number < session.order.steps:
             return "signal"
     return "done"
 
