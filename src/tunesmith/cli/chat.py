@@ -36,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", action="store_true", help="hear the run's base as well")
     parser.add_argument("--temperature", metavar="T", type=float, help="0 always takes the likeliest token")
     parser.add_argument("--top-p", metavar="P", type=float, help="sample from the likeliest tokens that make up P")
+    parser.add_argument("--repetition-penalty", metavar="R", type=float, help="above 1 makes what was said unlikelier")
     parser.add_argument("--max-new-tokens", metavar="N", type=int, help="the longest answer")
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed gives the same answer")
 
@@ -76,6 +77,7 @@ def _voices(arguments: argparse.Namespace) -> dict[str, tuple[Predictor, Samplin
     from ..inference import predictor
 
     wanted: dict[str, Any] = {"temperature": arguments.temperature, "top_p": arguments.top_p,
+                              "repetition_penalty": arguments.repetition_penalty,
                               "max_new_tokens": arguments.max_new_tokens, "seed": arguments.seed}
     said = {name: value for name, value in wanted.items() if value is not None}
     voices = {}

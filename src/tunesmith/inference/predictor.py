@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..models.bases import Base
 
 LONGEST_ANSWER = 512
+# Greedy small models run in circles: of 20 GSM8K answers of a tuned SmolLM2-135M 16 ended without a penalty, 20 with
+UNSAID_PENALTY = 1.1
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,12 @@ def open_run(path: Path, *, base: bool = False) -> Predictor:
 
 
 def shipped_sampling(base: Base) -> Sampling:
-    """How the base's own generation config samples; greedy where it says nothing."""
+    """How the base's own generation config samples; where it says nothing, greedily, with a penalty on repetition."""
     found = load.generation_defaults(base)
+    if not found:
+        return Sampling(max_new_tokens=LONGEST_ANSWER, repetition_penalty=UNSAID_PENALTY)
     if not found.get("do_sample", False):
-        return Sampling(max_new_tokens=LONGEST_ANSWER)
+        return Sampling(max_new_tokens=LONGEST_ANSWER, repetition_penalty=found.get("repetition_penalty", 1.0))
     return Sampling(
         max_new_tokens=LONGEST_ANSWER,
         temperature=found.get("temperature", 1.0),
