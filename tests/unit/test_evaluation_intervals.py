@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from tunesmith.evaluation import intervals
 from tunesmith.metrics import exact_match, loss, perplexity, rouge_l
 
 Array = NDArray[np.float64]
+REAL = Path(__file__).with_name("real_pairs.json")
 CELLS = [(kind, rows, grouped) for kind in ("loss", "exact_match", "rouge_l") for rows in (16, 32, 100, 300)
          for grouped in (False, True)]
 QUICK = [("loss", 16, False), ("loss", 32, True), ("loss", 100, False), ("exact_match", 16, False),
@@ -58,9 +63,27 @@ def with_gain(kind: str, tuned: Array, gain: float, rng: np.random.Generator) ->
     return better
 
 
-def shares(kind: str, rows: int, grouped: bool, times: int) -> tuple[float, float]:
-    """How often a word was said without cause, and how often a gain of one interval's width was found."""
-    metric, against, tuned, groups = paired_rows(kind, rows, grouped)
+def real_rows(kind: str, rows: int, grouped: bool) -> tuple[ModuleType, Array, Array, NDArray[np.intp]]:
+    """Statistics of real runs (`tests/real_pairs.py` made the file): SmolLM2-135M before and after tuning.
+
+    Losses are of GSM8K, service dialogues, open conversations and orders; answers are mostly orders turned into JSON.
+    Grouped: two rows share a group. A sample of rows, the same for the same arguments.
+    """
+    kept = json.loads(REAL.read_text())[kind]
+    chosen = np.random.default_rng([rows, grouped]).permutation(len(kept["groups"]))[:rows]
+    against, tuned = (np.array(kept[side])[chosen] for side in ("against", "tuned"))
+    groups = np.arange(rows) // 2 if grouped else np.arange(rows)
+    return {"loss": loss, "exact_match": exact_match, "rouge_l": rouge_l}[kind], against, tuned, groups
+
+
+def shares(
+    kind: str, rows: int, grouped: bool, times: int, made: Callable[..., Any] = paired_rows
+) -> tuple[float, float]:
+    """How often a word was said without cause, and how often a gain of one interval's width was found.
+
+    Answers are right or wrong, so a gain is planted as far as wrong answers go.
+    """
+    metric, against, tuned, groups = made(kind, rows, grouped)
     rng = np.random.default_rng(times)
     false = found = 0
     for seed in range(times):
@@ -73,20 +96,32 @@ def shares(kind: str, rows: int, grouped: bool, times: int) -> tuple[float, floa
     return false / times, found / times
 
 
+# 14 of 16 answers differ here, in 8 groups. Putting every wrong answer right leaves half the groups without a
+# difference, since the other side was right there already: four groups of eight are proof of nothing, by any test.
+NO_ROOM = (real_rows, "exact_match", 16, True)
+
+
+@pytest.mark.parametrize("made", [paired_rows, real_rows])
 @pytest.mark.parametrize(("kind", "rows", "grouped"), QUICK)
-def test_a_word_without_cause_is_rare_and_a_real_gain_is_found(kind: str, rows: int, grouped: bool) -> None:
-    false, found = shares(kind, rows, grouped, 400)
+def test_a_word_without_cause_is_rare_and_a_real_gain_is_found(
+    kind: str, rows: int, grouped: bool, made: Callable[..., Any]
+) -> None:
+    false, found = shares(kind, rows, grouped, 400, made)
     assert false <= 0.086  # 5% and 3.3 standard deviations of 400 trials
-    assert found >= 0.8
+    assert found >= 0.8 or (made, kind, rows, grouped) == NO_ROOM
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("made", [paired_rows, real_rows])
 @pytest.mark.parametrize(("kind", "rows", "grouped"), CELLS)
-def test_at_most_65_words_in_1000_are_said_without_cause(kind: str, rows: int, grouped: bool) -> None:
-    false, found = shares(kind, rows, grouped, 2000)
+def test_at_most_65_words_in_1000_are_said_without_cause(
+    kind: str, rows: int, grouped: bool, made: Callable[..., Any]
+) -> None:
+    false, found = shares(kind, rows, grouped, 2000, made)
+    print(f"{made.__name__} {kind} {rows}{' grouped' if grouped else ''}: {false:.1%} without cause, {found:.1%} found")
     assert false <= 0.065
-    assert found >= 0.8
+    assert found >= 0.8 or (made, kind, rows, grouped) == NO_ROOM
 
 
 def test_the_plain_percentile_interval_would_not_pass_here() -> None:
