@@ -99,7 +99,10 @@ def test_a_killed_owner_frees_the_run_though_its_forked_children_live(run: Run) 
 
 def test_a_program_that_the_owner_starts_does_not_keep_the_run(run: Run) -> None:
     with lock.hold(run):
-        program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        program = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, close_fds=False)
+        assert program.stdout is not None
+        program.stdout.readline()  # the system closes its copy of the lock a moment after the program has begun
     try:
         assert attempt(run) == "held"
     finally:
