@@ -22,6 +22,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "gsm8k" / "train.jsonl"
+COLUMNS = ("date", "contender", "tokens_per_second", "slowest_round", "fastest_round", "peak_gb", "steps", "threads",
+           "processor", "platform", "torch", "transformers", "tunesmith")
 RECIPE = """base: smollm2-135m-instruct
 task: chat
 data: {{train: {rows}, validation: 0, test: 0}}
@@ -96,8 +98,12 @@ def main():
 def tell(found, threads):
     """Print medians with their range, and append them to the table."""
     best = statistics.median(result["tokens"] / result["seconds"] for result in found["tunesmith"])
-    with (HERE / "train_speed.csv").open("a", newline="") as file:
+    rows = HERE / "train_speed.csv"
+    fresh = not rows.exists()
+    with rows.open("a", newline="") as file:
         table = csv.writer(file)
+        if fresh:
+            table.writerow(COLUMNS)
         for name, results in found.items():
             speeds = sorted(result["tokens"] / result["seconds"] for result in results)
             middle = statistics.median(speeds)
