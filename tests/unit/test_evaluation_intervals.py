@@ -96,8 +96,9 @@ def shares(
     return false / times, found / times
 
 
-# 14 of 16 answers differ here, in 8 groups. Putting every wrong answer right leaves half the groups without a
-# difference, since the other side was right there already: four groups of eight are proof of nothing, by any test.
+# 14 of 16 answers differ here, in 8 groups. Putting every wrong answer right leaves about half the groups without a
+# difference, since the other side was right there already, and fewer than six that differ are proof of nothing: a
+# gain of one interval's width does not fit. Found in 36% of 2,000 trials.
 NO_ROOM = (real_rows, "exact_match", 16, True)
 
 
