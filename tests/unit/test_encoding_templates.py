@@ -169,9 +169,11 @@ def test_vetting_stops_what_only_the_system_can_stop(cache, monkeypatch):
 
 
 def test_vetting_runs_once_for_each_source(cache, monkeypatch):
-    vet(templates.named("chatml"))
-    monkeypatch.setattr(templates, "_try", lambda *_: pytest.fail("tried again"))
-    vet(templates.named("chatml"))
+    tried, plain = [], templates._try
+    monkeypatch.setattr(templates, "_try", lambda *asked: tried.append(asked) or plain(*asked))
+    for name in ("chatml", "chatml"):
+        vet(templates.named(name))
+    assert len(tried) == 1
 
 
 def test_a_damaged_cache_is_made_again(cache):
@@ -186,6 +188,9 @@ def test_a_cache_that_cannot_be_written_does_not_matter(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "file"))
     vet(templates.named("chatml"))
+    assert (tmp_path / "file").read_text() == ""
+    with pytest.raises(Refusal):
+        vet("{{ 'a' * 10 ** 9 }}")
 
 
 def test_the_child_that_vets_loads_neither_torch_nor_this_package():
