@@ -20,7 +20,7 @@ from jinja2.exceptions import SecurityError
 
 from .. import errors
 from ..records import Message
-from ..runs.cache import cache_folder
+from ..cache import cache_folder
 from . import sandbox
 
 CPU_SECONDS = 5

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import Failure
-from ..runs.cache import cache_folder
+from ..cache import cache_folder
 from ..runs.durable import free_bytes, no_space
 from ..runs.lineage import digest_file
 from . import gguf_header

@@ -1,0 +1,13 @@
+"""Which of the engine's ideas are on: all of them, but for those that a benchmark or a test leaves out."""
+
+from __future__ import annotations
+
+import os
+
+NAMES = ("native", "tiles", "block", "attention", "tail", "lora", "buffers", "cache")
+
+
+def on(name: str) -> bool:
+    """Whether an idea is in use. `TUNESMITH_WITHOUT=tail,tiles` leaves some out, to measure what each is worth."""
+    assert name in NAMES, name
+    return name not in os.environ.get("TUNESMITH_WITHOUT", "").split(",")
