@@ -19,8 +19,8 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from .. import errors
-from ..records import Message
 from ..cache import cache_folder
+from ..records import Message
 from . import sandbox
 
 CPU_SECONDS = 5

@@ -14,8 +14,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..errors import Failure
 from ..cache import cache_folder
+from ..errors import Failure
 from ..runs.durable import free_bytes, no_space
 from ..runs.lineage import digest_file
 from . import gguf_header
