@@ -15,12 +15,9 @@ import torch
 from torch import Tensor
 
 from ..errors import Refusal
+from . import attention_blocks
 
 NAME = "tunesmith"
-# Longest document whose backward pass is plain products. One core of a Xeon without AMX, 9 heads over 3, milliseconds
-# for 1,840 rows, plain against torch's own, in bfloat16: 20 to 65 at 48 rows, 51 to 70 at 230, 75 to 67 at 400; in
-# float32: 18 to 19 at 64 rows, 43 to 39 at 230. The forward pass of torch's own is always faster.
-PLAIN_UP_TO = {torch.bfloat16: 320}
 CHANGE_SCORES = ("s_aux", "position_bias", "cache")
 
 
@@ -34,15 +31,61 @@ class Rule:
     dropout: float = 0.0
 
 
-def attention(query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: Sequence[int], rule: Rule) -> Tensor:
-    """(M, H, D): every row attends to the rows of its own document up to itself.
+def forward(
+    query_MHD: Tensor, key_MKD: Tensor, value_MKD: Tensor, borders: Sequence[int], rule: Rule, *, out_MHD: Tensor
+) -> Tensor:
+    """(H, M) log of the sum of exponentials of each row's scores, in float32 (float64 for float64); fills `out_MHD`.
 
+    Every row attends to the rows of its own document up to itself. Inputs and `out_MHD` may be slices of one buffer;
+    only their last dimension must be contiguous. No dropout.
     borders: (documents + 1,) first row of each document, and M.
     """
-    lengths = [end - start for start, end in pairwise(borders)]
-    parts = (torch.split(tensor, lengths, dim=1) for tensor in (query_HMD, key_KMD, value_KMD))
-    answers = [_one_document(query, key, value, rule) for query, key, value in zip(*parts, strict=True)]
-    return torch.cat([answer.transpose(0, 1) for answer in answers])
+    return attention_blocks.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
+
+
+def backward(
+    given_MHD: Tensor, out_MHD: Tensor, query_MHD: Tensor, key_MKD: Tensor, value_MKD: Tensor,
+    *, lse_HM: Tensor, borders: Sequence[int], rule: Rule, into: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    """Fill `into` with the gradients by query, key and value, from the one by the answer; the scores are made again.
+
+    into: shaped as query, key and value, also slices of one buffer, but not of theirs.
+    """
+    attention_blocks.backward(
+        given_MHD, out_MHD, query_MHD, key_MKD, value_MKD, lse_HM=lse_HM, borders=borders, rule=rule, into=into,
+    )
+
+
+def attention(query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: Sequence[int], rule: Rule) -> Tensor:
+    """(M, H, D): `forward` for autograd, and with dropout, as transformers lays its tensors out."""
+    if rule.dropout or query_HMD.device.type != "cpu":
+        lengths = [end - start for start, end in pairwise(borders)]
+        parts = (torch.split(tensor, lengths, dim=1) for tensor in (query_HMD, key_KMD, value_KMD))
+        return torch.cat([_torchs_own(*part, rule).transpose(0, 1) for part in zip(*parts, strict=True)])
+    rows = (tensor.transpose(0, 1) for tensor in (query_HMD, key_KMD, value_KMD))
+    answer: Tensor = _Attention.apply(*rows, borders, rule)  # type: ignore[no-untyped-call]
+    return answer
+
+
+class _Attention(torch.autograd.Function):
+    """`forward` and `backward` as autograd calls them."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        query, key, value = (tensor if tensor.stride(-1) == 1 else tensor.contiguous() for tensor in inputs[:3])
+        ctx.borders, ctx.rule = inputs[3:]
+        answer = torch.empty(query.shape, dtype=query.dtype)
+        lse_HM = forward(query, key, value, ctx.borders, ctx.rule, out_MHD=answer)
+        ctx.save_for_backward(answer, query, key, value, lse_HM)
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        answer, query, key, value, lse_HM = ctx.saved_tensors
+        into = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+        given = arriving[0] if arriving[0].stride(-1) == 1 else arriving[0].contiguous()
+        backward(given, answer, query, key, value, lse_HM=lse_HM, borders=ctx.borders, rule=ctx.rule, into=into)
+        return *into, None, None
 
 
 def naive_attention(
@@ -60,55 +103,19 @@ def naive_attention(
     scores = query_HMD @ key.transpose(1, 2) * rule.scale
     if rule.softcap is not None:
         scores = rule.softcap * torch.tanh(scores / rule.softcap)
-    return (scores.masked_fill(~seen, -torch.inf).softmax(-1) @ value).transpose(0, 1)
+    weights = torch.nn.functional.dropout(scores.masked_fill(~seen, -torch.inf).softmax(-1), rule.dropout)
+    return (weights @ value).transpose(0, 1)
 
 
-def _one_document(query_HSD: Tensor, key_KSD: Tensor, value_KSD: Tensor, rule: Rule) -> Tensor:
-    """(H, S, D), causal within the document."""
+def _torchs_own(query_HSD: Tensor, key_KSD: Tensor, value_KSD: Tensor, rule: Rule) -> Tensor:
+    """(H, S, D), causal within one document."""
     rows = query_HSD.shape[1]
     if rule.softcap is not None or (rule.window is not None and rule.window < rows):
         return naive_attention(query_HSD, key_KSD, value_KSD, (0, rows), rule).transpose(0, 1)
-    short = rows <= PLAIN_UP_TO.get(query_HSD.dtype, 0) and query_HSD.device.type == "cpu"
-    if short and query_HSD.requires_grad and not rule.dropout:
-        answer: Tensor = _PlainBackward.apply(query_HSD, key_KSD, value_KSD, rule.scale)  # type: ignore[no-untyped-call]
-        return answer
-    return _torchs_own(query_HSD, key_KSD, value_KSD, rule.scale, rule.dropout)
-
-
-def _torchs_own(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float = 0.0) -> Tensor:
     return torch.nn.functional.scaled_dot_product_attention(
-        query[None], key[None], value[None], is_causal=True, scale=scale, dropout_p=dropout,
-        enable_gqa=query.shape[0] != key.shape[0],
+        query_HSD[None], key_KSD[None], value_KSD[None], is_causal=True, scale=rule.scale, dropout_p=rule.dropout,
+        enable_gqa=query_HSD.shape[0] != key_KSD.shape[0],
     )[0]
-
-
-class _PlainBackward(torch.autograd.Function):
-    """Torch's own forward, and a backward of five plain products, which is faster for short documents.
-
-    The G query heads that share a key head are stacked: their sum is part of the product.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        ctx.scale = scale
-        ctx.save_for_backward(query, key, value)
-        return _torchs_own(query, key, value, scale)
-
-    @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value = ctx.saved_tensors
-        heads, rows, width = query.shape
-        stacked = (key.shape[0], heads // key.shape[0] * rows, width)
-        query, given = query.reshape(stacked), arriving[0].reshape(stacked)
-        later = torch.full((rows, rows), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
-        scores = torch.bmm(query * ctx.scale, key.transpose(1, 2))
-        scores.view(heads, rows, rows).add_(later)
-        weights = scores.softmax(-1)
-        d_value = torch.bmm(weights.transpose(1, 2), given)
-        d_weights = torch.bmm(given, value.transpose(1, 2))
-        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype).mul_(ctx.scale)
-        d_key = torch.bmm(d_scores.transpose(1, 2), query)
-        return torch.bmm(d_scores, key).view(heads, rows, width), d_key, d_value, None
 
 
 def capped_attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, rule: Rule) -> Tensor:
