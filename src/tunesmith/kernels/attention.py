@@ -61,7 +61,8 @@ def attention(query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: Se
     if rule.dropout or query_HMD.device.type != "cpu":
         lengths = [end - start for start, end in pairwise(borders)]
         parts = (torch.split(tensor, lengths, dim=1) for tensor in (query_HMD, key_KMD, value_KMD))
-        return torch.cat([_torchs_own(*part, rule).transpose(0, 1) for part in zip(*parts, strict=True)])
+        documents = [_torchs_own(query, key, value, rule) for query, key, value in zip(*parts, strict=True)]
+        return torch.cat([document.transpose(0, 1) for document in documents])
     rows = (tensor.transpose(0, 1) for tensor in (query_HMD, key_KMD, value_KMD))
     answer: Tensor = _Attention.apply(*rows, borders, rule)  # type: ignore[no-untyped-call]
     return answer
