@@ -14,7 +14,7 @@ from ..encoding import templates
 from ..encoding.codec import Codec, build
 from ..errors import Misuse, Refusal
 from ..kernels import attention
-from . import earlier
+from . import earlier, layouts
 from .bases import Base
 from .offline import transformers
 
@@ -53,10 +53,10 @@ def _source(name: str) -> str:
 
 
 def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
-    """The base as a transformers causal language model, in evaluation mode, with our attention.
+    """The base as a transformers causal language model, in evaluation mode, with our attention where it takes it.
 
     An earlier run is merged in float32, then rounded once. Raises Refusal where weights are missing, or where the
-    architecture has no place for our attention.
+    architecture does not write text.
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
@@ -68,9 +68,10 @@ def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
     if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
                       str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
+    ours = attention.NAME if layouts.takes_our_attention(layouts.architecture(base)) else None
     loaded, told = library.AutoModelForCausalLM.from_pretrained(
         base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-        attn_implementation=attention.NAME, output_loading_info=True,
+        attn_implementation=ours, output_loading_info=True,
     )
     missing = sorted(told["missing_keys"])
     if missing:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import head
 from ..records import Batch
-from . import probe
+from . import layouts, padded, probe
 from .adapters import _none
 
 
@@ -22,6 +22,8 @@ class LanguageModel:
     Where the network computes in less than float32, each weight that learns has a float32 master: gradients are added
     up in float32 beside the computing weight, `gradients` hands them to the master, an optimiser steps the master,
     `publish` copies it back. In float32 and float64 the master is the computing weight itself.
+    `layout` says how documents are laid before the network, and why. Raises Refusal for a network that answers in no
+    layout as it does by itself.
     """
 
     def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int) -> None:
@@ -33,7 +35,8 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
-        probe.demand_same(self)
+        self.layout = layouts.likely(type(network))
+        probe.settle(self)
 
     @classmethod
     def frozen(cls, network: Any) -> LanguageModel:
@@ -49,6 +52,8 @@ class LanguageModel:
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
         decoder = self.network.base_model
+        if self.layout.kind != "packed":
+            return padded.states(decoder, batch, rows, together=self.layout.kind == "padded")
         # transformers returns a four-dimensional mask as it is: none is built
         no_mask = torch.empty(0, 0, 0, 0, device=self.device)
         states: Tensor = decoder(

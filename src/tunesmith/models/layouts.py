@@ -1,0 +1,99 @@
+"""How the documents of a batch are laid before a network, from the fastest way to the one that every network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..kernels import attention
+from .bases import Base
+from .offline import transformers
+
+Kind = Literal["packed", "padded", "apart"]
+SAID: dict[Kind, str] = {
+    "packed": "packed in one row, without padding",
+    "padded": "padded, in groups of like length",
+    "apart": "computed one by one",
+}
+# The names of a window in transformers' configurations and layers
+WINDOWS = ("sliding_window", "attention_chunk_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How documents are laid, and why so, for a person."""
+
+    kind: Kind
+    why: str
+
+    def __str__(self) -> str:
+        return f"{SAID[self.kind]}: {self.why}"
+
+
+def likely(architecture: type) -> Layout:
+    """What transformers' class of a network promises; the network itself is asked once its weights are loaded."""
+    if architecture._is_stateful:  # type: ignore[attr-defined]
+        return Layout("padded", "its layers carry a state from one token to the next")
+    if not takes_our_attention(architecture):
+        return Layout("padded", "its attention is its own and knows no borders of documents")
+    return Layout("packed", "its attention keeps to the borders of documents")
+
+
+def of_base(base: Base) -> Layout:
+    """What is likely for a base, from its configuration alone."""
+    return likely(architecture(base))
+
+
+def architecture(base: Base) -> type:
+    """The class of the base's network in transformers, which must be one that writes text."""
+    library = transformers()
+    found: type = getattr(library, base.architecture)
+    return found
+
+
+def takes_our_attention(architecture: type) -> bool:
+    """Whether a class of networks calls whatever attention it is given, with all that the attention must know."""
+    return bool(architecture._supports_attention_backend)  # type: ignore[attr-defined]
+
+
+def prepare(network: Any, layout: Layout) -> None:
+    """Give the network the attention that a layout needs: ours to pack, else the best of its own."""
+    own = "sdpa" if network._supports_sdpa else "eager"
+    _attend(network, attention.NAME if layout.kind == "packed" else own)
+
+
+@contextmanager
+def eager(network: Any) -> Iterator[None]:
+    """The network attends by its own plain formula while the context lasts."""
+    before = network.config._attn_implementation
+    _attend(network, "eager")
+    try:
+        yield
+    finally:
+        _attend(network, before)
+
+
+def _attend(network: Any, name: str) -> None:
+    if takes_our_attention(type(network)) and network.config._attn_implementation != name:
+        network.set_attn_implementation(name)
+
+
+@contextmanager
+def narrowed(network: Any, rows: int) -> Iterator[None]:
+    """No window of the network's attention is wider than `rows` while the context lasts.
+
+    What a network does with a window of thousands of rows is then seen in a document of a few.
+    """
+    holders = [vars(holder) for holder in (network.config, network.config.get_text_config(), *network.modules())]
+    before = [
+        (holder, name, holder[name]) for holder in holders for name in WINDOWS if isinstance(holder.get(name), int)
+    ]
+    for holder, name, value in before:
+        holder[name] = min(rows, value)
+    try:
+        yield
+    finally:
+        for holder, name, value in before:
+            holder[name] = value
