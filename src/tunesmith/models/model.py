@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import head
 from ..records import Batch
-from . import layouts, padded, probe
+from . import fast, layouts, padded, probe
 from .adapters import _none
 
 
@@ -22,8 +22,8 @@ class LanguageModel:
     Where the network computes in less than float32, each weight that learns has a float32 master: gradients are added
     up in float32 beside the computing weight, `gradients` hands them to the master, an optimiser steps the master,
     `publish` copies it back. In float32 and float64 the master is the computing weight itself.
-    `layout` says how documents are laid before the network, and why. Raises Refusal for a network that answers in no
-    layout as it does by itself.
+    `layout` says how documents are laid before the network, `paths` how each of its layers computes, and why. Raises
+    Refusal for a network that answers in no layout as it does by itself.
     """
 
     def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int) -> None:
@@ -35,6 +35,7 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
+        self.paths = fast.install(network)
         self.layout = layouts.likely(type(network))
         probe.settle(self)
 
@@ -56,11 +57,12 @@ class LanguageModel:
             return padded.states(decoder, batch, rows, together=self.layout.kind == "padded")
         # transformers returns a four-dimensional mask as it is: none is built
         no_mask = torch.empty(0, 0, 0, 0, device=self.device)
+        tail = {"rows": rows} if rows is not None and fast.serves_rows(self.paths) else {}
         states: Tensor = decoder(
             input_ids=batch.ids[None], position_ids=batch.positions[None], attention_mask=no_mask, use_cache=False,
-            borders=batch.borders,
+            borders=batch.borders, **tail,
         ).last_hidden_state[0]
-        return states if rows is None else states[rows]
+        return states if rows is None or tail else states[rows]
 
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(S,) float32 log-probability of the target of each supervised row, with the graph."""

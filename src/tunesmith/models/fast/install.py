@@ -1,0 +1,77 @@
+"""Give every layer that is known, and proved, a forward pass by hand; the others keep their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...kernels import ideas
+from .block import Around
+from .buffers import Buffers
+from .node import Call, answer
+from .structure import Block, Unknown
+from .trial import prove, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """How a layer computes: by hand, or by its own forward pass, and why."""
+
+    layer: int
+    fast: bool
+    reason: str
+
+
+def install(network: Any) -> Sequence[Path]:
+    """Let a network's layers compute by hand where that is proved to give the same; returns each layer's path.
+
+    A layer computes by hand when it is told the documents' `borders`, and as it always did else.
+    """
+    layers = getattr(network.base_model, "layers", None)
+    if not isinstance(layers, nn.ModuleList):
+        return [Path(0, False, "its layers are not where the fast path looks for them")]
+    if not ideas.on("block") or network.device.type != "cpu":
+        return [Path(number, False, "the fast path is for CPUs") for number in range(len(layers))]
+    seen = watch(network, list(layers))
+    buffers, paths = Buffers(), []
+    proved: dict[tuple[object, ...], bool] = {}
+    for number, layer in enumerate(layers):
+        try:
+            block = prove(layer, seen.get(number), proved)
+        except Unknown as reason:
+            paths.append(Path(number, False, str(reason)))
+            continue
+        use = Use(block, buffers, layer.forward, last=number == len(layers) - 1)
+        layer.forward = partial(_forward, use)
+        paths.append(Path(number, True, "of the Llama family"))
+    return paths
+
+
+def serves_rows(paths: Sequence[Path]) -> bool:
+    """Whether the last layer answers only the rows that are wanted."""
+    return paths[-1].fast and ideas.on("tail")
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A block in its network. own: the layer's own forward pass."""
+
+    block: Block
+    buffers: Buffers
+    own: Any
+    last: bool
+
+
+def _forward(use: Use, hidden_states: Tensor, *positional: Any, **named: Any) -> Any:
+    """The layer's forward pass, as its network calls it. rows: the only ones whose answers are wanted at the end."""
+    borders, rows = named.get("borders"), named.pop("rows", None)
+    if borders is None:
+        return use.own(hidden_states, *positional, **named)
+    cos, sin = named["position_embeddings"]
+    around = Around(borders, cos[0], sin[0], rows if use.last else None)
+    found = answer(Call(use.block, around, use.buffers), hidden_states[0])
+    return found[None]
