@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tunesmith.kernels import build
 from tunesmith.kernels.products import Matrix, counted, multiply, multiply_across, multiply_back
 
-DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 0.02}
-# rows, N, K, rank: round numbers, odd ones, a single row, and more than one block of a cache
+# rows, N, K, rank: round numbers, odd ones, a single row
 SHAPES = [(1, 1, 1, 1), (3, 5, 7, 2), (33, 64, 96, 16), (64, 48, 33, 17), (257, 100, 70, 48), (130, 16, 576, 1)]
+# more than a cache holds of the weight, and deeper than one go
+LARGE = [(40, 1250, 512, 16), (300, 70, 2100, 16)]
 
 
 def numbers(*shape, dtype, seed=0, spread=0):
@@ -25,11 +27,16 @@ def close(found, expected, dtype, depth=1):
     torch.testing.assert_close(found.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * depth**0.5)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.fixture(params=[torch.float64, torch.float32, torch.bfloat16, "bfloat16 without tiles"], ids=str)
+def dtype(request, monkeypatch):
+    """Every dtype with all that this machine has, and bfloat16 once more without our own tiles."""
+    monkeypatch.setenv("TUNESMITH_WITHOUT", "tiles" if isinstance(request.param, str) else "")
+    return torch.bfloat16 if isinstance(request.param, str) else request.param
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("extras", [(), ("bias",), ("low",), ("bias", "low")], ids=str)
-def test_multiply_is_x_times_the_weight_turned_with_what_is_added(dtype, shape, frozen, extras):
+def test_multiply_is_x_times_the_weight_turned_with_what_is_added(dtype, shape, extras):
     rows, wide, deep, rank = shape
     x, weight = numbers(rows, deep, dtype=dtype, spread=3), numbers(wide, deep, dtype=dtype, seed=1, spread=1)
     bias = numbers(wide, dtype=dtype, seed=2) if "bias" in extras else None
@@ -40,19 +47,16 @@ def test_multiply_is_x_times_the_weight_turned_with_what_is_added(dtype, shape, 
     if "low" in extras:
         expected += low[0].double() @ low[1].double().T
     around = torch.full((rows, wide + 4), 7.0, dtype=dtype)
-    matrix = Matrix(weight, frozen=frozen)
-    for _ in range(2):
-        multiply(x, matrix, around[:, 2:-2], bias_N=bias, low=low if "low" in extras else None)
+    for frozen in (True, False):
+        multiply(x, Matrix(weight, frozen=frozen), around[:, 2:-2], bias_N=bias, low=low if "low" in extras else None)
         close(around[:, 2:-2], expected, dtype, deep + rank)
     assert (around[:, :2] == 7).all()
     assert (around[:, -2:] == 7).all()
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("extras", [(), ("add",), ("low",), ("add", "low")], ids=str)
-def test_multiply_back_is_what_was_given_times_the_weight_with_what_is_added(dtype, shape, frozen, extras):
+def test_multiply_back_is_what_was_given_times_the_weight_with_what_is_added(dtype, shape, extras):
     rows, wide, deep, rank = shape
     given, weight = numbers(rows, wide, dtype=dtype, spread=1), numbers(wide, deep, dtype=dtype, seed=1, spread=5)
     low = (numbers(rows, rank, dtype=dtype, seed=3), numbers(rank, deep, dtype=dtype, seed=4, spread=3))
@@ -63,15 +67,14 @@ def test_multiply_back_is_what_was_given_times_the_weight_with_what_is_added(dty
         expected += kept[:, 2:-2].double()
     if "low" in extras:
         expected += low[0].double() @ low[1].double()
-    multiply_back(given, Matrix(weight, frozen=frozen), around[:, 2:-2], add="add" in extras,
+    multiply_back(given, Matrix(weight, frozen="add" in extras), around[:, 2:-2], add="add" in extras,
                   low=low if "low" in extras else None)
     close(around[:, 2:-2], expected, dtype, wide + rank)
     assert torch.equal(around[:, :2], kept[:, :2])
     assert torch.equal(around[:, -2:], kept[:, -2:])
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, (70, 3, 130, 1), (1100, 64, 40, 1)], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, (70, 3, 130, 1), (2100, 64, 40, 1)], ids=str)
 @pytest.mark.parametrize("add", [False, True])
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("wider", [False, True])
@@ -91,7 +94,31 @@ def test_multiply_across_sums_over_the_rows(dtype, shape, add, turned, wider):
     assert torch.equal(around[:, -2:], kept[:, -2:])
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_bfloat16_is_right_beyond_the_caches_and_the_same_bits_for_any_number_of_threads(shape, threads):
+    rows, wide, deep, rank = shape
+    x, weight = numbers(rows, deep, dtype=torch.bfloat16), numbers(wide, deep, dtype=torch.bfloat16, seed=1)
+    low = (numbers(rows, rank, dtype=torch.bfloat16, seed=3), numbers(wide, rank, dtype=torch.bfloat16, seed=4))
+    out, back = torch.empty(rows, wide, dtype=torch.bfloat16), torch.empty(rows, deep, dtype=torch.bfloat16)
+    matrix, across = Matrix(weight, frozen=True), torch.empty(wide, deep)
+    alone = [each.clone() for each in (out, back, across)]
+    before = torch.get_num_threads()
+    try:
+        for team, answers in ((1, alone), (threads, [out, back, across])):
+            torch.set_num_threads(team)
+            multiply(x, matrix, answers[0], low=low)
+            multiply_back(answers[0], matrix, answers[1])
+            multiply_across(answers[0], x, answers[2])
+    finally:
+        torch.set_num_threads(before)
+    close(out, x.double() @ weight.double().T + low[0].double() @ low[1].double().T, torch.bfloat16, deep)
+    close(back, out.double() @ weight.double(), torch.bfloat16, deep * wide)
+    close(across, out.double().T @ x.double(), torch.bfloat16, deep * rows)
+    if build.tiles():
+        assert all(torch.equal(one, other) for one, other in zip(alone, (out, back, across), strict=True))
+
+
 def test_no_rows_make_no_sum(dtype):
     out = torch.full((2, 3), torch.nan, dtype=dtype)
     multiply_across(torch.empty(0, 2, dtype=dtype), torch.empty(0, 3, dtype=dtype), out)

@@ -1,21 +1,31 @@
 """The products that training is made of, written into buffers that the caller owns.
 
 `out=` everywhere, a low-rank addition folded into the product that it belongs to, and gradients of weights in float32.
-Each is counted while someone counts.
+Each is counted while someone counts. bfloat16 products run on our own AMX tiles where `build.tiles()`, which rounds the
+whole sum once; everything else is torch's.
 
 Letters: M rows, N and K the two widths of a weight (N, K), R the rank of a low-rank addition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from . import build
+from .build import POINTER, REAL, WHOLE, pointer
+
 Low = tuple[Tensor, Tensor]
+
+MATRIX = (POINTER, WHOLE)  # an address, and how many numbers lie between its rows
+MULTIPLY = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, WHOLE, POINTER, *MATRIX, *MATRIX, WHOLE, POINTER, *MATRIX, WHOLE,
+            WHOLE)
+ACROSS = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, *MATRIX, WHOLE, WHOLE, REAL)
 
 
 @dataclass(slots=True)
@@ -30,13 +40,26 @@ _counting: list[Counts] = []
 
 
 class Matrix:
-    """A weight (N, K) to multiply by. frozen: its numbers stay as they are for as long as this object is used."""
+    """A weight (N, K) to multiply by. frozen: its numbers stay as they are for as long as this object is used.
 
-    __slots__ = ("frozen", "weight_NK")
+    A frozen weight is laid out for the tiles once for each direction, when that is first asked for; one that learns is
+    laid out in every product, which costs some 3% of it.
+    """
+
+    __slots__ = ("_packed", "frozen", "weight_NK")
 
     def __init__(self, weight_NK: Tensor, *, frozen: bool) -> None:
         self.weight_NK = weight_NK.detach()
         self.frozen = frozen
+        self._packed: dict[bool, Tensor] = {}
+
+    def packed(self, back: bool) -> Tensor | None:
+        """The weight as the tiles read it, for `multiply` or `multiply_back`; None where it learns."""
+        if not self.frozen:
+            return None
+        if back not in self._packed:
+            self._packed[back] = _packed(self.weight_NK, back)
+        return self._packed[back]
 
 
 @contextmanager
@@ -58,6 +81,9 @@ def multiply(
     All tensors share a dtype; rows may lie apart, numbers of one row may not.
     """
     _count(x_MK.shape[0], matrix.weight_NK, low)
+    if _tiles_serve(x_MK, matrix.weight_NK, bias_N, *(low or ()), out=out_MN):
+        _multiply_on_tiles(x_MK, matrix, out_MN, back=False, bias=bias_N, low=low)
+        return
     wide_KN = matrix.weight_NK.t()
     if bias_N is None:
         torch.mm(x_MK, wide_KN, out=out_MN)
@@ -72,6 +98,9 @@ def multiply_back(
 ) -> None:
     """Make out (+)= given W + narrow wide, with low = (narrow (M, R), wide (R, K)): the gradient of `multiply`'s x."""
     _count(given_MN.shape[0], matrix.weight_NK, low)
+    if _tiles_serve(given_MN, matrix.weight_NK, *(low or ()), out=out_MK):
+        _multiply_on_tiles(given_MN, matrix, out_MK, back=True, add=add, low=low)
+        return
     if add:
         out_MK.addmm_(given_MN, matrix.weight_NK)
     else:
@@ -88,14 +117,55 @@ def multiply_across(
     left and right share a dtype; out has it too, or is float32 where they are bfloat16.
     """
     _count(left_MN.shape[0], out_NK, None)
-    if out_NK.dtype == left_MN.dtype:
+    if _tiles_serve(left_MN, right_MK, out=out_NK):
+        _native("multiply_across_bf16", ACROSS)(
+            *_matrix(left_MN), left_MN.shape[1], *_matrix(right_MK), right_MK.shape[1], left_MN.shape[0],
+            *_matrix(out_NK), out_NK.dtype == torch.float32, add, scale,
+        )
+    elif out_NK.dtype == left_MN.dtype:
         torch.addmm(out_NK, left_MN.t(), right_MK, beta=float(add), alpha=scale, out=out_NK)
-        return
-    product = torch.mm(left_MN.t(), right_MK)
-    if add:
-        out_NK.add_(product, alpha=scale)
+    elif add:
+        out_NK.add_(torch.mm(left_MN.t(), right_MK), alpha=scale)
     else:
-        torch.mul(product, scale, out=out_NK)
+        torch.mul(torch.mm(left_MN.t(), right_MK), scale, out=out_NK)
+
+
+def _multiply_on_tiles(
+    x: Tensor, matrix: Matrix, out: Tensor, *, back: bool, bias: Tensor | None = None, add: bool = False,
+    low: Low | None = None,
+) -> None:
+    weight = matrix.weight_NK
+    added = (*_matrix(low[0]), *_matrix(low[1]), low[0].shape[1]) if low else (None, 0, None, 0, 0)
+    _native("multiply_bf16", MULTIPLY)(
+        *_matrix(x), x.shape[0], *_matrix(weight), *weight.shape, back, pointer(matrix.packed(back)), *added,
+        pointer(bias), *_matrix(out), out.dtype == torch.float32, add,
+    )
+
+
+def _packed(weight_NK: Tensor, back: bool) -> Tensor:
+    """Panels of a weight for the tiles."""
+    tall, wide = weight_NK.shape
+    columns, depth = (wide, tall) if back else (tall, wide)
+    packed = torch.empty(_native("packed_numbers", (WHOLE, WHOLE), WHOLE)(columns, depth), dtype=weight_NK.dtype)
+    _native("pack_weight", (*MATRIX, WHOLE, WHOLE, WHOLE, POINTER))(
+        *_matrix(weight_NK), tall, wide, back, pointer(packed))
+    return packed
+
+
+def _native(name: str, argtypes: tuple[Any, ...], restype: Any = None) -> Callable[..., Any]:
+    found = build.function(name, *argtypes, restype=restype)
+    assert found is not None, build.reason()
+    return found
+
+
+def _matrix(tensor: Tensor) -> tuple[int, int]:
+    return tensor.data_ptr(), tensor.stride(0)
+
+
+def _tiles_serve(*operands: Tensor | None, out: Tensor) -> bool:
+    """Whether our own tiles take these: operands in bfloat16, a result in bfloat16 or float32."""
+    return build.tiles() and build.serves(out, *operands) and all(
+        each.dtype == torch.bfloat16 for each in operands if each is not None)
 
 
 def _count(rows: int, other: Tensor, low: Low | None) -> None:
