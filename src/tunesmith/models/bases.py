@@ -13,7 +13,9 @@ from ..errors import Misuse, Refusal
 from ..runs.lineage import digest_file
 from . import conversion, vetting
 
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length")
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
+STATE_KEY = "state_size"
+ANY_LENGTH = 1 << 20  # of a network that carries a state from token to token and counts no positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def _described(name: str, folder: Path, digest: str, config: dict[str, Any]) -> 
     architectures = config.get("architectures") or [config.get("model_type", "")]
     inner = config.get("text_config") or config  # models that also see keep the text's part in a section
     context = next((inner[key] for key in CONTEXT_KEYS if isinstance(inner.get(key), int)), None)
+    if context is None and STATE_KEY in inner:
+        context = ANY_LENGTH
     if context is None:
         raise Refusal("base.no_context", "`config.json` does not say how long a text the base can read",
                       str(folder / "config.json"), f"add `{CONTEXT_KEYS[0]}`")

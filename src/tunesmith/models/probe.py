@@ -20,6 +20,7 @@ from .layouts import Layout
 
 LENGTHS = (6, 7)  # so alike that they are padded together
 WINDOW = 4
+ANY_WINDOW = 1 << 62
 # Roundings of one logit that may add up between two ways of computing the same. In bfloat16 a logit of 30 is known to
 # 0.25 and six must do; in float32, 24 are still a hundredth of what the smallest fault makes.
 ROUNDINGS = {torch.bfloat16: 6, torch.float16: 6}
@@ -67,10 +68,22 @@ def _candidates(hope: Layout) -> list[Layout]:
     return [hope, *slower[hope.kind == "padded" :]]
 
 
-def _fault(model: Probed) -> str:
+@torch.no_grad()
+def demand_same(model: Probed) -> None:
+    """Raise Refusal unless a settled model still answers as its network does by itself, its windows as they are."""
+    training = model.network.training
+    model.network.eval()
+    fault = _fault(model, narrowest=ANY_WINDOW)
+    model.network.train(training)
+    if fault:
+        raise Refusal("model.layers", f"this base's layers are not computed as it does itself: {fault}", "base.name",
+                      "use another base")
+
+
+def _fault(model: Probed, narrowest: int = WINDOW) -> str:
     """In which way the model's answers are not the network's own, or nothing."""
     batch = _batch(model.device, model.network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-    with layouts.narrowed(model.network, WINDOW):
+    with layouts.narrowed(model.network, narrowest):
         expected, largest = _own(model.network, batch)
         try:
             found = model.log_probabilities(batch)
@@ -101,7 +114,7 @@ def _leaks(model: Probed, batch: Batch, found: Tensor) -> bool:
     """Whether another first document changes a single bit of what is said of the second."""
     start = batch.borders[1]
     other = batch.ids.clone()
-    other[:start] = other[:start].flip(0)
+    other[:start] = batch.ids[-start:]
     again = model.log_probabilities(replace(batch, ids=other))
     return not torch.equal(again[start:], found[start:])
 

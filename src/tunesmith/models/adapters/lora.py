@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Literal
 
@@ -43,23 +43,70 @@ class LoraLinear(nn.Linear):
     def __init__(self, linear: nn.Linear, settings: Settings) -> None:
         super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
         self.weight, self.bias = linear.weight, linear.bias
-        like: dict[str, Any] = {"bias": False, "dtype": linear.weight.dtype, "device": linear.weight.device}
-        self.lora_A = nn.Linear(linear.in_features, settings.rank, **like)
-        self.lora_B = nn.Linear(settings.rank, linear.out_features, **like)
+        self._add(settings)
+
+    def _add(self, settings: Settings) -> None:
+        like: dict[str, Any] = {"bias": False, "dtype": self.weight.dtype, "device": self.weight.device}
+        self.lora_A = nn.Linear(self.in_features, settings.rank, **like)
+        self.lora_B = nn.Linear(settings.rank, self.out_features, **like)
         self.scale = settings.alpha / settings.rank
         self.dropout = settings.dropout
         self.active = True
 
+    def _own(self, rows: Tensor) -> Tensor:
+        return nn.functional.linear(rows, self.weight, self.bias)
+
     def forward(self, input: Tensor) -> Tensor:
         """W x + b + scale B A dropout(x), or only W x + b while the adapter is off."""
         rows = input.reshape(-1, self.in_features)
-        answer = nn.functional.linear(rows, self.weight, self.bias)
+        answer = self._own(rows)
         if self.active:
             narrow = nn.functional.linear(
                 nn.functional.dropout(rows, self.dropout, self.training), self.lora_A.weight
             )
             answer = torch.addmm(answer, narrow, self.lora_B.weight.T, alpha=self.scale)
         return answer.view(*input.shape[:-1], self.out_features)
+
+    def addition(self) -> Tensor:
+        """What the addition amounts to, in float64, shaped as the weight."""
+        return self.lora_B.weight.double() @ self.lora_A.weight.double() * self.scale
+
+    def plain(self) -> nn.Module:
+        """A linear layer with this one's own weight and nothing added."""
+        plain = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
+        plain.weight, plain.bias = self.weight, self.bias
+        return plain
+
+
+class LoraConv1D(LoraLinear):
+    """The same for GPT-2's linear layer, transformers' `Conv1D`, whose weight stands as (inputs, outputs)."""
+
+    def __init__(self, linear: nn.Module, settings: Settings) -> None:
+        inputs, outputs = linear.weight.shape  # type: ignore[misc]
+        nn.Linear.__init__(self, inputs, outputs, bias=False, device="meta")
+        self.weight, self.bias = linear.weight, linear.bias  # type: ignore[assignment]
+        self._add(settings)
+
+    def _own(self, rows: Tensor) -> Tensor:
+        return torch.addmm(self.bias, rows, self.weight)
+
+    def addition(self) -> Tensor:
+        """What the addition amounts to, in float64, shaped as the weight."""
+        return super().addition().T
+
+    def plain(self) -> nn.Module:
+        """A `Conv1D` with this layer's own weight and nothing added."""
+        with torch.device("meta"):
+            plain: nn.Module = _conv1d()(self.out_features, self.in_features)
+        plain.weight, plain.bias = self.weight, self.bias
+        return plain
+
+
+def _conv1d() -> Any:
+    """GPT-2's linear layer."""
+    from transformers.pytorch_utils import Conv1D
+
+    return Conv1D
 
 
 def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, ...]:
@@ -69,10 +116,15 @@ def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, .
     Raises Misuse for a target that names no linear layer.
     """
     network.requires_grad_(False)
-    linears = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    weights = {name for name, _ in network.named_parameters()}
+    linears = {
+        name: module for name, module in network.named_modules()
+        if isinstance(module, (nn.Linear, _conv1d())) and not _is_read_by_kernels(name, weights)
+    }
     learning = []
     for name in _targets(linears, settings):
-        added = LoraLinear(linears[name], settings)
+        linear = linears[name]
+        added = LoraLinear(linear, settings) if isinstance(linear, nn.Linear) else LoraConv1D(linear, settings)
         _begin(added, seed, name)
         parent, _, child = name.rpartition(".")
         setattr(network.get_submodule(parent), child, added)
@@ -94,13 +146,10 @@ def _begin(added: LoraLinear, seed: int, name: str) -> None:
 def merge(network: nn.Module) -> None:
     """Fold every addition into its layer's weight and put a plain linear layer in its place."""
     for name, added in list(_added(network)):
-        plain = nn.Linear(added.in_features, added.out_features, bias=False, device="meta")
-        product = added.lora_B.weight.double() @ added.lora_A.weight.double() * added.scale
         with torch.no_grad():
-            added.weight.copy_(added.weight.double() + product)
-        plain.weight, plain.bias = added.weight, added.bias
+            added.weight.copy_(added.weight.double() + added.addition())
         parent, _, child = name.rpartition(".")
-        setattr(network.get_submodule(parent), child, plain)
+        setattr(network.get_submodule(parent), child, added.plain())
 
 
 @contextmanager
@@ -124,7 +173,8 @@ def parameters(shapes: Mapping[str, tuple[int, ...]], settings: Settings) -> int
     linears = {
         name.removesuffix(".weight"): shape
         for name, shape in shapes.items()
-        if name.endswith(".weight") and len(shape) == 2 and "embed" not in name and not _is_head(name)
+        if name.endswith(".weight") and len(shape) == 2 and not _is_embedding(name) and not _is_head(name)
+        and not _is_read_by_kernels(name.removesuffix(".weight"), shapes)
     }
     return sum(settings.rank * sum(linears[name]) for name in _targets(linears, settings))
 
@@ -147,7 +197,7 @@ def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[
             "lora_dropout": settings.dropout,
             "target_modules": suffixes,
             "bias": "none",
-            "fan_in_fan_out": False,
+            "fan_in_fan_out": any(isinstance(added, LoraConv1D) for _, added in _added(network)),
             "inference_mode": True,
         }
     }
@@ -157,9 +207,23 @@ def _added(network: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
     return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLinear))
 
 
+def _is_embedding(name: str) -> bool:
+    """Whether a name is an embedding's, of tokens or (GPT-2's `wte`, `wpe`) of positions."""
+    return "embed" in name or name.removesuffix(".weight").rpartition(".")[2] in ("wte", "wpe")
+
+
+def _is_read_by_kernels(name: str, weights: Container[str]) -> bool:
+    """Whether a layer is one of a Mamba mixer's that are never called: their weights are read, so nothing can be added.
+
+    PEFT refuses `out_proj` for the same reason.
+    """
+    parent, _, last = name.rpartition(".")
+    return last in ("dt_proj", "out_proj") and f"{parent}.A_log" in weights
+
+
 def _is_head(name: str) -> bool:
     """Whether a name is the output head's: it stands at the top, outside the stack of layers."""
-    return name.removesuffix(".weight").rpartition(".")[2] in ("lm_head", "embed_out", "output_layer")
+    return name.removesuffix(".weight").rpartition(".")[2] in ("lm_head", "head", "embed_out", "output_layer")
 
 
 def _targets(linears: Iterable[str], settings: Settings) -> list[str]:
