@@ -11,6 +11,12 @@ ROUNDING = {torch.float64: 1e-10, torch.float32: 2e-6, torch.bfloat16: 1e-2}
 WIDTH = 77
 
 
+@pytest.fixture(autouse=True, params=["native", "torch"])
+def _kernels(request, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_WITHOUT", "native" if request.param == "torch" else "")
+
+
+
 def made(dtype, spread=3.0):
     """Gate and up as columns of one buffer, with large and small numbers, and an arriving gradient."""
     generator = torch.Generator().manual_seed(0)

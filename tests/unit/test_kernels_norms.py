@@ -12,6 +12,12 @@ ROUNDING = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 SHAPES = [(7, 40), (5, 576), (6, 3, 8), (4, 2, 64)]
 
 
+@pytest.fixture(autouse=True, params=["native", "torch"])
+def _kernels(request, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_WITHOUT", "native" if request.param == "torch" else "")
+
+
+
 def made(shape, dtype):
     """A strided view, as a slice of a wider buffer is, its weight and an arriving gradient."""
     generator = torch.Generator().manual_seed(0)
@@ -67,3 +73,18 @@ def test_a_norm_may_have_no_weight_and_be_written_in_place(dtype):
     near(into, d_x, dtype)
     rms_norm(x, None, EPS, out=x)
     near(x, expected, dtype)
+
+
+def test_two_threads_learn_the_weight_alike_each_time_and_as_one_does():
+    x, weight, given = made((80, 576), torch.float32)
+    _, reciprocal = rms_norm(x, weight, EPS)
+    threads, learnt = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 2):
+            torch.set_num_threads(count)
+            into = torch.empty_like(given)
+            learnt.append(rms_norm_backward(given, x, weight, reciprocal, into=into, learns=True))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(learnt[1], learnt[2])
+    torch.testing.assert_close(learnt[0], learnt[1], rtol=1e-5, atol=1e-5)

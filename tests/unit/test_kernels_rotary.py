@@ -10,6 +10,12 @@ from tunesmith.kernels.rotary import naive_rotate, rotate_
 ROUNDING = {torch.float64: 1e-10, torch.float32: 1e-6, torch.bfloat16: 1e-2}
 
 
+@pytest.fixture(autouse=True, params=["native", "torch"])
+def _kernels(request, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_WITHOUT", "native" if request.param == "torch" else "")
+
+
+
 def made(dtype, rows=5, heads=3, width=40, turned=40):
     generator = torch.Generator().manual_seed(0)
     buffer = torch.randn(rows, heads * width + 24, generator=generator, dtype=torch.float64).to(dtype)

@@ -5,9 +5,22 @@ Letters: M rows, H width; a view (M, heads, D) is normed over its last dimension
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from . import build
+
+_ROWS = (build.POINTER, build.WHOLE, build.WHOLE)
+_WEIGHT = (build.POINTER, build.REAL)
+_SIZES = (build.WHOLE, build.WHOLE, build.WHOLE)
+_TYPES: dict[str, tuple[Any, ...]] = {
+    "norm": (*_ROWS, *_WEIGHT, build.REAL, *_ROWS, build.POINTER, *_SIZES),
+    "norm_backward": (*_ROWS, *_ROWS, *_WEIGHT, build.POINTER, *_ROWS, build.WHOLE, build.POINTER, *_SIZES),
+}
 
 def rms_norm(
     x: Tensor, weight: Tensor | None, eps: float, *, plus_one: bool = False, out: Tensor | None = None
@@ -19,7 +32,8 @@ def rms_norm(
     in float32 (float64 for float64). Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
     """
     out = torch.empty_like(x) if out is None else out
-    return out, _rms_norm(x, weight, eps, plus_one, out)
+    native = _native(x, weight, out)
+    return out, (_norm_natively if native else _norm)(x, weight, eps, plus_one, out)
 
 
 def rms_norm_backward(
@@ -31,7 +45,9 @@ def rms_norm_backward(
     given: the gradient of the normed, like x; `into` may be `given` itself where nothing is added. With g = given *
     weight and n = x * reciprocal, the gradient is reciprocal * (g - n * mean(g * n)), and the weight's sum(given * n).
     """
-    return _rms_norm_backward(given, x, weight, reciprocal, plus_one, into, add, learns)
+    native = _native(given, x, weight, into)
+    backward = _backward_natively if native else _backward
+    return backward(given, x, weight, reciprocal, plus_one, into, add, learns)
 
 
 def naive_rms_norm(x: Tensor, weight: Tensor | None, eps: float, *, plus_one: bool = False) -> Tensor:
@@ -40,14 +56,14 @@ def naive_rms_norm(x: Tensor, weight: Tensor | None, eps: float, *, plus_one: bo
     return normed if weight is None else normed * (1 + weight if plus_one else weight)
 
 
-def _rms_norm(x: Tensor, weight: Tensor | None, eps: float, plus_one: bool, out: Tensor) -> Tensor:
+def _norm(x: Tensor, weight: Tensor | None, eps: float, plus_one: bool, out: Tensor) -> Tensor:
     wide = _wide(x)
     reciprocal = torch.rsqrt(wide.square().mean(-1) + eps)
     out.copy_(_weighted(wide * reciprocal[..., None], weight, plus_one))
     return reciprocal
 
 
-def _rms_norm_backward(
+def _backward(
     given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, plus_one: bool, into: Tensor, add: bool,
     learns: bool,
 ) -> Tensor | None:
@@ -67,3 +83,42 @@ def _weighted(wide: Tensor, weight: Tensor | None, plus_one: bool) -> Tensor:
     if weight is None:
         return wide
     return wide * (1 + _wide(weight) if plus_one else _wide(weight))
+
+
+def _native(*tensors: Tensor | None) -> bool:
+    there = [tensor for tensor in tensors if tensor is not None]
+    return build.serves(*there) and all(each.dtype == there[0].dtype for each in there)
+
+
+def _norm_natively(x: Tensor, weight: Tensor | None, eps: float, plus_one: bool, out: Tensor) -> Tensor:
+    reciprocal = torch.empty(x.shape[:-1], dtype=torch.float32)
+    run = _function("norm", x.dtype)
+    run(*_rows(x), build.pointer(weight), plus_one, eps, *_rows(out), reciprocal.data_ptr(), *_sizes(x))
+    return reciprocal
+
+
+def _backward_natively(
+    given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, plus_one: bool, into: Tensor, add: bool,
+    learns: bool,
+) -> Tensor | None:
+    d_weight = torch.empty(x.shape[-1], dtype=torch.float32) if learns else None
+    run = _function("norm_backward", x.dtype)
+    run(*_rows(given), *_rows(x), build.pointer(weight), plus_one, reciprocal.data_ptr(), *_rows(into), add,
+        build.pointer(d_weight), *_sizes(x))
+    return d_weight
+
+
+@functools.cache
+def _function(name: str, dtype: torch.dtype) -> Callable[..., None]:
+    run = build.function(f"{name}_{build.SUFFIXES[dtype]}", *_TYPES[name])
+    assert run is not None
+    return run
+
+
+def _rows(tensor: Tensor) -> tuple[int, int, int]:
+    """Address, and how many numbers lie between one row and the next, and one head and the next."""
+    return tensor.data_ptr(), tensor.stride(0), tensor.stride(1)
+
+
+def _sizes(x: Tensor) -> tuple[int, int, int]:
+    return x.shape[0], x.shape[1] if x.ndim == 3 else 1, x.shape[-1]

@@ -5,8 +5,13 @@ Letters: M rows, H heads, D width of a head, R <= D numbers of it that are turne
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+from . import build
 
 
 def rotate_(x_MHD: Tensor, cos_MR: Tensor, sin_MR: Tensor, *, transpose: bool = False) -> None:
@@ -15,7 +20,8 @@ def rotate_(x_MHD: Tensor, cos_MR: Tensor, sin_MR: Tensor, *, transpose: bool = 
     `transpose` applies the transposed matrix, which carries a gradient back. Source: Su et al. 2021, "RoFormer",
     eq. 34, with the pairs as Llama lays them out.
     """
-    _rotate(x_MHD, cos_MR, sin_MR, transpose)
+    turn = _rotate_natively if _native(x_MHD, cos_MR, sin_MR) else _rotate
+    turn(x_MHD, cos_MR, sin_MR, transpose)
 
 
 def naive_rotate(x_MHD: Tensor, cos_MR: Tensor, sin_MR: Tensor) -> Tensor:
@@ -37,3 +43,23 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor, transpose: bool) -> None:
     turned = first * cos_first - second * sin_first
     x[..., half : 2 * half] = second * cos_second + first * sin_second
     x[..., :half] = turned
+
+
+def _native(x: Tensor, cos: Tensor, sin: Tensor) -> bool:
+    return build.serves(x, cos, sin) and cos.dtype == sin.dtype and cos.dtype in (x.dtype, torch.float32)
+
+
+def _rotate_natively(x: Tensor, cos: Tensor, sin: Tensor, transpose: bool) -> None:
+    run = _function(x.dtype, cos.dtype)
+    run(x.data_ptr(), x.stride(0), x.stride(1), cos.data_ptr(), cos.stride(0), sin.data_ptr(), sin.stride(0),
+        x.shape[0], x.shape[1], cos.shape[1] // 2, transpose)
+
+
+@functools.cache
+def _function(dtype: torch.dtype, angle: torch.dtype) -> Callable[..., None]:
+    row = (build.POINTER, build.WHOLE)
+    sizes = (build.WHOLE, build.WHOLE, build.WHOLE, build.WHOLE)
+    name = f"rotate_{build.SUFFIXES[dtype]}_{build.SUFFIXES[angle]}"
+    run = build.function(name, *row, build.WHOLE, *row, *row, *sizes)
+    assert run is not None
+    return run
