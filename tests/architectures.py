@@ -59,9 +59,10 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """How documents were laid, and the largest relative error of a gradient with each adapter."""
+    """How documents were laid, how layers computed, and the largest relative error of a gradient with each adapter."""
 
     layout: str
+    layers: str
     lora: float
     full: float
 
@@ -77,12 +78,13 @@ class Wide(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def network_of(name):
+def network_of(name, **others):
     """The tiny network in float64, with an eager attention of its own."""
     import transformers
 
     stem, changes = ARCHITECTURES[name]
-    config = getattr(transformers, ("Gemma3Text" if stem == "Gemma3" else stem) + "Config")(**SMALL | changes)
+    settings = SMALL | changes | others
+    config = getattr(transformers, ("Gemma3Text" if stem == "Gemma3" else stem) + "Config")(**settings)
     for dropout in ("attn_pdrop", "resid_pdrop", "embd_pdrop", "dropout"):
         if hasattr(config, dropout):
             setattr(config, dropout, 0.0)
@@ -188,7 +190,13 @@ def measured(name):
         with tempfile.TemporaryDirectory() as folder:
             model, found, wanted = gradients(name, adapter, Path(folder))
         errors[adapter] = error_of(found, wanted)
-    return Measured(str(model.layout), errors[lora], errors[full])
+    return Measured(str(model.layout), layers(model.paths), errors[lora], errors[full])
+
+
+def layers(paths):
+    """How many layers compute by hand, and why the first other does not."""
+    why = next((f": {path.reason}" for path in paths if not path.fast), "")
+    return f"{sum(path.fast for path in paths)} of {len(paths)}{why}" if paths else "none"
 
 
 def bound(error):
@@ -199,7 +207,7 @@ def bound(error):
 def row(name, found):
     """A line of the table."""
     kind, _, why = found.layout.partition(": ")
-    return f"| {name} | {kind} | {why} | {bound(found.lora)} | {bound(found.full)} |"
+    return f"| {name} | {kind} | {why} | {found.layers} | {bound(found.lora)} | {bound(found.full)} |"
 
 
 def table():
@@ -210,7 +218,8 @@ def table():
 
 def write():
     """Measure every architecture and put the table into the document."""
-    head = ["| architecture | documents are | because | error, LoRA | error, full |", "|---|---|---|---|---|"]
+    head = ["| architecture | documents are | because | layers by hand | error, LoRA | error, full |",
+            "|---|---|---|---|---|---|"]
     lines = head + [row(name, measured(name)) for name in ARCHITECTURES]
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     DOCUMENT.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2], encoding="utf-8")

@@ -23,7 +23,8 @@ def test_gradients_are_those_of_transformers_and_the_table_says_how(name, capsys
     found = architectures.measured(name)
     promised = architectures.table()[name]
     with capsys.disabled():
-        print(f"\n{name}: {found.layout}; LoRA {found.lora:.1e}, full {found.full:.1e}", end="")
-    *laid, lora, full = [cell.strip() for cell in promised.strip("| ").split("|")][1:]
+        print(f"\n{name}: {found.layout}; by hand {found.layers}; LoRA {found.lora:.1e}, full {found.full:.1e}", end="")
+    *laid, layers, lora, full = [cell.strip() for cell in promised.strip("| ").split("|")][1:]
+    assert layers.partition(":")[0] == found.layers.partition(":")[0]
     assert numberless(": ".join(laid)) == numberless(found.layout)
     assert found.lora < float(lora) <= 1e-6 and found.full < float(full) <= 1e-6

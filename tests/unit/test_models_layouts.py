@@ -20,8 +20,8 @@ CPU = torch.device("cpu")
 LENGTHS = (3, 9, 1, 30, 12, 5, 21, 8, 11)
 
 
-def opened(folder, name, dtype=torch.float32):
-    architectures.network_of(name).to(dtype).save_pretrained(folder)
+def opened(folder, name, dtype=torch.float32, **changes):
+    architectures.network_of(name, **changes).to(dtype).save_pretrained(folder)
     return load.network(bases.find(str(folder)), dtype=dtype, device=CPU)
 
 
@@ -86,6 +86,13 @@ def test_a_window_that_only_masks_know_is_found_however_wide_it_is(tmp_path):
     model = LanguageModel.frozen(network)
     assert model.layout.kind == "padded" and "differ by" in model.layout.why
     assert network.config.sliding_window == 60
+
+
+def test_layers_by_hand_keep_the_window_of_their_base_though_it_was_narrowed_while_asking(tmp_path):
+    name = "Mistral, window of 4"
+    model = LanguageModel.frozen(opened(tmp_path, name, sliding_window=60))
+    assert model.layout.kind == "packed"
+    assert not model.paths or {path.fast for path in model.paths} == {True}
 
 
 def test_one_document_that_changes_another_is_found_though_both_are_nearly_right(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -35,9 +35,12 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
-        self.paths = fast.install(network)
+        self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
         probe.settle(self)
+        if self.layout.kind == "packed":  # settled before, as a layer by hand keeps the window that it was built with
+            self.paths = fast.install(network)
+            probe.demand_same(self)
 
     @classmethod
     def frozen(cls, network: Any) -> LanguageModel:
@@ -57,7 +60,7 @@ class LanguageModel:
             return padded.states(decoder, batch, rows, together=self.layout.kind == "padded")
         # transformers returns a four-dimensional mask as it is: none is built
         no_mask = torch.empty(0, 0, 0, 0, device=self.device)
-        tail = {"rows": rows} if rows is not None and fast.serves_rows(self.paths) else {}
+        tail = {"rows": rows} if rows is not None and self.paths and fast.serves_rows(self.paths) else {}
         states: Tensor = decoder(
             input_ids=batch.ids[None], position_ids=batch.positions[None], attention_mask=no_mask, use_cache=False,
             borders=batch.borders, **tail,
