@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from tunesmith.kernels import allocator, processor
+from tunesmith.kernels import allocator, build, processor
 from tunesmith.models.precision import choose
 
 CPU = torch.device("cpu")
@@ -17,6 +17,8 @@ MACHINES = {
     "AMX": ({"amx_bf16", "amx_tile", "avx512_bf16"}, True, "GenuineIntel", torch.bfloat16, "AMX"),
     "AMX that the virtual machine hides": (
         {"amx_bf16", "amx_tile", "avx512_bf16"}, False, "GenuineIntel", torch.float32, "hides"),
+    "hidden AMX that our own products use": (
+        {"amx_bf16", "amx_tile", "avx512_bf16"}, False, "GenuineIntel", torch.bfloat16, "our own"),
     "Zen 5": ({"avx512_bf16"}, False, "AuthenticAMD", torch.bfloat16, "AVX-512"),
     "ARM": ({"asimd", "bf16"}, False, "", torch.bfloat16, "ARM"),
     "an old processor": ({"avx2"}, False, "GenuineIntel", torch.float32, "does not"),
@@ -29,6 +31,7 @@ def test_bfloat16_is_chosen_where_it_is_faster_and_the_reason_is_said(monkeypatc
     monkeypatch.setattr(processor, "flags", lambda: frozenset(flags))
     monkeypatch.setattr(processor, "tiles_described", lambda: tiles)
     monkeypatch.setattr(processor, "vendor", lambda: vendor)
+    monkeypatch.setattr(build, "tiles", lambda: name == "hidden AMX that our own products use")
     dtype, reason = choose("auto", CPU)
     assert dtype == expected
     assert reason.startswith(str(dtype).removeprefix("torch.")) and word in reason

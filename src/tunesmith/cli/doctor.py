@@ -58,6 +58,7 @@ def report() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "precision": None if "torch" in missing else _precision(),
+        "kernels": None if "torch" in missing else _kernels(),
         "libraries": libraries,
         "starters": _starters(),
         "startup_files": _startup_files(),
@@ -88,6 +89,13 @@ def _precision() -> str:
     from ..models.precision import choose
 
     return choose("auto", torch.device("cpu"))[1]
+
+
+def _kernels() -> str:
+    """Whether our kernels in C++ are in use, and why or why not."""
+    from ..kernels import build
+
+    return build.reason()
 
 
 def _starters() -> dict[str, str | None]:

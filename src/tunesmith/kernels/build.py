@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -28,6 +29,8 @@ from torch import Tensor
 
 from ..cache import cache_folder
 from . import ideas, processor
+
+log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent / "cpp"
 # Contraction of a * b + c is exact enough; -ffast-math would let the compiler assume that nothing is infinite.
@@ -167,6 +170,7 @@ def _digest(compiler: Sequence[str], runtime: Path) -> str:
 
 def _build(compiler: Sequence[str], runtime: Path, path: Path) -> None:
     """Compile and link beside the aim, then rename: no other process ever sees half a library."""
+    log.info("compiling the kernels for this processor, once; it takes a few seconds")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         def compiled(source: Path) -> str:

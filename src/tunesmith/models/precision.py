@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from ..kernels import processor
+from ..kernels import build, processor
 
 Setting = Literal["auto", "bfloat16", "float32", "float64"]
 SETTINGS: dict[str, torch.dtype] = {
@@ -49,6 +49,8 @@ def _bfloat16_pays(device: torch.device) -> tuple[bool, str]:
     # Intel runs them at half rate: 80 GFLOP/s a core against 150 in float32 (Sapphire Rapids); Zen 5 runs 500 to 110
     if "avx512_bf16" in flags and processor.vendor() == "AuthenticAMD":
         return True, "this processor has AVX-512 BF16"
+    if build.tiles():
+        return True, "this processor has AMX, which torch cannot use on this virtual machine, and our own products can"
     if "amx_bf16" in flags:
         return False, "this virtual machine hides how large the processor's AMX tiles are, so they cannot be used"
     return False, "this processor does not multiply bfloat16 faster"

@@ -63,6 +63,7 @@ class Session:
 
 def choose(recipe: Recipe) -> dict[str, Any]:
     """Device, dtype, threads and cut for this machine: chosen once, kept in the lineage."""
+    from ..kernels import build
     from ..models import precision
 
     device = precision.device(recipe.training.device)
@@ -72,6 +73,7 @@ def choose(recipe: Recipe) -> dict[str, Any]:
         "dtype": str(dtype).removeprefix("torch."),
         "dtype_reason": reason,
         "threads": threads(),
+        "kernels": build.digest(),
         "piece_tokens": PIECE_TOKENS,
     }
 
@@ -123,8 +125,16 @@ def lay_in(session: Session, checkpoint: Checkpoint | None) -> int:
 
 def learning(session: Session) -> Iterator[str]:
     """What a person should know before the first step, in lines."""
+    from ..kernels import build
+
     chosen, order, state = session.chosen, session.order, session.state
     yield f"computing in {chosen['dtype']} on {chosen['device']}: {chosen['dtype_reason']}"
+    fast = [path for path in session.model.paths if path.fast]
+    slow = sorted({path.reason for path in session.model.paths if not path.fast})
+    why = f"; the others not: {', '.join(slow)}" if slow else ""
+    yield f"{len(fast)} of {len(session.model.paths)} layers computed by hand{why}"
+    if chosen.get("kernels", "torch") != build.digest():
+        yield "the kernels are not those that this run began with: it continues, but not bit for bit"
     yield "learning " + ", ".join(
         f"{kind} {part:,} of {whole:,}" for kind, (part, whole) in session.model.learnt_share().items() if part
     )

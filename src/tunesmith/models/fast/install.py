@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...kernels import ideas
+from . import alone
 from .block import Around
 from .buffers import Buffers
 from .node import Call, answer
@@ -31,13 +32,21 @@ def install(network: Any) -> Sequence[Path]:
 
     A layer computes by hand when it is told the documents' `borders`, and as it always did else.
     """
+    buffers = Buffers()
+    paths = _install_blocks(network, buffers)
+    if network.device.type == "cpu":
+        alone.install(network, buffers)
+    return paths
+
+
+def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
     layers = getattr(network.base_model, "layers", None)
     if not isinstance(layers, nn.ModuleList):
         return [Path(0, False, "its layers are not where the fast path looks for them")]
     if not ideas.on("block") or network.device.type != "cpu":
         return [Path(number, False, "the fast path is for CPUs") for number in range(len(layers))]
     seen = watch(network, list(layers))
-    buffers, paths = Buffers(), []
+    paths = []
     proved: dict[tuple[object, ...], bool] = {}
     for number, layer in enumerate(layers):
         try:
