@@ -63,7 +63,7 @@ def test_init_never_writes_over_a_recipe(recipe, shop):
 def test_check_says_what_is_supervised_and_how_the_rows_are_split(recipe):
     told = tunesmith("check", recipe, "--json")
     assert told.code == 0
-    assert told.json.keys() == {"ok", "findings", "supervised", "rows"}
+    assert told.json.keys() == {"ok", "findings", "supervised", "rows", "layout"}
     assert told.json["ok"] is True
     assert told.json["supervised"].keys() == {"tokens", "share", "by_role"}
     assert 0 < told.json["supervised"]["share"] < 1

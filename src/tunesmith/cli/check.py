@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     supervised = report.supervised
     roles = ", ".join(f"{role} {tokens}" for role, tokens in supervised["by_role"].items())
     screen.say(f"supervised  {supervised['tokens']} tokens, a share of {supervised['share']:.3f} ({roles or 'none'})")
+    screen.say(f"documents   {report.layout}; training asks the network itself")
     if report.ok:
         screen.say("ok: this recipe can be trained", GREEN)
         return DONE

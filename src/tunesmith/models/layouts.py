@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..errors import Refusal
 from ..kernels import attention
 from .bases import Base
 from .offline import transformers
@@ -42,13 +43,16 @@ def likely(architecture: type) -> Layout:
 
 
 def of_base(base: Base) -> Layout:
-    """What is likely for a base, from its configuration alone."""
+    """What is likely for a base, from its configuration alone. Raises Refusal for one that does not write text."""
     return likely(architecture(base))
 
 
 def architecture(base: Base) -> type:
-    """The class of the base's network in transformers, which must be one that writes text."""
+    """The class of the base's network in transformers. Raises Refusal for one that does not write text."""
     library = transformers()
+    if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
+                      str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
     found: type = getattr(library, base.architecture)
     return found
 

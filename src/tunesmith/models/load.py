@@ -65,9 +65,6 @@ def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
         return merged.to(dtype).eval()
     library = transformers()
     _register(library)
-    if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
-        raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
-                      str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
     ours = attention.NAME if layouts.takes_our_attention(layouts.architecture(base)) else None
     loaded, told = library.AutoModelForCausalLM.from_pretrained(
         base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,

@@ -53,6 +53,14 @@ class LanguageModel:
         device: torch.device = self.network.device
         return device
 
+    @property
+    def path(self) -> Iterator[str]:
+        """How documents are laid and layers computed, and why, in lines for a person."""
+        yield f"documents are {self.layout}"
+        if self.paths:
+            why = next((f": {path.reason}" for path in self.paths if not path.fast), "")
+            yield f"{sum(path.fast for path in self.paths)} of {len(self.paths)} layers compute by hand{why}"
+
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
         decoder = self.network.base_model

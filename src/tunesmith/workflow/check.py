@@ -10,17 +10,23 @@ from ..records import SIDES, Finding
 from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
+    from ..models.layouts import Layout
     from ..recipe.sections import Recipe
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found. supervised: tokens of the training side, their share of all, and how many by role."""
+    """What a check found.
+
+    supervised: tokens of the training side, their share of all, and how many by role; layout: how the base's network
+    is likely to be given its documents, from its configuration alone.
+    """
 
     ok: bool
     findings: Sequence[Finding]
     supervised: Mapping[str, Any]
     rows: Mapping[str, int]
+    layout: Layout
 
     def as_json(self) -> dict[str, Any]:
         """The report under the names that `check --json` promises."""
@@ -29,6 +35,7 @@ class CheckReport:
             "findings": [finding.as_json() for finding in self.findings],
             "supervised": dict(self.supervised),
             "rows": dict(self.rows),
+            "layout": {"kind": self.layout.kind, "why": self.layout.why},
         }
 
 
@@ -40,10 +47,12 @@ def check(recipe: Recipe) -> CheckReport:
 def report(prepared: Prepared) -> CheckReport:
     """What was found while preparing."""
     from ..encoding.proof import supervision
+    from ..models import layouts
 
     return CheckReport(
         ok=prepared.ok,
         findings=prepared.findings,
         supervised=supervision(prepared.documents["train"], prepared.examples["train"]),
         rows={side: len({document.example for document in prepared.documents[side]}) for side in SIDES},
+        layout=layouts.of_base(prepared.base),
     )
