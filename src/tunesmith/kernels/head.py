@@ -2,120 +2,122 @@
 
 The forward pass visits the rows in chunks and keeps, besides the answer, its slope d log p / d hidden (one H-vector a
 row); the backward pass multiplies that by whatever arrives, so any function of the log-probabilities is served. The
-gradient of the head's own weight is made in the backward pass, in chunks of the vocabulary: each chunk is one product
-over all rows, and nothing is added up in low precision.
+gradient of the head's own weight is one product over all rows of what the forward pass has left of the logits, where
+that is small enough to be kept; else they are made once more, in chunks of the vocabulary. Nothing is added up in low
+precision.
 
 Letters: S rows, H hidden width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+
+from . import products
+from .cross_entropy import Shape as Shape  # callers know it as the head's
+from .cross_entropy import Sums, answer, excess, shaped
+from .products import Matrix
 
 # 256 rows of SmolLM2's vocabulary: 25 MB in bf16. Smaller chunks make thin products, larger ones leave the cache.
 CHUNK_NUMBERS = 256 * 49152
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a network does to its logits after the product: `logits * scale`, then `softcap * tanh(logits / softcap)`.
-
-    `chunk_numbers` is how many logits are held at once.
-    """
-
-    scale: float = 1.0
-    softcap: float | None = None
-    chunk_numbers: int = CHUNK_NUMBERS
+# Where the head learns, 128 MB in bf16: they save a product as large as the forward one.
+KEPT_NUMBERS = 1 << 26
 
 
 def log_probabilities(
-    hidden_SH: Tensor, weight_VH: Tensor, targets_S: Tensor, *, bias_V: Tensor | None = None, shape: Shape | None = None
+    hidden_SH: Tensor, weight_VH: Tensor | Matrix, targets_S: Tensor, *, bias_V: Tensor | None = None,
+    shape: Shape | None = None, chunk_numbers: int = CHUNK_NUMBERS, kept_numbers: int = KEPT_NUMBERS,
 ) -> Tensor:
     """(S,) log-probability of each row's target, float32 (float64 where the hidden states are), with the graph.
 
-    hidden_SH and weight_VH share a dtype; targets_S is int64. Source: the slope is E[t] - softmax(logits) E, the
-    derivative of log-softmax.
+    hidden_SH and weight_VH share a dtype; targets_S is int64. A frozen head is best given as a Matrix that the caller
+    keeps: it is then laid out for the products only once. chunk_numbers: how many logits are held at once;
+    kept_numbers: how many at most until the backward pass, where the head learns. Raises IndexError for a target
+    outside the vocabulary. Source: the slope is E[t] - softmax(logits) E, the derivative of log-softmax.
     """
-    answer: Tensor = _LogProbabilities.apply(hidden_SH, weight_VH, bias_V, targets_S, shape or Shape())  # type: ignore[no-untyped-call]
-    return answer
+    weight, matrix = None, weight_VH
+    if not isinstance(matrix, Matrix):
+        weight, matrix = matrix, Matrix(matrix, frozen=True)  # for as long as this call lasts
+    found: Tensor = _LogProbabilities.apply(  # type: ignore[no-untyped-call]
+        hidden_SH, weight, bias_V, targets_S, matrix, shape or Shape(), chunk_numbers, kept_numbers)
+    return found
 
 
 def naive_log_probabilities(
     hidden_SH: Tensor, weight_VH: Tensor, targets_S: Tensor, *, bias_V: Tensor | None = None, shape: Shape | None = None
 ) -> Tensor:
     """What `log_probabilities` computes, said in four lines: its oracle in tests."""
-    logits = _shaped(torch.nn.functional.linear(hidden_SH, weight_VH, bias_V), shape or Shape())
+    logits = shaped(torch.nn.functional.linear(hidden_SH, weight_VH, bias_V), shape or Shape())
     return torch.log_softmax(logits, dim=-1).gather(1, targets_S[:, None])[:, 0]
-
-
-def _shaped(linear: Tensor, shape: Shape) -> Tensor:
-    """The logits of a linear product, in float32 or better."""
-    logits = linear if linear.dtype == torch.float64 else linear.float()
-    if shape.scale != 1.0:
-        logits = logits * shape.scale
-    return logits if shape.softcap is None else shape.softcap * torch.tanh(logits / shape.softcap)
 
 
 class _LogProbabilities(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, shape: Shape
+        ctx: Any, hidden: Tensor, weight: Tensor | None, bias: Tensor | None, targets: Tensor, matrix: Matrix,
+        shape: Shape, chunk_numbers: int, kept_numbers: int,
     ) -> Tensor:
-        rows, wide = hidden.shape[0], torch.float64 if hidden.dtype == torch.float64 else torch.float32
-        answer = torch.empty(rows, dtype=wide, device=hidden.device)
-        norms = torch.empty_like(answer)
+        rows, vocabulary = hidden.shape[0], matrix.weight_NK.shape[0]
+        wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+        answers, tops, totals = (torch.empty(rows, dtype=wide, device=hidden.device) for _ in range(3))
+        sums = Sums(tops, totals)
         slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        for part in _slices(rows, shape.chunk_numbers // weight.shape[0]):
-            logits = _shaped(torch.nn.functional.linear(hidden[part], weight, bias), shape)
-            logs = torch.log_softmax(logits, dim=-1)
-            aim = targets[part, None]
-            answer[part] = logs.gather(1, aim)[:, 0]
-            norms[part] = logits.gather(1, aim)[:, 0] - answer[part]
+        at_once = max(1, chunk_numbers // vocabulary)
+        keep = any(ctx.needs_input_grad[1:3]) and rows * vocabulary <= kept_numbers
+        logits = hidden.new_empty(rows if keep else min(rows, at_once), vocabulary)
+        for part in _slices(rows, at_once):
+            chunk = logits[part] if keep else logits[: part.stop - part.start]
+            products.multiply(hidden[part], matrix, chunk, bias_N=bias)
+            answer(chunk, targets[part], shape, sums.part(part), answers[part])
             if slopes is not None:
-                excess = _excess(logs.exp_(), logits, targets[part], shape)
-                torch.mm(excess.to(hidden.dtype), weight, out=slopes[part])
-        ctx.shape = shape
-        ctx.save_for_backward(slopes, hidden, weight, bias, targets, norms)
-        return answer
+                products.multiply_back(chunk, matrix, slopes[part])
+        ctx.shape, ctx.sums, ctx.chunk_numbers = shape, sums, chunk_numbers
+        ctx.weight_dtype = _gradient_dtype(weight)
+        ctx.save_for_backward(slopes, hidden, matrix.weight_NK, bias, targets, logits if keep else None)
+        return answers
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *arriving: Tensor) -> tuple[Tensor | None, ...]:
-        slopes, hidden, weight, bias, targets, norms = ctx.saved_tensors  # type: ignore[attr-defined]
-        needs: tuple[bool, ...] = ctx.needs_input_grad  # type: ignore[attr-defined]
-        given = -arriving[0][:, None]
-        d_hidden = (slopes * given).to(hidden.dtype) if needs[0] else None
-        d_weight = torch.empty_like(weight) if needs[1] else None
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        slopes, hidden, weight, bias, targets, logits = ctx.saved_tensors
+        needs = ctx.needs_input_grad
+        factors = (arriving[0] * -ctx.shape.scale / ctx.sums.totals)[:, None]
+        d_hidden = (slopes * factors).to(hidden.dtype) if needs[0] else None
+        d_weight = torch.empty_like(weight, dtype=ctx.weight_dtype) if needs[1] else None
         d_bias = torch.empty_like(bias) if needs[2] else None
-        if d_weight is None and d_bias is None:
-            return d_hidden, None, None, None, None
-        shape: Shape = ctx.shape  # type: ignore[attr-defined]
-        for part in _slices(weight.shape[0], shape.chunk_numbers // max(1, len(hidden))):
-            piece = None if bias is None else bias[part]
-            logits = _shaped(torch.nn.functional.linear(hidden, weight[part], piece), shape)
-            shares = (logits - norms[:, None]).exp_()
-            excess = _excess(shares, logits, targets - part.start, shape).mul_(given)
-            if d_weight is not None:
-                d_weight[part] = excess.to(hidden.dtype).T @ hidden
-            if d_bias is not None:
-                d_bias[part] = excess.sum(0)
-        return d_hidden, d_weight, d_bias, None, None
+        if d_weight is not None or d_bias is not None:
+            given = (hidden * factors).to(hidden.dtype)
+            whole = [(slice(None), logits)]
+            for part, gradient in whole if logits is not None else _again(ctx, hidden, weight, bias, targets):
+                if d_weight is not None:
+                    products.multiply_across(gradient, given, d_weight[part])
+                if d_bias is not None:
+                    d_bias[part] = (gradient.to(factors.dtype).T @ factors)[:, 0]
+        return d_hidden, d_weight, d_bias, None, None, None, None, None
 
 
-def _excess(shares: Tensor, logits: Tensor, targets: Tensor, shape: Shape) -> Tensor:
-    """Softmax minus the target's one, carried back to the linear product: the negative slope of log p. In place.
+def _again(
+    ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
+    """What the forward pass left of the logits, made once more for one part of the vocabulary after another."""
+    parts = _slices(weight.shape[0], ctx.chunk_numbers // max(1, len(hidden)))
+    buffer = hidden.new_empty(len(hidden), parts[0].stop)
+    for part in parts:
+        logits = buffer[:, : part.stop - part.start]
+        piece = None if bias is None else bias[part]
+        products.multiply(hidden, Matrix(weight[part], frozen=False), logits, bias_N=piece)
+        excess(logits, targets - part.start, ctx.shape, ctx.sums)
+        yield part, logits
 
-    The columns may be a part of the vocabulary, which then need not hold a row's target.
-    """
-    inside = (targets >= 0) & (targets < shares.shape[1])
-    shares.scatter_add_(1, targets.clamp(0, shares.shape[1] - 1)[:, None], -inside[:, None].to(shares.dtype))
-    if shape.softcap is not None:
-        shares *= 1 - (logits / shape.softcap) ** 2
-    return shares.mul_(shape.scale) if shape.scale != 1.0 else shares
+
+def _gradient_dtype(weight: Tensor | None) -> torch.dtype | None:
+    """What the weight's gradient is wanted in: float32 for the bfloat16 weights that learn."""
+    if weight is None:
+        return None
+    return (weight.grad_dtype if weight.is_leaf else None) or weight.dtype
 
 
 def _slices(total: int, size: int) -> list[slice]:
