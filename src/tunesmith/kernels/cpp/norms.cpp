@@ -7,16 +7,31 @@
 namespace tunesmith {
 namespace {
 
-// Rows of `heads` vectors each; the two strides are counted in numbers.
+// Where a vector lies: its row and its head, and how many come before it.
+struct Place {
+    int64_t row, head, number;
+};
+
 template <class Number>
 struct Rows {
     Number* start;
-    int64_t row, head, heads;
+    int64_t row, head;  // the two strides, in numbers
 
-    Number* at(int64_t place) const {
-        return heads == 1 ? start + place * row : start + place / heads * row + place % heads * head;
-    }
+    Number* at(Place place) const { return start + place.row * row + place.head * head; }
 };
+
+struct Size {
+    int64_t rows, heads, width;
+};
+
+// Calls work(place, part) for each vector of `width` numbers, `heads` of them a row.
+template <class Work>
+inline void each_vector(Size size, Work&& work) {
+    each_share(size.rows, size.rows * size.heads * size.width, [&](Span span, int part, int) {
+        for (int64_t row = span.begin; row < span.end; row++)
+            for (int64_t head = 0; head < size.heads; head++) work(Place{row, head, row * size.heads + head}, part);
+    });
+}
 
 // The sum of term(place, count) over a row, in four sums that do not wait for one another.
 template <class Term>
@@ -47,54 +62,49 @@ struct Weight {
 };
 
 template <class Number>
-void norm(Rows<const Number> x, Weight<Number> weight, float eps, Rows<Number> out, float* reciprocal, int64_t places,
-          int64_t width) {
-    each_share(places, places * width, [&](Span span, int, int) {
-        for (int64_t place = span.begin; place < span.end; place++) {
-            const Number* from = x.at(place);
-            Number* to = out.at(place);
-            float squares = summed(width, [&](int64_t i, int count) {
-                Lane value = load(from + i, count);
-                return value * value;
-            });
-            float root = 1.0f / std::sqrt(squares / float(width) + eps);
-            reciprocal[place] = root;
-            each_lane(width, [&](int64_t i, int count) {
-                store(to + i, load(from + i, count) * root * weight.at(i, count), count);
-            });
-        }
+void norm(Rows<const Number> x, Weight<Number> weight, float eps, Rows<Number> out, float* reciprocal, Size size) {
+    each_vector(size, [&](Place place, int) {
+        const Number* from = x.at(place);
+        Number* to = out.at(place);
+        float squares = summed(size.width, [&](int64_t i, int count) {
+            Lane value = load(from + i, count);
+            return value * value;
+        });
+        float root = 1.0f / std::sqrt(squares / float(size.width) + eps);
+        reciprocal[place.number] = root;
+        each_lane(size.width, [&](int64_t i, int count) {
+            store(to + i, load(from + i, count) * root * weight.at(i, count), count);
+        });
     });
 }
 
 template <class Number, bool learns>
 void norm_backward(Rows<const Number> given, Rows<const Number> x, Weight<Number> weight, const float* reciprocal,
-                   Rows<Number> into, bool add, float* d_weight, int64_t places, int64_t width) {
-    int team = omp_get_max_threads();
+                   Rows<Number> into, bool add, float* d_weight, Size size) {
+    int64_t team = omp_get_max_threads(), width = size.width;
     std::vector<float> partial(learns ? team * width : 0);  // one row a thread, added up in their order
-    each_share(places, places * width, [&](Span span, int part, int) {
-        for (int64_t place = span.begin; place < span.end; place++) {
-            const Number *arriving = given.at(place), *from = x.at(place);
-            Number* to = into.at(place);
-            float root = reciprocal[place];
-            float inner = summed(width, [&](int64_t i, int count) {
-                Lane g = load(arriving + i, count), product = g * load(from + i, count);
-                if constexpr (learns) {
-                    float* learnt = partial.data() + part * width + i;
-                    store(learnt, load(learnt, count) + product * root, count);
-                }
-                return product * weight.at(i, count);
-            });
-            float back = root * root * root * inner / float(width);
-            each_lane(width, [&](int64_t i, int count) {
-                Lane d_x = load(arriving + i, count) * weight.at(i, count) * root - load(from + i, count) * back;
-                store(to + i, add ? load(to + i, count) + d_x : d_x, count);
-            });
-        }
+    each_vector(size, [&](Place place, int part) {
+        const Number *arriving = given.at(place), *from = x.at(place);
+        Number* to = into.at(place);
+        float root = reciprocal[place.number];
+        float inner = summed(width, [&](int64_t i, int count) {
+            Lane g = load(arriving + i, count), product = g * load(from + i, count);
+            if constexpr (learns) {
+                float* learnt = partial.data() + part * width + i;
+                store(learnt, load(learnt, count) + product * root, count);
+            }
+            return product * weight.at(i, count);
+        });
+        float back = root * root * root * inner / float(width);
+        each_lane(width, [&](int64_t i, int count) {
+            Lane d_x = load(arriving + i, count) * weight.at(i, count) * root - load(from + i, count) * back;
+            store(to + i, add ? load(to + i, count) + d_x : d_x, count);
+        });
     });
     if constexpr (learns)
         for (int64_t i = 0; i < width; i++) {
             float total = 0;
-            for (int part = 0; part < team; part++) total += partial[part * width + i];
+            for (int64_t part = 0; part < team; part++) total += partial[part * width + i];
             d_weight[i] = total;
         }
 }
@@ -106,16 +116,16 @@ void norm_backward(Rows<const Number> given, Rows<const Number> x, Weight<Number
     extern "C" void norm_##name(const Number* x, int64_t x_row, int64_t x_head, const Number* weight, double offset,   \
                                 double eps, Number* out, int64_t out_row, int64_t out_head, float* reciprocal,         \
                                 int64_t rows, int64_t heads, int64_t width) {                                          \
-        tunesmith::norm<Number>({x, x_row, x_head, heads}, {weight, float(offset)}, float(eps),                        \
-                                {out, out_row, out_head, heads}, reciprocal, rows * heads, width);                     \
+        tunesmith::norm<Number>({x, x_row, x_head}, {weight, float(offset)}, float(eps), {out, out_row, out_head},     \
+                                reciprocal, {rows, heads, width});                                                     \
     }                                                                                                                  \
     extern "C" void norm_backward_##name(const Number* given, int64_t given_row, int64_t given_head, const Number* x,  \
                                          int64_t x_row, int64_t x_head, const Number* weight, double offset,           \
                                          const float* reciprocal, Number* into, int64_t into_row, int64_t into_head,   \
                                          int64_t add, float* d_weight, int64_t rows, int64_t heads, int64_t width) {   \
         auto run = d_weight ? tunesmith::norm_backward<Number, true> : tunesmith::norm_backward<Number, false>;        \
-        run({given, given_row, given_head, heads}, {x, x_row, x_head, heads}, {weight, float(offset)}, reciprocal,     \
-            {into, into_row, into_head, heads}, add, d_weight, rows * heads, width);                                   \
+        run({given, given_row, given_head}, {x, x_row, x_head}, {weight, float(offset)}, reciprocal,                   \
+            {into, into_row, into_head}, add, d_weight, {rows, heads, width});                                         \
     }
 
 NORMS(tunesmith::bf16, bf16)
