@@ -9,7 +9,7 @@ import torch
 
 from tunesmith.errors import Refusal
 from tunesmith.kernels import attention as kernel
-from tunesmith.kernels import attention_blocks
+from tunesmith.kernels import attention_blocks, attention_native
 from tunesmith.kernels.attention import Rule, attention, naive_attention
 
 BORDERS = (0, 1, 6, 6 + 17, 23 + 40)
@@ -31,12 +31,14 @@ def gradients(function, rule, tensors):
     return answer, torch.autograd.grad((answer * weights).sum(), tensors)
 
 
-@pytest.mark.parametrize("whole", [0, 10**6], ids=["blocks", "whole"])
+@pytest.mark.parametrize("whole", [None, 0, 10**6], ids=["torch", "blocks", "whole"])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("shared", [1, 3])
 def test_answers_and_gradients_equal_the_naive_twin_to_1e_10(monkeypatch, rule, shared, whole):
-    monkeypatch.setattr(attention_blocks, "WHOLE", whole)
-    monkeypatch.setattr(attention_blocks, "ROWS", 8)
+    if whole is not None:
+        monkeypatch.setattr(attention_blocks, "_torch_knows", lambda rule, query_SHD: False)
+        monkeypatch.setattr(attention_blocks, "WHOLE", whole)
+        monkeypatch.setattr(attention_blocks, "ROWS", 8)
     tensors = made(shared=shared)
     expected, wanted = gradients(naive_attention, rule, tensors)
     found, given = gradients(attention, rule, tensors)
@@ -107,15 +109,50 @@ def test_dropout_reaches_the_answer(dropout):
         assert alike == (dropout < 0.1)
 
 
+def sliced(rule, heads, shared, width, dtype=torch.float64, borders=BORDERS, compute=kernel):
+    """Answer, lse and gradients, all inputs and all gradients being slices of one buffer."""
+    generator = torch.Generator().manual_seed(2)
+    counts = [heads, heads // shared, heads // shared]
+    joint = torch.randn(borders[-1], sum(counts), width, generator=generator).bfloat16().to(dtype)
+    given = torch.randn(borders[-1], heads, width, generator=generator).bfloat16().to(dtype)
+    parts, slopes = joint.split(counts, 1), torch.full_like(joint, torch.nan).split(counts, 1)
+    answer = torch.full((borders[-1], heads + 1, width), torch.nan, dtype=dtype)[:, :heads]
+    lse = compute.forward(*parts, borders, rule, out_MHD=answer)
+    compute.backward(given, answer, *parts, lse_HM=lse, borders=borders, rule=rule, into=slopes)
+    return answer, lse, *slopes
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_slices_of_one_buffer_serve_as_inputs_and_as_gradients(rule):
-    query, key, value = made()
-    _, wanted = gradients(naive_attention, rule, (query, key, value))
-    joint = torch.cat([tensor.detach().transpose(0, 1) for tensor in (query, key, value)], 1)
-    parts, slopes = joint.split([6, 2, 2], 1), torch.full_like(joint, torch.nan).split([6, 2, 2], 1)
-    answer = torch.full((BORDERS[-1], 7, 8), torch.nan, dtype=torch.float64)[:, :6]
-    lse = kernel.forward(*parts, BORDERS, rule, out_MHD=answer)
-    given = torch.randn(answer.shape, generator=torch.Generator().manual_seed(1), dtype=answer.dtype)
-    kernel.backward(given, answer, *parts, lse_HM=lse, borders=BORDERS, rule=rule, into=slopes)
-    for found, expected in zip(slopes, wanted, strict=True):
-        torch.testing.assert_close(found.transpose(0, 1), expected, rtol=0, atol=1e-10)
+    joint = torch.randn(BORDERS[-1], 10, 8, generator=torch.Generator().manual_seed(2)).bfloat16().double()
+    apart = [tensor.transpose(0, 1).clone().requires_grad_() for tensor in joint.split([6, 2, 2], 1)]
+    answer, _, *slopes = sliced(rule, 6, 3, 8)
+    expected = naive_attention(*apart, BORDERS, rule)
+    generator = torch.Generator().manual_seed(2)
+    torch.randn(BORDERS[-1], 10, 8, generator=generator)
+    given = torch.randn(BORDERS[-1], 6, 8, generator=generator).bfloat16().double()
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-10)
+    for found, wanted in zip(slopes, torch.autograd.grad(expected, apart, given), strict=True):
+        torch.testing.assert_close(found.transpose(0, 1), wanted, rtol=0, atol=1e-10)
+
+
+LONG = (0, 33, 34, 34 + 300, 334 + 1100)  # more than a block, one row, more than a stretch, more than one part
+NATIVE = [
+    (Rule(0.2), 3, 3, 64), (Rule(0.2, softcap=2.0), 2, 1, 32), (Rule(0.2, window=40), 2, 2, 32),
+    (Rule(0.2, softcap=3.0, window=150), 2, 2, 96), (Rule(0.1), 1, 1, 256),
+]
+
+
+@pytest.mark.parametrize("without", ["", "tiles"])
+@pytest.mark.parametrize(("rule", "heads", "shared", "width"), NATIVE)
+def test_the_compiled_kernel_is_as_near_to_float64_as_its_twin(monkeypatch, rule, heads, shared, width, without):
+    monkeypatch.setenv("TUNESMITH_WITHOUT", without)
+    if not attention_native.serves(torch.empty(1, 1, width, dtype=torch.bfloat16)):
+        pytest.skip("no compiled attention on this machine")
+    exact = sliced(rule, heads, shared, width, torch.float64, LONG)
+    twin = sliced(rule, heads, shared, width, torch.bfloat16, LONG, attention_blocks)
+    native = sliced(rule, heads, shared, width, torch.bfloat16, LONG, attention_native)
+    for ours, theirs, wanted in zip(native, twin, exact, strict=True):
+        assert (ours - wanted).norm() <= 1.2 * (theirs - wanted).norm() + 1e-4 * wanted.norm()
+    again = sliced(rule, heads, shared, width, torch.bfloat16, LONG, attention_native)
+    assert all(torch.equal(one, other) for one, other in zip(native, again, strict=True))

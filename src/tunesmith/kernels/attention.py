@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Refusal
-from . import attention_blocks
+from . import attention_blocks, attention_native
 
 NAME = "tunesmith"
 CHANGE_SCORES = ("s_aux", "position_bias", "cache")
@@ -40,6 +40,8 @@ def forward(
     only their last dimension must be contiguous. No dropout.
     borders: (documents + 1,) first row of each document, and M.
     """
+    if attention_native.serves(query_MHD, key_MKD, value_MKD, out_MHD):
+        return attention_native.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
     return attention_blocks.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
 
 
@@ -51,9 +53,10 @@ def backward(
 
     into: shaped as query, key and value, also slices of one buffer, but not of theirs.
     """
-    attention_blocks.backward(
-        given_MHD, out_MHD, query_MHD, key_MKD, value_MKD, lse_HM=lse_HM, borders=borders, rule=rule, into=into,
-    )
+    tensors = given_MHD, out_MHD, query_MHD, key_MKD, value_MKD
+    native = attention_native.serves(*tensors, *into)
+    compute = attention_native.backward if native else attention_blocks.backward
+    compute(*tensors, lse_HM=lse_HM, borders=borders, rule=rule, into=into)
 
 
 def attention(query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: Sequence[int], rule: Rule) -> Tensor:

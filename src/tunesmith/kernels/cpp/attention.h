@@ -1,0 +1,179 @@
+// Causal attention in cache-sized tasks: what forward and backward share.
+//
+// A task is one document, one key head, and the query heads that share it (or, in a long document, a part of its
+// rows). Products are made of tiles of 16 by 16 numbers: the left factor lies row by row, the right one in tiles of
+// 32 numbers of the inner dimension by 16 columns, two inner numbers side by side, as AMX and AVX512-BF16 want them.
+// Letters in comments: S rows of a document, D width of a head.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "common.h"
+
+#if defined(TUNESMITH_AVX512) && defined(__AVX512BF16__) && defined(__AVX512DQ__)
+#define TUNESMITH_ATTENTION 1
+#endif
+
+namespace tunesmith {
+
+// (M, heads, D) numbers: head `h` of row `r` starts at `at + r * row + h * head`.
+struct View {
+    bf16* at;
+    int64_t row, head;
+    bf16* of(int64_t r, int64_t h) const { return at + r * row + h * head; }
+};
+
+struct AttentionShape {
+    int64_t rows, heads, shared, width, documents, window;  // window: a number beyond all rows where there is none
+    float scale, softcap;                                   // softcap: 0 where there is none
+    int32_t tiles;                                          // whether AMX may be used
+};
+
+// Rows first .. last (not included) of a document that begins at row `start`; they see keys from `seen` on.
+struct AttentionTask {
+    int64_t start, key_head, first, last, seen, cost, part, parts;
+    float* slopes;
+};
+
+// Tasks, the dearest first. A document longer than `rows_a_part` is cut into parts of about the same cost.
+std::vector<AttentionTask> attention_tasks(const AttentionShape& shape, const int64_t* borders, int64_t rows_a_part);
+
+constexpr int64_t BLOCK = 32, TILE = 512;  // numbers: rows or keys taken together; bfloat16 in a tile
+constexpr float LOG2_E = 1.44269504088896341f;
+
+inline int64_t whole_blocks(int64_t count) { return (count + BLOCK - 1) / BLOCK * BLOCK; }
+
+// Memory of a thread that grows and is kept; handed out in pieces until the next `reset`.
+class Room {
+public:
+    void reset(size_t bytes) {
+        used = 0;
+        if (bytes + 4096 <= size) return;
+        std::free(at);
+        size = (bytes + 4096 + (1 << 16)) / 4096 * 4096;
+        at = static_cast<char*>(std::aligned_alloc(4096, size));
+    }
+    template <class Number>
+    Number* take(int64_t count) {
+        Number* piece = reinterpret_cast<Number*>(at + used);
+        used += (count * sizeof(Number) + 63) / 64 * 64;
+        return piece;
+    }
+    ~Room() { std::free(at); }
+
+private:
+    char* at = nullptr;
+    size_t size = 0, used = 0;
+};
+
+// out (16 m, 16 n) (+)= left (16 m, 32 steps) right (32 steps, 16 n), with m and n even. Tile (k, n) of the right
+// factor lies at `right + k * along + n * across`.
+struct Product {
+    const bf16 *left, *right;
+    float* out;
+    int64_t left_row, along, across, out_row;
+    int m, n, steps;
+    bool add;
+};
+void multiply_by_tiles(const Product& product);
+void multiply_by_pairs(const Product& product);
+void begin_tiles();
+void end_tiles();
+
+#ifdef TUNESMITH_ATTENTION
+
+// 2^x to 7.5e-8 of itself for x <= 127; 0 for -infinity. 2^floor(x) times a polynomial of the rest (least relative error).
+inline __m512 power_of_two(__m512 x) {
+    __m512 rest = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
+    __m512 p = _mm512_set1_ps(1.8775767031e-3f);
+    p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(8.9893404192e-3f));
+    p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(5.5826317352e-2f));
+    p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(2.4015361749e-1f));
+    p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(6.9315307310e-1f));
+    p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(9.9999992507e-1f));
+    return _mm512_scalef_ps(p, x);
+}
+
+// tanh(x), given 2 log2(e) x.
+inline __m512 tanh_of(__m512 x) {
+    __m512 one = _mm512_set1_ps(1.0f);
+    x = _mm512_min_ps(x, _mm512_set1_ps(64.0f));
+    return one - _mm512_set1_ps(2.0f) / (one + power_of_two(x));
+}
+
+// log2(x) for x > 0: three of Newton's steps from a straight line between powers of two.
+inline __m512 log_of(__m512 x) {
+    __m512 one = _mm512_set1_ps(1.0f), y = _mm512_getexp_ps(x) + _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src) - one;
+    for (int i = 0; i < 3; i++) y += (x * power_of_two(-y) - one) * _mm512_set1_ps(LOG2_E);
+    return y;
+}
+
+// Sixteen rows of sixteen 4-byte numbers, turned over.
+inline void transpose(__m512i rows[16]) {
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+        a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; j++) {
+            b[i + 2 * j] = _mm512_unpacklo_epi64(a[i + j], a[i + 2 + j]);
+            b[i + 2 * j + 1] = _mm512_unpackhi_epi64(a[i + j], a[i + 2 + j]);
+        }
+    for (int j = 0; j < 4; j++) {
+        a[j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
+        a[4 + j] = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xDD);
+        a[8 + j] = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
+        a[12 + j] = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xDD);
+    }
+    for (int j = 0; j < 4; j++) {
+        rows[j] = _mm512_shuffle_i32x4(a[j], a[8 + j], 0x88);
+        rows[8 + j] = _mm512_shuffle_i32x4(a[j], a[8 + j], 0xDD);
+        rows[4 + j] = _mm512_shuffle_i32x4(a[4 + j], a[12 + j], 0x88);
+        rows[12 + j] = _mm512_shuffle_i32x4(a[4 + j], a[12 + j], 0xDD);
+    }
+}
+
+// How two rows of 32 numbers, rounded into one register, become pairs.
+inline __m512i in_pairs(__m512 upper, __m512 lower) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(lower, upper));
+}
+
+// Which of sixteen rows, the first of them `ahead` rows behind the key, see it.
+inline __mmask16 sees(int64_t ahead, int64_t window) {
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i far = _mm512_add_epi32(lanes, _mm512_set1_epi32(int(ahead)));
+    __mmask16 before = _mm512_cmpge_epi32_mask(far, _mm512_setzero_si512());
+    return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min<int64_t>(window, 1 << 30))));
+}
+
+// Asks for rows that are read soon: they lie too far apart for the processor to guess.
+inline void fetch(const View& view, int64_t row, int64_t head, int64_t width) {
+    const bf16* at = view.of(row, head);
+    for (int64_t c = 0; c < width; c += 32) _mm_prefetch((const char*)(at + c), _MM_HINT_T1);
+}
+
+// `count` rows of one head, one below the other, zeros below them up to `padded`.
+void copy_rows(const View& view, int64_t first, int64_t count, int64_t padded, int64_t head, int64_t width, bf16* to);
+
+// Right factor whose inner dimension is the width: tile (k, n) holds columns 32 k .. of rows 16 n .., at (n * D/32 + k).
+void pack_across(const bf16* rows, int64_t count, int64_t width, bf16* to);
+
+// Right factor whose inner dimension is the rows: tile (k, n) holds rows 32 k .. and columns 16 n .., at (k * D/16 + n).
+void pack_along(const bf16* rows, int64_t count, int64_t width, bf16* to);
+
+// (D, block) for every `block` rows: the rows turned over, as a left factor. The last block may be filled in part.
+void turn_over(const bf16* rows, int64_t count, int64_t width, int64_t block, bf16* to);
+
+// Rows first .. first + count of one head from numbers that lie turned over, (D, `apart`), each times its `share`.
+void write_turned(const View& view, int64_t first, int64_t count, int64_t head, const float* from, int64_t apart,
+                  const float* shares, int64_t width);
+
+#endif
+
+}  // namespace tunesmith
