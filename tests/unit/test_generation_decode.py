@@ -190,6 +190,8 @@ def test_streamed_pieces_join_to_the_answer_and_end_it(seed: int) -> None:
 class Scripted(torch.nn.Module):
     """A network that says the given tokens, whatever it reads."""
 
+    _is_stateful = False
+
     def __init__(self, script: list[int]) -> None:
         super().__init__()
         self.config = network().config

@@ -63,7 +63,11 @@ class Answer:
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows that are still being answered, and what the network remembers of them."""
+    """The rows that are still being answered, and what the network remembers of them.
+
+    cache: None for a network that carries a state from token to token, which padding would disturb and which each
+    network keeps in its own way: such a network reads one prompt at a time, and from its start for each token.
+    """
 
     indices: list[int]
     limits: list[int]
@@ -83,6 +87,7 @@ def generate(
     """
     _vet(codec, prompts)
     by_length = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
+    batch_size = 1 if _carries_a_state(model.network) else batch_size
     for start in range(0, len(by_length), batch_size):
         indices = by_length[start : start + batch_size]
         ids: dict[int, list[int]] = {index: [] for index in indices}
@@ -115,6 +120,11 @@ def stream(
         if not text.endswith("\ufffd") and len(text) > len(told):
             yield text[len(told) :]
             told = text
+
+
+def _carries_a_state(network: Any) -> bool:
+    """Whether the network is of a kind whose layers hand a state from token to token."""
+    return bool(network._is_stateful)
 
 
 def _answer(codec: Reader, ids: Sequence[int], stopped_by: Literal["end", "length"]) -> Answer:
@@ -158,7 +168,8 @@ def _tokens(
         if len(going) < len(rows.indices):
             rows = _keep(rows, going)
             chosen = chosen[torch.tensor(going, dtype=torch.long, device=chosen.device)]
-        ids_BT = chosen[:, None]
+        read_BT = ids_BT[going] if rows.cache is None else ids_BT[going, :0]
+        ids_BT = torch.cat([read_BT, chosen[:, None]], dim=1)
 
 
 def _begin(
@@ -179,7 +190,7 @@ def _begin(
         generators=[torch.Generator().manual_seed(seed_for(sampling.seed, "answer", index)) for index in indices],
         mask_BT=mask_BT.to(model.device),
         padded=min(map(len, prompts)) < longest,
-        cache=DynamicCache(config=model.network.config),
+        cache=None if _carries_a_state(model.network) else DynamicCache(config=model.network.config),
         seen_BV=None,
     )
     return rows, ids_BT.to(model.device)
@@ -188,8 +199,8 @@ def _begin(
 @torch.inference_mode()
 def _step(network: Any, rows: _Rows, ids_BT: Tensor, sampling: Sampling) -> Tensor:
     """(B,) the next token of each row; the cache and the masks of `rows` grow by what was read."""
-    if rows.cache.get_seq_length():
-        rows.mask_BT = torch.nn.functional.pad(rows.mask_BT, (0, 1), value=1)
+    known = rows.cache.get_seq_length() if rows.cache is not None else 0
+    rows.mask_BT = torch.nn.functional.pad(rows.mask_BT, (0, known + ids_BT.shape[1] - rows.mask_BT.shape[1]), value=1)
     positions_BT = (rows.mask_BT.cumsum(dim=1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
     training = network.training
     if training:
@@ -199,7 +210,7 @@ def _step(network: Any, rows: _Rows, ids_BT: Tensor, sampling: Sampling) -> Tens
     try:
         output = network(
             input_ids=ids_BT, attention_mask=rows.mask_BT if rows.padded else None, position_ids=positions_BT,
-            past_key_values=rows.cache, use_cache=True, logits_to_keep=1,
+            past_key_values=rows.cache, use_cache=rows.cache is not None, logits_to_keep=1,
         )
     finally:
         hook.remove()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import Refusal
 from ..kernels import head
+from ..kernels.products import Matrix
 from ..records import Batch
 from . import fast, layouts, padded, probe
 from .adapters import _none
@@ -35,6 +36,7 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
+        self._laid_out: tuple[Tensor, int, Matrix] | None = None
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
         probe.settle(self)
@@ -53,14 +55,6 @@ class LanguageModel:
         device: torch.device = self.network.device
         return device
 
-    @property
-    def path(self) -> Iterator[str]:
-        """How documents are laid and layers computed, and why, in lines for a person."""
-        yield f"documents are {self.layout}"
-        if self.paths:
-            why = next((f": {path.reason}" for path in self.paths if not path.fast), "")
-            yield f"{sum(path.fast for path in self.paths)} of {len(self.paths)} layers compute by hand{why}"
-
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
         decoder = self.network.base_model
@@ -78,9 +72,19 @@ class LanguageModel:
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(S,) float32 log-probability of the target of each supervised row, with the graph."""
         linear = self.network.get_output_embeddings()
-        states = self.states(batch, batch.supervised)
+        states = self.states(batch, batch.supervised).to(linear.weight.dtype)  # Mamba's are float32 in any network
         targets = batch.targets[batch.supervised]
-        return head.log_probabilities(states, linear.weight, targets, bias_V=linear.bias, shape=self._shape)
+        return head.log_probabilities(states, self._head(linear), targets, bias_V=linear.bias, shape=self._shape)
+
+    def _head(self, linear: Any) -> Tensor | Matrix:
+        """The head's weight: laid out for its products once, where its numbers stay what they are."""
+        if linear.weight.requires_grad:
+            weight: Tensor = linear.weight
+            return weight
+        state = (linear.weight, linear.weight._version)
+        if self._laid_out is None or self._laid_out[0] is not state[0] or self._laid_out[1] != state[1]:
+            self._laid_out = (*state, Matrix(linear.weight, frozen=True))
+        return self._laid_out[2]
 
     @contextmanager
     def learning(self) -> Iterator[None]:

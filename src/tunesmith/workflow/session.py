@@ -135,7 +135,7 @@ def learning(session: Session) -> Iterator[str]:
     yield f"{len(fast)} of {len(session.model.paths)} layers computed by hand{why}"
     if chosen.get("kernels", "torch") != build.digest():
         yield "the kernels are not those that this run began with: it continues, but not bit for bit"
-    yield from session.model.path
+    yield f"documents are {session.model.layout}"
     yield "learning " + ", ".join(
         f"{kind} {part:,} of {whole:,}" for kind, (part, whole) in session.model.learnt_share().items() if part
     )
