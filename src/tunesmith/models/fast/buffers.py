@@ -21,16 +21,17 @@ class Buffers:
 
     def __init__(self) -> None:
         self._free: dict[tuple[int, torch.dtype, torch.device], list[Tensor]] = {}
-        self.made = 0  # how many buffers were ever allocated
 
     def take(self, rows: int, columns: int, like: Tensor) -> Tensor:
         """(rows, columns) of whatever was in it, of the dtype and on the device of `like`."""
         free = self._free.setdefault((columns, like.dtype, like.device), [])
         whole = free.pop() if free else None
         if whole is None or len(whole) < rows:
-            whole = torch.empty(-(-rows // ROWS) * ROWS, columns, dtype=like.dtype, device=like.device)
-            self.made += 1
+            whole = self._make(-(-rows // ROWS) * ROWS, columns, like)
         return whole[:rows]
+
+    def _make(self, rows: int, columns: int, like: Tensor) -> Tensor:
+        return torch.empty(rows, columns, dtype=like.dtype, device=like.device)
 
     def give(self, *buffers: Tensor | None) -> None:
         """Take back what nobody will read again."""

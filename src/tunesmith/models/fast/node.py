@@ -46,10 +46,11 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
         call: Call = ctx.call
-        (x,) = ctx.saved_tensors  # raises where the graph was used before
+        (x,) = ctx.saved_tensors
         if call.again:
             _, call.kept = blocks.forward(call.block, x, call.around, call.buffers, keep=True)
-        assert call.kept is not None
+        if call.kept is None:
+            raise RuntimeError("a graph through layers by hand cannot be sent backward a second time")
         d_x, found = blocks.backward(
             call.block, call.kept, arriving[0].contiguous(), call.around, call.buffers, wanted=ctx.needs_input_grad[1]
         )

@@ -105,12 +105,12 @@ def find(layer: nn.Module, rule: Rule, heads: tuple[int, int, int]) -> Block:
 
 
 def _facts(layer: nn.Module) -> tuple[object, ...]:
-    """Every plain value that the layer's modules hold, but for its number: one may switch something on or off."""
+    """The kinds of the layer's modules and every plain value they hold but its number: one may switch something on."""
     return tuple(
-        (name, key, value)
+        (name, type(module), key, value)
         for name, module in layer.named_modules()
         for key, value in sorted(vars(module).items())
-        if isinstance(value, bool | int | float | str) and key not in ("layer_idx", "training")
+        if isinstance(value, bool | int | float | str) and key != "layer_idx"
     )
 
 
