@@ -146,16 +146,16 @@ def same_buffers(network, reference):
         buffer.copy_(theirs[name])
 
 
-def gradients(name, adapter, folder):
+def gradients(name, adapter, folder, device="cpu"):
     """The model and its gradients, and those of transformers (with PEFT's LoRA), by the same names, in float64."""
     with Wide():
-        network = network_of(name)
+        network = network_of(name).to(device)
     network.save_pretrained(folder / "base")
     base = bases.find(str(folder / "base"))
     settings = adapter.Settings()
-    batch = batch_of(LENGTHS)
+    batch = batch_of(LENGTHS, device)
     with Wide():
-        model = LanguageModel(load.network(base, dtype=torch.float64, device=torch.device("cpu")), adapter, settings,
+        model = LanguageModel(load.network(base, dtype=torch.float64, device=torch.device(device)), adapter, settings,
                               seed=0)
         same_buffers(model.network, network)
         if adapter is lora:

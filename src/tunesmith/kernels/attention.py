@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Refusal
-from . import attention_blocks, attention_native
+from . import attention_blocks, attention_native, varlen
 
 NAME = "tunesmith"
 CHANGE_SCORES = ("s_aux", "position_bias", "cache")
@@ -61,6 +61,8 @@ def backward(
 
 def attention(query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: Sequence[int], rule: Rule) -> Tensor:
     """(M, H, D): `forward` for autograd, and with dropout, as transformers lays its tensors out."""
+    if varlen.serves(query_HMD.device, query_HMD.dtype, query_HMD.shape[2], rule):
+        return varlen.attention(query_HMD, key_KMD, value_KMD, tuple(borders), rule)
     if rule.dropout or query_HMD.device.type != "cpu":
         lengths = [end - start for start, end in pairwise(borders)]
         parts = (torch.split(tensor, lengths, dim=1) for tensor in (query_HMD, key_KMD, value_KMD))
