@@ -3,10 +3,11 @@
 // A block of 32 x 32 of C stays in four tiles over the whole depth, the low-rank addition included, and is rounded once.
 // Threads share C as a grid; each walks its own part so that its panels of B stay in the second-level cache while panels
 // of A pass by. Letters: "panel" and "step" as in panels.h.
-#include "panels.h"
+#include "blocks.h"
 
 #ifdef TUNESMITH_TILES
 
+#include <atomic>
 #include <cstdlib>
 #include <utility>
 
@@ -18,22 +19,9 @@ namespace {
 constexpr int64_t MOST_STEPS = 64;          // in one go; deeper products keep partial sums
 constexpr int64_t CACHED = 512 * 1024;      // numbers of B that stay in the second-level cache
 constexpr int64_t ROW_PANELS = 8;           // whose partial sums are kept at a time
-constexpr int64_t SKINNY = 64;           // columns of an operand that is cheaply turned
-constexpr int64_t BLOCK = 4 * 256;          // sums of one block of C, as four tiles
-
-// Where A's tiles lie: in panels, or in the matrix itself.
-struct Left {
-    const bf16* tile;
-    int64_t row_bytes, second, step;  // numbers to the panel's second tile, and to the next step
-};
-
-struct Result {
-    void* data;
-    int64_t apart, rows, columns;
-    const bf16* bias;  // or null
-    float scale;
-    bool wide, add, turned;  // float32 instead of bfloat16; added to what is there; C's transpose is written
-};
+constexpr int64_t MOST_THREADS = 64;        // beyond which products of this size are not shared
+constexpr int64_t LEAST_STEPS = 128;        // of all blocks: less is not worth waking the team
+constexpr int64_t SKINNY = 64;              // columns of an operand that is cheaply turned
 
 struct Job {
     Rows a;
@@ -50,92 +38,6 @@ struct Grid {
     int64_t rows, columns;
 };
 
-TUNESMITH_TILES inline void clear() {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-}
-
-TUNESMITH_TILES inline void resume(const float* sums) {
-    _tile_loadd(0, sums, 64);
-    _tile_loadd(1, sums + 256, 64);
-    _tile_loadd(2, sums + 512, 64);
-    _tile_loadd(3, sums + 768, 64);
-}
-
-TUNESMITH_TILES inline void keep(float* sums) {
-    _tile_stored(0, sums, 64);
-    _tile_stored(1, sums + 256, 64);
-    _tile_stored(2, sums + 512, 64);
-    _tile_stored(3, sums + 768, 64);
-}
-
-template <bool tall, bool broad>
-TUNESMITH_TILES inline void accumulate(const Left& a, const bf16* b, int64_t steps) {
-    const bf16* at = a.tile;
-    for (int64_t step = 0; step < steps; step++, at += a.step, b += STEP) {
-        _tile_loadd(6, b, 64);
-        _tile_loadd(4, at, a.row_bytes);
-        _tile_dpbf16ps(0, 4, 6);
-        if (broad) {
-            _tile_loadd(7, b + TILE, 64);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (tall) {
-            _tile_loadd(5, at + a.second, a.row_bytes);
-            _tile_dpbf16ps(2, 5, 6);
-            if (broad) _tile_dpbf16ps(3, 5, 7);
-        }
-    }
-}
-
-TUNESMITH_TILES inline void accumulate(const Left& a, const bf16* b, int64_t steps, bool tall, bool broad) {
-    if (tall && broad) accumulate<true, true>(a, b, steps);
-    else if (tall) accumulate<true, false>(a, b, steps);
-    else if (broad) accumulate<false, true>(a, b, steps);
-    else accumulate<false, false>(a, b, steps);
-}
-
-template <class Number>
-inline void finish_row(const float* sums, const Result& to, Number* at, Lane first, Lane second, int64_t columns) {
-    Lane one = load(sums) * to.scale + first, two = load(sums + 256) * to.scale + second;
-    if (columns >= 32) {
-        if (to.add) one += load(at), two += load(at + 16);
-        store(at, one);
-        store(at + 16, two);
-        return;
-    }
-    int left = int(least(columns, 16)), right = int(columns) - left;
-    if (to.add) one += load(at, left), two += load(at + 16, right);
-    store(at, one, left);
-    store(at + 16, two, right);
-}
-
-// Writes a block's sums (four tiles) where C has them from (row, column) on.
-template <class Number>
-inline void finish(const float* sums, const Result& to, int64_t row, int64_t column) {
-    int64_t rows = least(32, to.rows - row), columns = least(32, to.columns - column);
-    if (to.turned) {
-        for (int64_t j = 0; j < columns; j++)
-            for (int64_t i = 0; i < rows; i++) {
-                Number* at = (Number*)to.data + (column + j) * to.apart + row + i;
-                float sum = to.scale * sums[(i / 16) * 512 + (j / 16) * 256 + (i % 16) * 16 + j % 16];
-                *at = narrow<Number>(to.add ? sum + widen(*at) : sum);
-            }
-        return;
-    }
-    Lane first = {}, second = {};
-    if (to.bias) {
-        int left = int(least(columns, 16));
-        first = load(to.bias + column, left);
-        second = load(to.bias + column + 16, int(columns) - left);
-    }
-    for (int64_t i = 0; i < rows; i++)
-        finish_row(sums + (i / 16) * 512 + (i % 16) * 16, to, (Number*)to.data + (row + i) * to.apart + column, first,
-                   second, columns);
-}
-
 // A's panel, of some steps: packed before, or where it stands, or packed into `room` where it has edges.
 inline Left left_panel(const Job& job, int64_t panel, Span steps, bf16* room) {
     const Rows& a = job.a;
@@ -146,59 +48,73 @@ inline Left left_panel(const Job& job, int64_t panel, Span steps, bf16* room) {
     return Left{room, 64, TILE, STEP};
 }
 
-struct Part {
-    Span rows, columns, steps;  // panels, panels, steps
-    bool begins, ends;          // of the depth: else sums are taken up from, or left in, `partial`
-};
-
 // Where one thread works: a panel of A, one of `narrow`, and partial sums.
 struct Room {
     bf16 *a, *narrow;
     float* partial;
 };
 
-TUNESMITH_TILES void compute(const Job& job, const Part& part, const Room& room) {
-    alignas(64) float sums[BLOCK];
+struct Part {
+    Span rows, columns, steps;  // panels, panels, steps
+    bool begins, ends;          // of the depth: else sums are taken up from, or left in, `partial`
+};
+
+TUNESMITH_TILES void compute(const Job& job, const Part& part, const Room& room, Pending& carried) {
+    Pending pending = carried;  // in registers: as far as the compiler knows, writing C could change what is carried
     Left low = {room.narrow, 64, TILE, STEP};
-    float* kept = room.partial;
+    float* partial = room.partial;
     for (int64_t i = part.rows.begin; i < part.rows.end; i++) {
         Left a = left_panel(job, i, part.steps, room.a);
         if (part.ends && job.low_steps)
             pack(job.narrow, From::rows, Span{i, i + 1}, Span{0, job.low_steps}, 0, room.narrow);
         bool tall = job.result.rows - i * WIDTH > 16;
-        for (int64_t j = part.columns.begin; j < part.columns.end; j++, kept += BLOCK) {
+        for (int64_t j = part.columns.begin; j < part.columns.end; j++, partial += BLOCK) {
             bool broad = job.result.columns - j * WIDTH > 16;
             if (part.begins) clear();
-            else resume(kept);
+            else resume(partial);
             accumulate(a, job.b_panels + (j * job.steps + part.steps.begin) * STEP, part.steps.end - part.steps.begin,
-                       tall, broad);
+                       tall, broad, pending);
             if (!part.ends) {
-                keep(kept);
+                keep(partial);
                 continue;
             }
-            accumulate(low, job.wide_panels + j * job.low_steps * STEP, job.low_steps, tall, broad);
-            keep(sums);
-            if (job.result.wide) finish<float>(sums, job.result, i * WIDTH, j * WIDTH);
-            else finish<bf16>(sums, job.result, i * WIDTH, j * WIDTH);
+            accumulate(low, job.wide_panels + j * job.low_steps * STEP, job.low_steps, tall, broad, pending);
+            pending.write(WIDTH);
+            keep(pending.room());
+            pending.take(i * WIDTH, j * WIDTH);
         }
     }
+    carried = pending;
 }
 
-// The rectangle of C (in panels) that belongs to one thread.
-TUNESMITH_TILES void compute(const Job& job, Span rows, Span columns, const Room& room) {
-    int64_t wide = columns.end - columns.begin, tall = rows.end - rows.begin;
-    int64_t cuts = most(1, up(job.steps, MOST_STEPS)), parts = most(1, up(wide * up(job.steps, cuts) * STEP, CACHED));
-    int64_t strips = cuts == 1 ? 1 : up(tall, ROW_PANELS);
-    configure_tiles();
-    for (int64_t part = 0; part < parts; part++)
-        for (int64_t strip = 0; strip < strips; strip++)
-            for (int64_t cut = 0; cut < cuts; cut++) {
-                Span across = share(wide, part, parts), down = share(tall, strip, strips);
+// A rectangle of C (in panels) that one thread begins, cut so that panels of B stay in the cache; threads that are done
+// with their own help with what is left. Each block is summed up by one thread alone, so it does not matter by whom.
+class Share {
+  public:
+    void plan(const Job& job, Span its_rows, Span its_columns) {
+        rows = its_rows, columns = its_columns;
+        cuts = most(1, up(job.steps, MOST_STEPS));
+        wide_parts = most(1, up((columns.end - columns.begin) * up(job.steps, cuts) * STEP, CACHED));
+        tall_parts = up(rows.end - rows.begin, cuts == 1 ? 1 : ROW_PANELS);
+        next.store(0, std::memory_order_relaxed);
+    }
+    TUNESMITH_TILES void work(const Job& job, const Room& room, Pending& pending) {
+        for (;;) {
+            int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
+            if (unit >= wide_parts * tall_parts) return;
+            Span across = share(columns.end - columns.begin, unit / tall_parts, wide_parts);
+            Span down = share(rows.end - rows.begin, unit % tall_parts, tall_parts);
+            for (int64_t cut = 0; cut < cuts; cut++)
                 compute(job, Part{moved(down, rows.begin), moved(across, columns.begin), share(job.steps, cut, cuts),
-                                  cut == 0, cut == cuts - 1}, room);
-            }
-    _tile_release();
-}
+                                  cut == 0, cut == cuts - 1}, room, pending);
+        }
+    }
+
+  private:
+    Span rows, columns;
+    int64_t cuts, wide_parts, tall_parts;
+    alignas(64) std::atomic<int64_t> next;
+};
 
 // How a team shares C: the fewest blocks for the busiest thread, then the least to read.
 inline Grid grid_of(int64_t row_panels, int64_t column_panels, int64_t team) {
@@ -256,23 +172,34 @@ inline Room room_of(bf16* rooms, int64_t part) {
     return Room{at, at + ROOM_FOR_PANELS / 2, (float*)(at + ROOM_FOR_PANELS)};
 }
 
-void run(const Job& job, const Packing* packings, int count, bf16* rooms) {
+// All of C by the calling thread and its team. Where there is something to pack, all pack before anyone multiplies.
+TUNESMITH_TILES void run(const Job& job, const Packing* packings, int count, bf16* rooms) {
     int64_t tall = up(job.result.rows, WIDTH), wide = up(job.result.columns, WIDTH);
-    if (omp_get_max_threads() == 1 || tall * wide * job.steps < 128 || omp_in_parallel()) {
+    bool alone = tall * wide * job.steps < LEAST_STEPS || omp_in_parallel();
+    int64_t team = alone ? 1 : least(omp_get_max_threads(), MOST_THREADS);
+    Grid grid = grid_of(tall, wide, team);
+    Share shares[MOST_THREADS];
+    for (int64_t i = 0; i < team; i++)
+        shares[i].plan(job, share(tall, i / grid.columns, grid.rows), share(wide, i % grid.columns, grid.columns));
+    auto work = [&](int64_t part) TUNESMITH_TILES {
+        alignas(64) float sums[BLOCK];
+        Pending pending(job.result, sums);
+        configure_tiles();
+        for (int64_t i = 0; i < team; i++) shares[(part + i) % team].work(job, room_of(rooms, part), pending);
+        pending.write(WIDTH);
+        _tile_release();
+    };
+    if (team == 1) {
         for (int i = 0; i < count; i++) packings[i].share_of(0, 1);
-        compute(job, Span{0, tall}, Span{0, wide}, room_of(rooms, 0));
-        return;
+        return work(0);
     }
-#pragma omp parallel
+#pragma omp parallel num_threads(team)
     {
-        int64_t part = omp_get_thread_num(), parts = omp_get_num_threads();
-        for (int i = 0; i < count; i++) packings[i].share_of(part, parts);
-        Grid grid = grid_of(tall, wide, parts);
+        for (int i = 0; i < count; i++) packings[i].share_of(omp_get_thread_num(), omp_get_num_threads());
         if (count) {
 #pragma omp barrier
         }
-        compute(job, share(tall, part / grid.columns, grid.rows), share(wide, part % grid.columns, grid.columns),
-                room_of(rooms, part));
+        work(omp_get_thread_num());
     }
 }
 
