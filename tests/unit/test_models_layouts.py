@@ -101,10 +101,10 @@ def test_one_document_that_changes_another_is_found_though_both_are_nearly_right
 
     def leaking(module, query, key, value, mask, **options):
         answer, nothing = true(module, query, key, value, mask, **options)
-        return answer + 1e-6 * value[:, :, :1].mean(), nothing
+        return answer + 0.01 * value[:, :, :1].mean(), nothing
 
     monkeypatch.setattr(attention, "packed_attention", leaking)
-    model = LanguageModel.frozen(opened(tmp_path, "Llama"))
+    model = LanguageModel.frozen(opened(tmp_path, "Llama", torch.bfloat16))
     assert model.layout == Layout("padded", "packed, one document changes what it says of another")
 
 
@@ -127,8 +127,9 @@ def test_a_network_that_carries_a_state_reads_texts_of_any_length(tmp_path):
 
 def test_a_model_that_no_longer_answers_as_its_network_is_refused(tmp_path):
     model = LanguageModel.frozen(opened(tmp_path, "Llama"))
-    probe.demand_same(model)
+    own = probe.settle(model)
+    probe.demand_same(model, own)
     states = model.states
     model.states = lambda batch, rows=None: states(batch, rows) * 1.01
     with pytest.raises(Refusal, match="differ by"):
-        probe.demand_same(model)
+        probe.demand_same(model, own)

@@ -85,8 +85,8 @@ def _attend(network: Any, name: str) -> None:
 
 
 @contextmanager
-def narrowed(network: Any, rows: int) -> Iterator[None]:
-    """No window of the network's attention is wider than `rows` while the context lasts.
+def narrowed(network: Any, rows: int) -> Iterator[bool]:
+    """No window of the network's attention is wider than `rows` while the context lasts; yields whether there is one.
 
     What a network does with a window of thousands of rows is then seen in a document of a few.
     """
@@ -97,7 +97,7 @@ def narrowed(network: Any, rows: int) -> Iterator[None]:
     for holder, name, value in before:
         holder[name] = min(rows, value)
     try:
-        yield
+        yield bool(before)
     finally:
         for holder, name, value in before:
             holder[name] = value

@@ -39,10 +39,10 @@ class LanguageModel:
         self._laid_out: tuple[Tensor, int, Matrix] | None = None
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
-        probe.settle(self)
+        own = probe.settle(self)
         if self.layout.kind == "packed":  # settled before, as a layer by hand keeps the window that it was built with
             self.paths = fast.install(network)
-            probe.demand_same(self)
+            probe.demand_same(self, own)
 
     @classmethod
     def frozen(cls, network: Any) -> LanguageModel:

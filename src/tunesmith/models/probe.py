@@ -6,7 +6,9 @@ of documents, layers that carry a state from one token to the next.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -20,7 +22,6 @@ from .layouts import Layout
 
 LENGTHS = (6, 7)  # so alike that they are padded together
 WINDOW = 4
-ANY_WINDOW = 1 << 62
 # Roundings of one logit that may add up between two ways of computing the same. In bfloat16 a logit of 30 is known to
 # 0.25 and six must do; in float32, 24 are still a hundredth of what the smallest fault makes.
 ROUNDINGS = {torch.bfloat16: 6, torch.float16: 6}
@@ -42,24 +43,55 @@ class Probed(Protocol):
         """(S,) of the targets on supervised rows, with the documents laid out as `layout` says."""
 
 
+@dataclass(frozen=True)
+class Own:
+    """What a network says of the probe's documents by itself, and its largest logit.
+
+    narrowed: whether it has windows, which were narrowed while it said so.
+    """
+
+    found: Tensor
+    largest: float
+    narrowed: bool
+
+
 @torch.no_grad()
-def settle(model: Probed) -> None:
+def settle(model: Probed) -> Own:
     """Give the model the first layout in which it answers as its network does by itself, one document at a time.
 
-    Raises Refusal where there is none.
+    Returns what the network says, for `demand_same`. Raises Refusal where there is no such layout.
     """
-    training = model.network.training
-    model.network.eval()
-    fault, hope = "", layouts.likely(type(model.network))
-    for candidate in _candidates(hope):
-        model.layout = candidate if candidate is hope else replace(candidate, why=f"{hope.kind}, {fault}")
-        layouts.prepare(model.network, model.layout)
-        fault = _fault(model)
-        if not fault:
-            model.network.train(training)
-            return
+    with _evaluating(model), layouts.narrowed(model.network, WINDOW) as narrowed:
+        batch = _probes(model)
+        own = _own(model.network, batch, narrowed)
+        fault, hope = "", layouts.likely(type(model.network))
+        for candidate in _candidates(hope):
+            model.layout = candidate if candidate is hope else replace(candidate, why=f"{hope.kind}, {fault}")
+            layouts.prepare(model.network, model.layout)
+            fault = _fault(model, batch, own) or _leak(model, batch)
+            if not fault:
+                return own
     raise Refusal("model.head", f"this base computes its answers in a way that is not supported: with documents one by "
                   f"one, {fault}", "base.name", "use another base")
+
+
+@torch.no_grad()
+def demand_same(model: Probed, own: Own) -> None:
+    """Raise Refusal unless a settled model still answers as its network did by itself, its windows as they are."""
+    with _evaluating(model):
+        batch = _probes(model)
+        fault = _fault(model, batch, _own(model.network, batch, False) if own.narrowed else own)
+    if fault:
+        raise Refusal("model.layers", f"this base's layers are not computed as it does itself: {fault}", "base.name",
+                      "use another base")
+
+
+@contextmanager
+def _evaluating(model: Probed) -> Iterator[None]:
+    training = model.network.training
+    model.network.eval()
+    yield
+    model.network.train(training)
 
 
 def _candidates(hope: Layout) -> list[Layout]:
@@ -68,38 +100,40 @@ def _candidates(hope: Layout) -> list[Layout]:
     return [hope, *slower[hope.kind == "padded" :]]
 
 
-@torch.no_grad()
-def demand_same(model: Probed) -> None:
-    """Raise Refusal unless a settled model still answers as its network does by itself, its windows as they are."""
-    training = model.network.training
-    model.network.eval()
-    fault = _fault(model, narrowest=ANY_WINDOW)
-    model.network.train(training)
-    if fault:
-        raise Refusal("model.layers", f"this base's layers are not computed as it does itself: {fault}", "base.name",
-                      "use another base")
-
-
-def _fault(model: Probed, narrowest: int = WINDOW) -> str:
+def _fault(model: Probed, batch: Batch, own: Own) -> str:
     """In which way the model's answers are not the network's own, or nothing."""
-    batch = _batch(model.device, model.network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-    with layouts.narrowed(model.network, narrowest):
-        expected, largest = _own(model.network, batch)
-        try:
-            found = model.log_probabilities(batch)
-            leaks = model.layout.kind == "packed" and _leaks(model, batch, found)
-        except FAILS as error:
-            return "it fails: " + (str(error).splitlines() or [type(error).__name__])[0]
-    dtype = next(iter(model.network.parameters())).dtype
-    allowed = ROUNDINGS.get(dtype, MANY_ROUNDINGS) * torch.finfo(dtype).eps * largest
-    difference = float((found - expected).abs().max())
-    if not difference <= max(allowed, 1e-5):
-        return f"its answers differ by {difference:.2g} from those to each document alone"
-    return "one document changes what it says of another" if leaks else ""
+    try:
+        found = model.log_probabilities(batch)
+    except FAILS as error:
+        return "it fails: " + (str(error).splitlines() or [type(error).__name__])[0]
+    dtype = _dtype(model)
+    allowed = ROUNDINGS.get(dtype, MANY_ROUNDINGS) * torch.finfo(dtype).eps * own.largest
+    difference = float((found - own.found).abs().max())
+    if difference <= max(allowed, 1e-5):
+        return ""
+    return f"its answers differ by {difference:.2g} from those to each document alone"
 
 
-def _own(network: torch.nn.Module, batch: Batch) -> tuple[Tensor, float]:
-    """Log-probabilities by the network's own plain formula, one document at a time, and the largest logit."""
+def _leak(model: Probed, batch: Batch) -> str:
+    """Whether another first document changes a single bit of what is said of the second.
+
+    Asked where roundings are so large that it could pass for one.
+    """
+    if model.layout.kind != "packed" or _dtype(model) not in ROUNDINGS:
+        return ""
+    start = batch.borders[1]
+    other = batch.ids.clone()
+    other[:start] = batch.ids[-start:]
+    before, after = (model.log_probabilities(replace(batch, ids=ids))[start:] for ids in (batch.ids, other))
+    return "" if torch.equal(before, after) else "one document changes what it says of another"
+
+
+def _dtype(model: Probed) -> torch.dtype:
+    return next(iter(model.network.parameters())).dtype
+
+
+def _own(network: torch.nn.Module, batch: Batch, narrowed: bool) -> Own:
+    """By the network's own plain formula, one document at a time."""
     found, largest = [], 1.0
     with layouts.eager(network):
         for start, end in pairwise(batch.borders):
@@ -107,21 +141,13 @@ def _own(network: torch.nn.Module, batch: Batch) -> tuple[Tensor, float]:
             logits = logits if logits.dtype == torch.float64 else logits.float()
             largest = max(largest, float(logits.abs().max()))
             found.append(torch.log_softmax(logits, -1).gather(1, batch.targets[start:end, None])[:, 0])
-    return torch.cat(found), largest
+    return Own(torch.cat(found), largest, narrowed)
 
 
-def _leaks(model: Probed, batch: Batch, found: Tensor) -> bool:
-    """Whether another first document changes a single bit of what is said of the second."""
-    start = batch.borders[1]
-    other = batch.ids.clone()
-    other[:start] = batch.ids[-start:]
-    again = model.log_probabilities(replace(batch, ids=other))
-    return not torch.equal(again[start:], found[start:])
-
-
-def _batch(device: torch.device, vocabulary: int) -> Batch:
+def _probes(model: Probed) -> Batch:
     """Two short documents of ids spread over the vocabulary, every row supervised."""
-    rows = sum(LENGTHS)
+    device, rows = model.device, sum(LENGTHS)
+    vocabulary = model.network.get_input_embeddings().num_embeddings  # type: ignore[operator]
     ids = (torch.arange(rows, device=device) * 7919 + 11) % vocabulary
     numbers = torch.arange(len(LENGTHS), device=device)
     return Batch(
