@@ -12,6 +12,7 @@ Letters: S rows, H hidden width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -42,8 +43,8 @@ def log_probabilities(
     weight, matrix = None, weight_VH
     if not isinstance(matrix, Matrix):
         weight, matrix = matrix, Matrix(matrix, frozen=True)  # for as long as this call lasts
-    found: Tensor = _LogProbabilities.apply(  # type: ignore[no-untyped-call]
-        hidden_SH, weight, bias_V, targets_S, matrix, shape or Shape(), chunk_numbers, kept_numbers)
+    work = _Work(matrix, targets_S, shape or Shape(), chunk_numbers, kept_numbers)
+    found: Tensor = _LogProbabilities.apply(hidden_SH, weight, bias_V, work)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -55,29 +56,37 @@ def naive_log_probabilities(
     return torch.log_softmax(logits, dim=-1).gather(1, targets_S[:, None])[:, 0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a call was given beside the tensors that may learn."""
+
+    matrix: Matrix
+    targets: Tensor
+    shape: Shape
+    chunk_numbers: int
+    kept_numbers: int
+
+
 class _LogProbabilities(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor | None, bias: Tensor | None, targets: Tensor, matrix: Matrix,
-        shape: Shape, chunk_numbers: int, kept_numbers: int,
-    ) -> Tensor:
-        rows, vocabulary = hidden.shape[0], matrix.weight_NK.shape[0]
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor | None, bias: Tensor | None, work: _Work) -> Tensor:
+        rows, vocabulary = hidden.shape[0], work.matrix.weight_NK.shape[0]
         wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
         answers, tops, totals = (torch.empty(rows, dtype=wide, device=hidden.device) for _ in range(3))
         sums = Sums(tops, totals)
         slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        at_once = max(1, chunk_numbers // vocabulary)
-        keep = any(ctx.needs_input_grad[1:3]) and rows * vocabulary <= kept_numbers
+        at_once = max(1, work.chunk_numbers // vocabulary)
+        keep = any(ctx.needs_input_grad[1:3]) and rows * vocabulary <= work.kept_numbers
         logits = hidden.new_empty(rows if keep else min(rows, at_once), vocabulary)
         for part in _slices(rows, at_once):
             chunk = logits[part] if keep else logits[: part.stop - part.start]
-            products.multiply(hidden[part], matrix, chunk, bias_N=bias)
-            answer(chunk, targets[part], shape, sums.part(part), answers[part])
+            products.multiply(hidden[part], work.matrix, chunk, bias_N=bias)
+            answer(chunk, work.targets[part], work.shape, sums.part(part), answers[part])
             if slopes is not None:
-                products.multiply_back(chunk, matrix, slopes[part])
-        ctx.shape, ctx.sums, ctx.chunk_numbers = shape, sums, chunk_numbers
+                products.multiply_back(chunk, work.matrix, slopes[part])
+        ctx.shape, ctx.sums, ctx.chunk_numbers = work.shape, sums, work.chunk_numbers
         ctx.weight_dtype = _gradient_dtype(weight)
-        ctx.save_for_backward(slopes, hidden, matrix.weight_NK, bias, targets, logits if keep else None)
+        ctx.save_for_backward(slopes, hidden, work.matrix.weight_NK, bias, work.targets, logits if keep else None)
         return answers
 
     @staticmethod
@@ -96,7 +105,7 @@ class _LogProbabilities(torch.autograd.Function):
                     products.multiply_across(gradient, given, d_weight[part])
                 if d_bias is not None:
                     d_bias[part] = (gradient.to(factors.dtype).T @ factors)[:, 0]
-        return d_hidden, d_weight, d_bias, None, None, None, None, None
+        return d_hidden, d_weight, d_bias, None
 
 
 def _again(

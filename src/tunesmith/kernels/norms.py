@@ -47,7 +47,7 @@ def rms_norm_backward(
     """
     native = _native(given, x, weight, into)
     backward = _backward_natively if native else _backward
-    return backward(given, x, weight, reciprocal, plus_one, into, add, learns)
+    return backward(given, x, weight, reciprocal, plus_one=plus_one, into=into, add=add, learns=learns)
 
 
 def naive_rms_norm(x: Tensor, weight: Tensor | None, eps: float, *, plus_one: bool = False) -> Tensor:
@@ -64,7 +64,7 @@ def _norm(x: Tensor, weight: Tensor | None, eps: float, plus_one: bool, out: Ten
 
 
 def _backward(
-    given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, plus_one: bool, into: Tensor, add: bool,
+    given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, *, plus_one: bool, into: Tensor, add: bool,
     learns: bool,
 ) -> Tensor | None:
     wide, normed = _wide(given), _wide(x) * reciprocal[..., None]
@@ -98,7 +98,7 @@ def _norm_natively(x: Tensor, weight: Tensor | None, eps: float, plus_one: bool,
 
 
 def _backward_natively(
-    given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, plus_one: bool, into: Tensor, add: bool,
+    given: Tensor, x: Tensor, weight: Tensor | None, reciprocal: Tensor, *, plus_one: bool, into: Tensor, add: bool,
     learns: bool,
 ) -> Tensor | None:
     d_weight = torch.empty(x.shape[-1], dtype=torch.float32) if learns else None
