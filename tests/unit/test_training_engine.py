@@ -47,7 +47,7 @@ def rows() -> list[Document]:
 def state_of(base: Path, adapter: Any, settings: Any, dtype: torch.dtype = torch.float64) -> TrainState:
     network = load.network(bases.find(str(base)), dtype=dtype, device=torch.device("cpu"))
     model = LanguageModel(network, adapter, settings, seed=0)
-    return TrainState(model, adamw.build(groups(model.learns), 1e-2, adamw.Settings()))
+    return TrainState(model, adamw.build(groups(model), 1e-2, adamw.Settings()))
 
 
 def train(state: TrainState, order: Order = ORDER, *, tokens: int = 10_000, until: int | None = None) -> list[Any]:

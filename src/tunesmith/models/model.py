@@ -95,8 +95,13 @@ class LanguageModel:
         finally:
             self.network.eval()
 
+    @property
+    def copies(self) -> Mapping[str, Tensor]:
+        """The weights that compute in the place of a master, by name; empty in float32 and float64."""
+        return {name: weight for name, weight in self._computing.items() if weight is not self.learns[name]}
+
     def publish(self) -> None:
-        """Copy the masters into the weights that compute, after an optimiser step."""
+        """Copy the masters into the weights that compute, where the optimiser has not done so."""
         with torch.no_grad():
             for name, master in self.learns.items():
                 self._computing[name].copy_(master)

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from ..encoding.order import seed_for
 from ..errors import Failure
+from ..kernels import adamw
 from ..records import Batch, Loss, Step
 from .state import TrainState
 
+LEAST_NORM = 1e-6  # as torch's clip_grad_norm_ adds, against a division by nothing
 Cut = Callable[[Batch], Iterable[Batch]]
 Compute = Callable[[Batch], Loss]
 Rate = Callable[[float, float], float]
@@ -52,9 +54,9 @@ def steps(
             raise ValueError("a batch to train on must say where the data stands after it")
         learning_rate = rate(state.position.done_share, batch.after.done_share)
         sums = gradients(state, cut(batch), loss, seed=seed)
-        total, weight, norm = averaged(state, sums, clip)
+        total, weight, norm = measured(state, sums)
         refuse_non_numbers(state.number + 1, total, norm, sums)
-        advance(state, learning_rate)
+        advance(state, learning_rate, (min(1.0, clip / (norm + LEAST_NORM)) if clip else 1.0) / weight)
         state.position = batch.after
         yield Step(
             number=state.number, loss=total / weight, weight=weight, rate=learning_rate, gradient_norm=norm,
@@ -80,23 +82,34 @@ def gradients(state: TrainState, pieces: Iterable[Batch], loss: Compute, *, seed
     return Sums(total, torch.stack(weights).sum(), tokens, parts)
 
 
-def averaged(state: TrainState, sums: Sums, clip: float) -> tuple[float, float, float]:
-    """Divide the gradients by the step's weight and clip them; returns nats, weight and the norm before clipping."""
+def measured(state: TrainState, sums: Sums) -> tuple[float, float, float]:
+    """The step's nats and weight, and the norm of its gradients once they are divided by that weight."""
     state.model.gradients()
-    learnt = [parameter for parameter in state.model.learns.values() if parameter.grad is not None]
-    torch._foreach_div_([parameter.grad for parameter in learnt if parameter.grad is not None], sums.weight)
-    norm = torch.nn.utils.clip_grad_norm_(learnt, clip if clip else math.inf)
-    total, weight, length = torch.stack([sums.loss.double(), sums.weight.double(), norm.double()]).tolist()
-    return total, weight, length
+    length = adamw.length(_gradients(state.model.learns.values())).to(sums.loss.device)
+    total, weight, norm = torch.stack([sums.loss.double(), sums.weight.double(), length.double()]).tolist()
+    return total, weight, norm / weight if weight else math.nan
 
 
-def advance(state: TrainState, learning_rate: float) -> None:
-    """Take the optimiser's step."""
-    for group in state.optimiser.param_groups:
+def advance(state: TrainState, learning_rate: float, gradient_scale: float) -> None:
+    """Take the optimiser's step on the gradients times `gradient_scale`, and let the network compute with what it gave.
+
+    An optimiser whose groups have a `gradient_scale` multiplies by it, and one whose groups have `copies` writes those.
+    """
+    groups = state.optimiser.param_groups
+    for group in groups:
         group["lr"] = learning_rate * group["scale"]
+        if "gradient_scale" in group:
+            group["gradient_scale"] = gradient_scale
+        else:
+            torch._foreach_mul_(_gradients(group["params"]), gradient_scale)
     state.optimiser.step()
-    state.model.publish()
+    if not all("copies" in group for group in groups):
+        state.model.publish()
     state.number += 1
+
+
+def _gradients(parameters: Iterable[torch.nn.Parameter]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def refuse_non_numbers(step: int, total: float, norm: float, sums: Sums) -> None:

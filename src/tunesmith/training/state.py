@@ -41,11 +41,18 @@ class TrainState:
         }
 
 
-def groups(learns: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
-    """Parameter groups for an optimiser: matrices, which weight decay may pull, and the rest."""
-    matrices = [parameter for parameter in learns.values() if parameter.ndim >= 2]
-    vectors = [parameter for parameter in learns.values() if parameter.ndim < 2]
-    return [{"params": matrices, "scale": 1.0, "decay": True}, {"params": vectors, "scale": 1.0, "decay": False}]
+def groups(model: LanguageModel) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser: matrices, which weight decay may pull, and the rest.
+
+    `copies` are the weights that compute in the masters' place, one for each or none at all.
+    """
+    matrices = [name for name, parameter in model.learns.items() if parameter.ndim >= 2]
+    vectors = [name for name, parameter in model.learns.items() if parameter.ndim < 2]
+    return [
+        {"params": [model.learns[name] for name in names],
+         "copies": [model.copies[name] for name in names if name in model.copies], "scale": 1.0, "decay": decay}
+        for names, decay in ((matrices, True), (vectors, False))
+    ]
 
 
 def save(state: TrainState, folder: Path) -> None:

@@ -101,7 +101,7 @@ def open_session(
     network = load.network(prepared.base, dtype=dtype, device=device)
     model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed)
     optimiser = training.optimiser.module.build(
-        groups(model.learns), training.learning_rate, training.optimiser.settings
+        groups(model), training.learning_rate, training.optimiser.settings
     )
     documents = task.module.prepare(model, prepared.documents["train"], task.settings)
     examples = len({document.example for document in documents})

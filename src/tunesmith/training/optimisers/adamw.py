@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...kernels import adamw as kernel
+
 
 class Settings(BaseModel):
     """The knobs of AdamW beside the learning rate."""
@@ -30,10 +32,15 @@ class Settings(BaseModel):
 
 
 def build(groups: Sequence[Mapping[str, Any]], learning_rate: float, settings: Settings) -> torch.optim.Optimizer:
-    """An optimiser over parameter groups; a group's `scale` multiplies the learning rate."""
-    return torch.optim.AdamW(
+    """An optimiser over parameter groups; a group's `scale` multiplies the learning rate.
+
+    Of what the loop sets or does around a step it takes on two things, said by the names that its groups have:
+    `gradient_scale` multiplies the gradients first, and `copies` take the new numbers.
+    """
+    return AdamW(
         [
-            {"params": group["params"], "lr": learning_rate * group["scale"], "scale": group["scale"],
+            {"params": group["params"], "copies": group["copies"], "lr": learning_rate * group["scale"],
+             "scale": group["scale"], "gradient_scale": 1.0,
              "weight_decay": settings.weight_decay if group["decay"] else 0.0}
             for group in groups if group["params"]
         ],
@@ -41,3 +48,48 @@ def build(groups: Sequence[Mapping[str, Any]], learning_rate: float, settings: S
         eps=settings.epsilon,
         fused=True,
     )
+
+
+class AdamW(torch.optim.AdamW):
+    """Torch's own, but for the step itself: one pass over memory where our kernels serve."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Step every parameter that has a gradient, and write its copy. Takes no closure."""
+        assert closure is None
+        work = [(group, self._tensors(group)) for group in self.param_groups]
+        if all(kernel.serves(tensors) for _, tensors in work):
+            for group, tensors in work:
+                kernel.step(tensors, _rule(group))
+            return
+        for group, tensors in work:
+            if group["gradient_scale"] != 1.0:
+                torch._foreach_mul_(list(tensors.gradients), float(group["gradient_scale"]))
+        super().step()
+        for _, tensors in work:
+            for parameter, copy in zip(tensors.parameters, tensors.copies, strict=bool(tensors.copies)):
+                copy.copy_(parameter)
+
+    def _tensors(self, group: Mapping[str, Any]) -> kernel.Tensors:
+        """What a step reads and writes, of the parameters that have a gradient."""
+        reached = [place for place, parameter in enumerate(group["params"]) if parameter.grad is not None]
+        parameters = [group["params"][place] for place in reached]
+        states = [self._state(parameter) for parameter in parameters]
+        return kernel.Tensors(
+            parameters, [parameter.grad for parameter in parameters], [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states], [state["step"] for state in states],
+            [group["copies"][place] for place in reached] if group["copies"] else [],
+        )
+
+    def _state(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        """As torch's own begins it."""
+        state: dict[str, torch.Tensor] = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        return state
+
+
+def _rule(group: Mapping[str, Any]) -> kernel.Rule:
+    beta1, beta2 = group["betas"]
+    return kernel.Rule(group["gradient_scale"], group["lr"], beta1, beta2, group["eps"], group["weight_decay"])
