@@ -35,7 +35,7 @@ def dtype(request, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("extras", [(), ("bias",), ("low",), ("bias", "low")], ids=str)
+@pytest.mark.parametrize("extras", [(), ("bias",), ("low",), ("bias", "low"), ("low", "through")], ids=str)
 def test_multiply_is_x_times_the_weight_turned_with_what_is_added(dtype, shape, extras):
     rows, wide, deep, rank = shape
     x, weight = numbers(rows, deep, dtype=dtype, spread=3), numbers(wide, deep, dtype=dtype, seed=1, spread=1)
@@ -44,18 +44,24 @@ def test_multiply_is_x_times_the_weight_turned_with_what_is_added(dtype, shape, 
     expected = x.double() @ weight.double().T
     if bias is not None:
         expected += bias.double()
-    if "low" in extras:
+    if "low" in extras and "through" not in extras:
         expected += low[0].double() @ low[1].double().T
     around = torch.full((rows, wide + 4), 7.0, dtype=dtype)
+    through = numbers(rank, deep, dtype=dtype, seed=5, spread=1) if "through" in extras else None
+    if through is not None:
+        expected += (x.double() @ through.double().T).to(dtype).double() @ low[1].double().T
     for frozen in (True, False):
-        multiply(x, Matrix(weight, frozen=frozen), around[:, 2:-2], bias_N=bias, low=low if "low" in extras else None)
-        close(around[:, 2:-2], expected, dtype, deep + rank)
+        multiply(x, Matrix(weight, frozen=frozen), around[:, 2:-2], bias_N=bias, low=low if "low" in extras else None,
+                 through_RK=through)
+        close(around[:, 2:-2], expected, dtype, deep + rank * deep * (through is not None))
+        if through is not None:
+            close(low[0], x.double() @ through.double().T, dtype, deep)
     assert (around[:, :2] == 7).all()
     assert (around[:, -2:] == 7).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("extras", [(), ("add",), ("low",), ("add", "low")], ids=str)
+@pytest.mark.parametrize("extras", [(), ("add",), ("low",), ("add", "low"), ("low", "through")], ids=str)
 def test_multiply_back_is_what_was_given_times_the_weight_with_what_is_added(dtype, shape, extras):
     rows, wide, deep, rank = shape
     given, weight = numbers(rows, wide, dtype=dtype, spread=1), numbers(wide, deep, dtype=dtype, seed=1, spread=5)
@@ -65,11 +71,16 @@ def test_multiply_back_is_what_was_given_times_the_weight_with_what_is_added(dty
     expected = given.double() @ weight.double()
     if "add" in extras:
         expected += kept[:, 2:-2].double()
-    if "low" in extras:
+    through = numbers(wide, rank, dtype=dtype, seed=5, spread=1) if "through" in extras else None
+    if through is not None:
+        expected += (given.double() @ through.double()).to(dtype).double() @ low[1].double()
+    elif "low" in extras:
         expected += low[0].double() @ low[1].double()
     multiply_back(given, Matrix(weight, frozen="add" in extras), around[:, 2:-2], add="add" in extras,
-                  low=low if "low" in extras else None)
-    close(around[:, 2:-2], expected, dtype, wide + rank)
+                  low=low if "low" in extras else None, through_NR=through)
+    close(around[:, 2:-2], expected, dtype, wide + rank * wide * (through is not None))
+    if through is not None:
+        close(low[0], given.double() @ through.double(), dtype, wide)
     assert torch.equal(around[:, :2], kept[:, :2])
     assert torch.equal(around[:, -2:], kept[:, -2:])
 
@@ -100,20 +111,24 @@ def test_bfloat16_is_right_beyond_the_caches_and_the_same_bits_for_any_number_of
     rows, wide, deep, rank = shape
     x, weight = numbers(rows, deep, dtype=torch.bfloat16), numbers(wide, deep, dtype=torch.bfloat16, seed=1)
     low = (numbers(rows, rank, dtype=torch.bfloat16, seed=3), numbers(wide, rank, dtype=torch.bfloat16, seed=4))
+    through = numbers(wide, rank, dtype=torch.bfloat16, seed=5) / wide
     out, back = torch.empty(rows, wide, dtype=torch.bfloat16), torch.empty(rows, deep, dtype=torch.bfloat16)
     matrix, across = Matrix(weight, frozen=True), torch.empty(wide, deep)
     alone = [each.clone() for each in (out, back, across)]
-    before = torch.get_num_threads()
+    before, narrow_first = torch.get_num_threads(), low[0].double()
     try:
         for team, answers in ((1, alone), (threads, [out, back, across])):
             torch.set_num_threads(team)
+            low[0].copy_(narrow_first)
             multiply(x, matrix, answers[0], low=low)
             multiply_back(answers[0], matrix, answers[1])
+            multiply_back(answers[0], matrix, answers[1], add=True, low=(low[0], x[:rank]), through_NR=through)
             multiply_across(answers[0], x, answers[2])
     finally:
         torch.set_num_threads(before)
-    close(out, x.double() @ weight.double().T + low[0].double() @ low[1].double().T, torch.bfloat16, deep)
-    close(back, out.double() @ weight.double(), torch.bfloat16, deep * wide)
+    close(out, x.double() @ weight.double().T + narrow_first @ low[1].double().T, torch.bfloat16, deep)
+    narrow = (out.double() @ through.double()).bfloat16().double()
+    close(back, out.double() @ weight.double() + narrow @ x[:rank].double(), torch.bfloat16, deep * wide)
     close(across, out.double().T @ x.double(), torch.bfloat16, deep * rows)
     if build.tiles():
         assert all(torch.equal(one, other) for one, other in zip(alone, (out, back, across), strict=True))

@@ -23,8 +23,8 @@ from .build import POINTER, REAL, WHOLE, pointer
 Low = tuple[Tensor, Tensor]
 
 MATRIX = (POINTER, WHOLE)  # an address, and how many numbers lie between its rows
-MULTIPLY = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, WHOLE, POINTER, *MATRIX, *MATRIX, WHOLE, POINTER, *MATRIX, WHOLE,
-            WHOLE)
+MULTIPLY = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, WHOLE, POINTER, *MATRIX, *MATRIX, *MATRIX, WHOLE, POINTER, *MATRIX,
+            WHOLE, WHOLE)
 ACROSS = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, *MATRIX, WHOLE, WHOLE, REAL)
 
 
@@ -74,16 +74,20 @@ def counted() -> Iterator[Counts]:
 
 
 def multiply(
-    x_MK: Tensor, matrix: Matrix, out_MN: Tensor, *, bias_N: Tensor | None = None, low: Low | None = None
+    x_MK: Tensor, matrix: Matrix, out_MN: Tensor, *, bias_N: Tensor | None = None, low: Low | None = None,
+    through_RK: Tensor | None = None,
 ) -> None:
     """Make out = x W^T + bias + narrow wide^T, with low = (narrow (M, R), wide (N, R)).
 
+    Given `through`, narrow is made as well, as x through^T, while x is at hand: both factors of a LoRA in one pass.
     All tensors share a dtype; rows may lie apart, numbers of one row may not.
     """
-    _count(x_MK.shape[0], matrix.weight_NK, low)
-    if _tiles_serve(x_MK, matrix.weight_NK, bias_N, *(low or ()), out=out_MN):
-        _multiply_on_tiles(x_MK, matrix, out_MN, back=False, bias=bias_N, low=low)
+    _count(x_MK.shape[0], matrix.weight_NK, *(low or ())[1:], through_RK)
+    if _tiles_serve(x_MK, matrix.weight_NK, bias_N, *(low or ()), through_RK, out=out_MN):
+        _multiply_on_tiles(x_MK, matrix, out_MN, back=False, bias=bias_N, low=low, through=through_RK)
         return
+    if low is not None and through_RK is not None:
+        torch.mm(x_MK, through_RK.t(), out=low[0])
     wide_KN = matrix.weight_NK.t()
     if bias_N is None:
         torch.mm(x_MK, wide_KN, out=out_MN)
@@ -94,13 +98,19 @@ def multiply(
 
 
 def multiply_back(
-    given_MN: Tensor, matrix: Matrix, out_MK: Tensor, *, add: bool = False, low: Low | None = None
+    given_MN: Tensor, matrix: Matrix, out_MK: Tensor, *, add: bool = False, low: Low | None = None,
+    through_NR: Tensor | None = None,
 ) -> None:
-    """Make out (+)= given W + narrow wide, with low = (narrow (M, R), wide (R, K)): the gradient of `multiply`'s x."""
-    _count(given_MN.shape[0], matrix.weight_NK, low)
-    if _tiles_serve(given_MN, matrix.weight_NK, *(low or ()), out=out_MK):
-        _multiply_on_tiles(given_MN, matrix, out_MK, back=True, add=add, low=low)
+    """Make out (+)= given W + narrow wide, with low = (narrow (M, R), wide (R, K)): the gradient of `multiply`'s x.
+
+    Given `through`, narrow is made as well, as given through, while the rows are at hand.
+    """
+    _count(given_MN.shape[0], matrix.weight_NK, *(low or ())[1:], through_NR)
+    if _tiles_serve(given_MN, matrix.weight_NK, *(low or ()), through_NR, out=out_MK):
+        _multiply_on_tiles(given_MN, matrix, out_MK, back=True, add=add, low=low, through=through_NR)
         return
+    if low is not None and through_NR is not None:
+        torch.mm(given_MN, through_NR, out=low[0])
     if add:
         out_MK.addmm_(given_MN, matrix.weight_NK)
     else:
@@ -116,7 +126,7 @@ def multiply_across(
 
     left and right share a dtype; out has it too, or is float32 where they are bfloat16.
     """
-    _count(left_MN.shape[0], out_NK, None)
+    _count(left_MN.shape[0], out_NK)
     if _tiles_serve(left_MN, right_MK, out=out_NK):
         _native("multiply_across_bf16", ACROSS)(
             *_matrix(left_MN), left_MN.shape[1], *_matrix(right_MK), right_MK.shape[1], left_MN.shape[0],
@@ -132,10 +142,11 @@ def multiply_across(
 
 def _multiply_on_tiles(
     x: Tensor, matrix: Matrix, out: Tensor, *, back: bool, bias: Tensor | None = None, add: bool = False,
-    low: Low | None = None,
+    low: Low | None = None, through: Tensor | None = None,
 ) -> None:
     weight = matrix.weight_NK
-    added = (*_matrix(low[0]), *_matrix(low[1]), low[0].shape[1]) if low else (None, 0, None, 0, 0)
+    made = _matrix(through) if through is not None else (None, 0)
+    added = (*_matrix(low[0]), *_matrix(low[1]), *made, low[0].shape[1]) if low else (None, 0, None, 0, None, 0, 0)
     _native("multiply_bf16", MULTIPLY)(
         *_matrix(x), x.shape[0], *_matrix(weight), *weight.shape, back, pointer(matrix.packed(back)), *added,
         pointer(bias), *_matrix(out), out.dtype == torch.float32, add,
@@ -168,9 +179,8 @@ def _tiles_serve(*operands: Tensor | None, out: Tensor) -> bool:
         each.dtype == torch.bfloat16 for each in operands if each is not None)
 
 
-def _count(rows: int, other: Tensor, low: Low | None) -> None:
+def _count(rows: int, *others: Tensor | None) -> None:
+    """One call, and its operations: two for every row and number of the other factors."""
     for counts in _counting:
         counts.calls += 1
-        counts.flops += 2 * rows * other.numel()
-        if low is not None:
-            counts.flops += 2 * rows * low[1].numel()
+        counts.flops += 2 * rows * sum(each.numel() for each in others if each is not None)

@@ -1,13 +1,10 @@
 // Products of bfloat16 matrices on AMX tiles, summed in float32: C (M, N) = A (M, K) B (K, N) and what is added to it.
 //
 // A block of 32 x 32 of C stays in four tiles over the whole depth, the low-rank addition included, and is rounded once.
-// Threads share C as a grid; each walks its own part so that its panels of B stay in the second-level cache while panels
-// of A pass by. Letters: "panel" and "step" as in panels.h.
-#include "blocks.h"
+#include "shares.h"
 
 #ifdef TUNESMITH_TILES
 
-#include <atomic>
 #include <cstdlib>
 #include <utility>
 
@@ -16,118 +13,9 @@
 namespace tunesmith {
 namespace {
 
-constexpr int64_t MOST_STEPS = 64;          // in one go; deeper products keep partial sums
-constexpr int64_t CACHED = 512 * 1024;      // numbers of B that stay in the second-level cache
-constexpr int64_t ROW_PANELS = 8;           // whose partial sums are kept at a time
-constexpr int64_t MOST_THREADS = 64;        // beyond which products of this size are not shared
-constexpr int64_t LEAST_STEPS = 128;        // of all blocks: less is not worth waking the team
-constexpr int64_t SKINNY = 64;              // columns of an operand that is cheaply turned
-
-struct Job {
-    Rows a;
-    const bf16* a_panels;  // or null: the tiles are read where A stands
-    const bf16* b_panels;
-    int64_t steps;
-    Rows narrow;  // the low-rank pair: rows as in A, panels as in B
-    const bf16* wide_panels;
-    int64_t low_steps;
-    Result result;
-};
-
-struct Grid {
-    int64_t rows, columns;
-};
-
-// A's panel, of some steps: packed before, or where it stands, or packed into `room` where it has edges.
-inline Left left_panel(const Job& job, int64_t panel, Span steps, bf16* room) {
-    const Rows& a = job.a;
-    if (job.a_panels) return Left{job.a_panels + (panel * job.steps + steps.begin) * STEP, 64, TILE, STEP};
-    if ((panel + 1) * WIDTH <= a.tall && steps.end * WIDTH <= a.wide)
-        return Left{a.data + panel * WIDTH * a.apart + steps.begin * WIDTH, a.apart * 2, 16 * a.apart, WIDTH};
-    pack(a, From::rows, Span{panel, panel + 1}, steps, 0, room);
-    return Left{room, 64, TILE, STEP};
-}
-
-// Where one thread works: a panel of A, one of `narrow`, and partial sums.
-struct Room {
-    bf16 *a, *narrow;
-    float* partial;
-};
-
-struct Part {
-    Span rows, columns, steps;  // panels, panels, steps
-    bool begins, ends;          // of the depth: else sums are taken up from, or left in, `partial`
-};
-
-TUNESMITH_TILES void compute(const Job& job, const Part& part, const Room& room, Pending& carried) {
-    Pending pending = carried;  // in registers: as far as the compiler knows, writing C could change what is carried
-    Left low = {room.narrow, 64, TILE, STEP};
-    float* partial = room.partial;
-    for (int64_t i = part.rows.begin; i < part.rows.end; i++) {
-        Left a = left_panel(job, i, part.steps, room.a);
-        if (part.ends && job.low_steps)
-            pack(job.narrow, From::rows, Span{i, i + 1}, Span{0, job.low_steps}, 0, room.narrow);
-        bool tall = job.result.rows - i * WIDTH > 16;
-        for (int64_t j = part.columns.begin; j < part.columns.end; j++, partial += BLOCK) {
-            bool broad = job.result.columns - j * WIDTH > 16;
-            if (part.begins) clear();
-            else resume(partial);
-            accumulate(a, job.b_panels + (j * job.steps + part.steps.begin) * STEP, part.steps.end - part.steps.begin,
-                       tall, broad, pending);
-            if (!part.ends) {
-                keep(partial);
-                continue;
-            }
-            accumulate(low, job.wide_panels + j * job.low_steps * STEP, job.low_steps, tall, broad, pending);
-            pending.write(WIDTH);
-            keep(pending.room());
-            pending.take(i * WIDTH, j * WIDTH);
-        }
-    }
-    carried = pending;
-}
-
-// A rectangle of C (in panels) that one thread begins, cut so that panels of B stay in the cache; threads that are done
-// with their own help with what is left. Each block is summed up by one thread alone, so it does not matter by whom.
-class Share {
-  public:
-    void plan(const Job& job, Span its_rows, Span its_columns) {
-        rows = its_rows, columns = its_columns;
-        cuts = most(1, up(job.steps, MOST_STEPS));
-        wide_parts = most(1, up((columns.end - columns.begin) * up(job.steps, cuts) * STEP, CACHED));
-        tall_parts = up(rows.end - rows.begin, cuts == 1 ? 1 : ROW_PANELS);
-        next.store(0, std::memory_order_relaxed);
-    }
-    TUNESMITH_TILES void work(const Job& job, const Room& room, Pending& pending) {
-        for (;;) {
-            int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
-            if (unit >= wide_parts * tall_parts) return;
-            Span across = share(columns.end - columns.begin, unit / tall_parts, wide_parts);
-            Span down = share(rows.end - rows.begin, unit % tall_parts, tall_parts);
-            for (int64_t cut = 0; cut < cuts; cut++)
-                compute(job, Part{moved(down, rows.begin), moved(across, columns.begin), share(job.steps, cut, cuts),
-                                  cut == 0, cut == cuts - 1}, room, pending);
-        }
-    }
-
-  private:
-    Span rows, columns;
-    int64_t cuts, wide_parts, tall_parts;
-    alignas(64) std::atomic<int64_t> next;
-};
-
-// How a team shares C: the fewest blocks for the busiest thread, then the least to read.
-inline Grid grid_of(int64_t row_panels, int64_t column_panels, int64_t team) {
-    Grid best = {1, team};
-    int64_t least_cost = INT64_MAX;
-    for (int64_t tall = 1; tall <= team; tall++) {
-        if (team % tall) continue;
-        int64_t rows = up(row_panels, tall), columns = up(column_panels, team / tall);
-        int64_t cost = rows * columns + 2 * (rows + columns);
-        if (cost < least_cost) best = {tall, team / tall}, least_cost = cost;
-    }
-    return best;
-}
+constexpr int64_t MOST_THREADS = 64;  // beyond which products of this size are not shared
+constexpr int64_t LEAST_STEPS = 128;  // of all blocks: less is not worth waking the team
+constexpr int64_t SKINNY = 64;        // columns of an operand that is cheaply turned
 
 // Memory that a calling thread keeps from product to product: fresh pages cost more than the products themselves.
 class Workspace {
@@ -150,30 +38,49 @@ class Workspace {
 
 thread_local Workspace workspace;
 
-// An operand yet to be packed, and how many numbers it takes.
-struct Packing {
-    Rows from;
-    From how;
-    bf16* to;
-
-    int64_t numbers() const { return panels_of(from, how) * steps_of(from, how) * STEP; }
-    void share_of(int64_t part, int64_t parts) const {
-        int64_t steps = steps_of(from, how);
-        Span panels = share(panels_of(from, how), part, parts);
-        pack(from, how, panels, Span{0, steps}, steps * STEP, to + panels.begin * steps * STEP);
+// Operands that the team packs before anyone multiplies.
+class Packing {
+  public:
+    void add(Operand& operand, bf16*& at) {
+        operand.panels = to[count] = at;
+        operands[count++] = operand;
+        at += operand.numbers();
     }
+    bool any() const { return count; }
+    void work(int64_t part, int64_t parts) const {
+        for (int i = 0; i < count; i++) {
+            const Operand& each = operands[i];
+            int64_t steps = steps_of(each.rows, each.how);
+            Span panels = share(panels_of(each.rows, each.how), part, parts);
+            pack(each.rows, each.how, panels, Span{0, steps}, steps * STEP, to[i] + panels.begin * steps * STEP);
+        }
+    }
+
+  private:
+    Operand operands[3];
+    bf16* to[3];
+    int count = 0;
 };
 
-constexpr int64_t ROOM_FOR_PANELS = 2 * MOST_STEPS * STEP;
-constexpr int64_t ROOM = ROOM_FOR_PANELS + 2 * ROW_PANELS * (2 * CACHED / (MOST_STEPS * STEP)) * BLOCK;  // of a thread
+struct Grid {
+    int64_t rows, columns;
+};
 
-inline Room room_of(bf16* rooms, int64_t part) {
-    bf16* at = rooms + part * ROOM;
-    return Room{at, at + ROOM_FOR_PANELS / 2, (float*)(at + ROOM_FOR_PANELS)};
+// How a team shares C: the fewest blocks for the busiest thread, then the least to read.
+inline Grid grid_of(int64_t row_panels, int64_t column_panels, int64_t team) {
+    Grid best = {1, team};
+    int64_t least_cost = INT64_MAX;
+    for (int64_t tall = 1; tall <= team; tall++) {
+        if (team % tall) continue;
+        int64_t rows = up(row_panels, tall), columns = up(column_panels, team / tall);
+        int64_t cost = rows * columns + 2 * (rows + columns);
+        if (cost < least_cost) best = {tall, team / tall}, least_cost = cost;
+    }
+    return best;
 }
 
-// All of C by the calling thread and its team. Where there is something to pack, all pack before anyone multiplies.
-TUNESMITH_TILES void run(const Job& job, const Packing* packings, int count, bf16* rooms) {
+// All of C, by the calling thread and its team.
+TUNESMITH_TILES void run(const Job& job, const Packing& packing, bf16* rooms) {
     int64_t tall = up(job.result.rows, WIDTH), wide = up(job.result.columns, WIDTH);
     bool alone = tall * wide * job.steps < LEAST_STEPS || omp_in_parallel();
     int64_t team = alone ? 1 : least(omp_get_max_threads(), MOST_THREADS);
@@ -184,40 +91,38 @@ TUNESMITH_TILES void run(const Job& job, const Packing* packings, int count, bf1
     auto work = [&](int64_t part) TUNESMITH_TILES {
         alignas(64) float sums[BLOCK];
         Pending pending(job.result, sums);
+        Room room(rooms + part * Room::NUMBERS);
         configure_tiles();
-        for (int64_t i = 0; i < team; i++) shares[(part + i) % team].work(job, room_of(rooms, part), pending);
+        for (int64_t i = 0; i < team; i++) shares[(part + i) % team].work(job, room, pending);
         pending.write(WIDTH);
         _tile_release();
     };
     if (team == 1) {
-        for (int i = 0; i < count; i++) packings[i].share_of(0, 1);
+        packing.work(0, 1);
         return work(0);
     }
 #pragma omp parallel num_threads(team)
     {
-        for (int i = 0; i < count; i++) packings[i].share_of(omp_get_thread_num(), omp_get_num_threads());
-        if (count) {
+        packing.work(omp_get_thread_num(), omp_get_num_threads());
+        if (packing.any()) {
 #pragma omp barrier
         }
         work(omp_get_thread_num());
     }
 }
 
-// Hands out one piece of the workspace after the other to what is packed.
-struct Plan {
-    Packing packings[2];
-    int count = 0;
-    bf16* at;
-
-    explicit Plan(int64_t numbers) : at(workspace.of(numbers + ROOM * omp_get_max_threads())) {}
-    const bf16* panels(const Rows& from, From how) {
-        packings[count] = Packing{from, how, at};
-        bf16* panels = at;
-        at += packings[count++].numbers();
-        return panels;
-    }
-    void run(const Job& job) { tunesmith::run(job, packings, count, at); }
-};
+// Packs what is still to be packed, of these operands, and multiplies.
+void run(Job job, bool a, bool b) {
+    int64_t numbers = (a ? job.a.numbers() : 0) + (b ? job.b.numbers() : 0);
+    if (job.low_steps) numbers += job.wide.numbers() + job.through.numbers();
+    bf16* at = workspace.of(numbers + Room::NUMBERS * omp_get_max_threads());
+    Packing packing;
+    if (a) packing.add(job.a, at);
+    if (b) packing.add(job.b, at);
+    if (job.low_steps) packing.add(job.wide, at);
+    if (job.low_steps && job.through.rows.data) packing.add(job.through, at);
+    run(job, packing, at);
+}
 
 }  // namespace
 }  // namespace tunesmith
@@ -231,46 +136,56 @@ int64_t packed_numbers(int64_t columns, int64_t depth) { return up(columns, WIDT
 
 // Panels of B from a weight (tall, wide): its rows are B's columns, or, `back`, B's rows.
 void pack_weight(const bf16* weight, int64_t apart, int64_t tall, int64_t wide, int64_t back, bf16* to) {
-    Packing packing = {Rows{weight, apart, tall, wide}, back ? From::pairs : From::rows_turned, to};
+    Packing packing;
+    Operand operand = {Rows{weight, apart, tall, wide}, back ? From::pairs : From::rows_turned, nullptr};
+    packing.add(operand, to);
 #pragma omp parallel
-    packing.share_of(omp_get_thread_num(), omp_get_num_threads());
+    packing.work(omp_get_thread_num(), omp_get_num_threads());
 }
 
-// out (+)= x W^T + bias + narrow low^T or, `back`, out (+)= x W + narrow low. packed: panels of W, or null.
+// out (+)= x W^T + bias + narrow low^T or, `back`, out (+)= x W + narrow low. packed: panels of W, or null. through: if
+// not null, narrow is first made: x through^T (rank, depth), or, `back`, x through (depth, rank).
 void multiply_bf16(const bf16* x, int64_t x_apart, int64_t rows, const bf16* weight, int64_t weight_apart, int64_t tall,
-                   int64_t wide, int64_t back, const bf16* packed, const bf16* narrow, int64_t narrow_apart,
-                   const bf16* low, int64_t low_apart, int64_t rank, const bf16* bias, void* out, int64_t out_apart,
-                   int64_t out_wide, int64_t add) {
+                   int64_t wide, int64_t back, const bf16* packed, bf16* narrow, int64_t narrow_apart, const bf16* low,
+                   int64_t low_apart, const bf16* through, int64_t through_apart, int64_t rank, const bf16* bias,
+                   void* out, int64_t out_apart, int64_t out_wide, int64_t add) {
     int64_t columns = back ? wide : tall, depth = back ? tall : wide;
     From how = back ? From::pairs : From::rows_turned;
-    Rows low_rows = back ? Rows{low, low_apart, rank, wide} : Rows{low, low_apart, tall, rank};
-    Plan plan((packed ? 0 : packed_numbers(columns, depth)) + packed_numbers(columns, rank));
     Job job = {};
-    job.a = Rows{x, x_apart, rows, depth};
-    job.b_panels = packed ? packed : plan.panels(Rows{weight, weight_apart, tall, wide}, how);
+    job.a = Operand{Rows{x, x_apart, rows, depth}, From::rows, nullptr};
+    job.b = Operand{Rows{weight, weight_apart, tall, wide}, how, packed};
     job.steps = up(depth, WIDTH);
-    job.narrow = Rows{narrow, narrow_apart, rows, rank};
-    if (rank) job.wide_panels = plan.panels(low_rows, how);
     job.low_steps = up(rank, WIDTH);
+    job.narrow.rows = Rows{narrow, narrow_apart, rows, rank};
+    job.wide = Operand{back ? Rows{low, low_apart, rank, wide} : Rows{low, low_apart, tall, rank}, how, nullptr};
+    if (through)
+        job.through = Operand{back ? Rows{through, through_apart, depth, rank} : Rows{through, through_apart, rank, depth},
+                              how, nullptr};
     job.result = Result{out, out_apart, rows, columns, bias, 1.0f, bool(out_wide), bool(add), false};
-    plan.run(job);
+    if (through && job.steps > MOST_STEPS) {  // a panel of A is not at hand as a whole
+        Job before = {};
+        before.a = job.a, before.b = job.through, before.steps = job.steps;
+        before.result = Result{narrow, narrow_apart, rows, rank, nullptr, 1.0f, false, false, false};
+        run(before, false, true);
+        job.through = Operand{};
+    }
+    run(job, false, !packed);
 }
 
-// out (+)= scale left^T right, over `rows`. The narrower becomes A where the other is much wider: A is dear to pack.
+// out (+)= scale left^T right, over `rows`. A is dear to pack: the narrower becomes A where the other is much wider.
 void multiply_across_bf16(const bf16* left, int64_t left_apart, int64_t left_wide, const bf16* right,
                           int64_t right_apart, int64_t right_wide, int64_t rows, void* out, int64_t out_apart,
                           int64_t out_wide, int64_t add, double scale) {
     bool turned = right_wide <= SKINNY && left_wide > right_wide;
     Rows a = {left, left_apart, rows, left_wide}, b = {right, right_apart, rows, right_wide};
     if (turned) std::swap(a, b);
-    Plan plan(packed_numbers(a.wide, rows) + packed_numbers(b.wide, rows));
     Job job = {};
-    job.a = a;
-    job.a_panels = plan.panels(a, From::pairs_turned);
-    job.b_panels = plan.panels(b, From::pairs);
+    job.a = Operand{a, From::pairs_turned, nullptr};
+    job.b = Operand{b, From::pairs, nullptr};
     job.steps = up(rows, WIDTH);
     job.result = Result{out, out_apart, a.wide, b.wide, nullptr, float(scale), bool(out_wide), bool(add), turned};
-    plan.run(job);
+    bool whole = a.wide > SKINNY;  // else both are packed on the way, and never leave the caches
+    run(job, whole, whole);
 }
 
 }  // extern "C"
