@@ -1,65 +1,53 @@
-"""One training by TRL's SFTTrainer with LoRA, run by `train_speed.py` in an environment of its own.
+"""One training by TRL's SFTTrainer, in an environment that has trl and peft.
 
-    python trl_sft.py MODEL_FOLDER ROWS.jsonl STEPS default|best DTYPE
+    python trl_sft.py SETTINGS.json
 
-Prints one line of JSON: real tokens (no padding), seconds and steps after the first step, and the peak memory.
+Rows come encoded (`rows`), or as text (`texts`) where TRL's own preparation is part of what is measured.
 """
 
-import json
-import resource
-import sys
-import time
+import tempfile
 
-from datasets import Dataset
+from datasets import Dataset, load_dataset
 from peft import LoraConfig
-from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
+from watch import Watch, rows, settings
 
 
-def best(dtype):
-    """The best plain setting: no recomputation, the faster dtype, loss in chunks, rows of like length together."""
-    return {
-        "gradient_checkpointing": False,
-        "bf16": dtype == "bfloat16",
-        "model_init_kwargs": {"dtype": dtype},
-        "loss_type": "chunked_nll",
-        "train_sampling_strategy": "group_by_length",
-    }
+def conversations(file):
+    """GSM8K as prompt and completion, the shape that TRL learns the completion of."""
+    return load_dataset("json", data_files=file, split="train").map(
+        lambda row: {"prompt": [{"role": "user", "content": row["question"]}],
+                     "completion": [{"role": "assistant", "content": row["answer"]}]},
+        remove_columns=["question", "answer"])
 
 
-class Clock(TrainerCallback):
-    """When each step ended, and how many real tokens had been seen."""
-
-    def __init__(self):
-        self.seen = []
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.seen.append((time.perf_counter(), int(state.num_input_tokens_seen)))
+def configured(wanted, output):
+    """The settings of the training; what `options` names, beside what both sides share."""
+    options = wanted["options"]
+    dtype = options.get("dtype")
+    return SFTConfig(
+        output_dir=output, per_device_train_batch_size=wanted["batch_size"], max_steps=wanted["steps"],
+        learning_rate=wanted["learning_rate"], lr_scheduler_type="cosine", warmup_steps=wanted["warmup_steps"],
+        max_length=None if options.get("padding_free") else wanted["max_length"], seed=0, use_cpu=True,
+        report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
+        train_sampling_strategy="group_by_length" if options.get("grouped") else "sequential",
+        **({"gradient_checkpointing": False} if options.get("best") else {}),
+        **({"bf16": dtype == "bfloat16"} if dtype else {}),
+        **({"model_init_kwargs": {"dtype": "bfloat16"}} if dtype == "bfloat16" and wanted["rank"] else {}),
+        **{name: True for name in ("padding_free", "torch_compile") if options.get(name)},
+    )
 
 
 def main():
-    model, rows, steps, setting, dtype = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]
-    with open(rows, encoding="utf-8") as file:
-        pairs = [json.loads(line) for line in file]
-    data = Dataset.from_list([
-        {"prompt": [{"role": "user", "content": pair["question"]}],
-         "completion": [{"role": "assistant", "content": pair["answer"]}]} for pair in pairs
-    ])
-    config = SFTConfig(
-        output_dir="/tmp/trl-out", per_device_train_batch_size=8, max_steps=steps, learning_rate=2e-4, max_length=512,
-        report_to=[], save_strategy="no", logging_strategy="no", include_num_input_tokens_seen="non_padding",
-        use_cpu=True, disable_tqdm=True, seed=0, **(best(dtype) if setting == "best" else {}),
-    )
-    clock = Clock()
-    trainer = SFTTrainer(
-        model=model, args=config, train_dataset=data, callbacks=[clock],
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
-    )
-    trainer.train()
-    (began, before), (ended, after) = clock.seen[0], clock.seen[-1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"tokens": after - before, "seconds": ended - began, "steps": len(clock.seen) - 1,
-                      "memory_bytes": peak}))
+    wanted = settings()
+    data = conversations(wanted["texts"]) if wanted.get("texts") else Dataset.from_list(rows(wanted["rows"]))
+    adapter = wanted["rank"] and LoraConfig(r=wanted["rank"], lora_alpha=wanted["alpha"], target_modules="all-linear",
+                                            task_type="CAUSAL_LM")
+    watch = Watch(wanted)
+    with tempfile.TemporaryDirectory() as output:
+        SFTTrainer(model=wanted["model"], args=configured(wanted, output), train_dataset=data, callbacks=[watch],
+                   peft_config=adapter or None).train()
+        watch.report()
 
 
 if __name__ == "__main__":
