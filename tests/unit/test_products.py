@@ -121,8 +121,7 @@ def test_bfloat16_is_right_beyond_the_caches_and_the_same_bits_for_any_number_of
             torch.set_num_threads(team)
             low[0].copy_(narrow_first)
             multiply(x, matrix, answers[0], low=low)
-            multiply_back(answers[0], matrix, answers[1])
-            multiply_back(answers[0], matrix, answers[1], add=True, low=(low[0], x[:rank]), through_NR=through)
+            multiply_back(answers[0], matrix, answers[1], low=(low[0], x[:rank]), through_NR=through)
             multiply_across(answers[0], x, answers[2])
     finally:
         torch.set_num_threads(before)
