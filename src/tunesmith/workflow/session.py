@@ -129,10 +129,11 @@ def learning(session: Session) -> Iterator[str]:
 
     chosen, order, state = session.chosen, session.order, session.state
     yield f"computing in {chosen['dtype']} on {chosen['device']}: {chosen['dtype_reason']}"
-    fast = [path for path in session.model.paths if path.fast]
-    slow = sorted({path.reason for path in session.model.paths if not path.fast})
-    why = f"; the others not: {', '.join(slow)}" if slow else ""
-    yield f"{len(fast)} of {len(session.model.paths)} layers computed by hand{why}"
+    paths = session.model.paths
+    slow = sorted({path.reason for path in paths if not path.fast})
+    if paths:
+        why = f"; the others not: {', '.join(slow)}" if slow else ""
+        yield f"{sum(path.fast for path in paths)} of {len(paths)} layers computed by hand{why}"
     if chosen.get("kernels", "torch") != build.digest():
         yield "the kernels are not those that this run began with: it continues, but not bit for bit"
     yield f"documents are {session.model.layout}"

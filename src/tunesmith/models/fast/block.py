@@ -10,7 +10,7 @@ Letters: M rows, S rows that are wanted at the end (the others serve as keys onl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from ...kernels import attention, gate, norms, rotary
 from . import linears
 from .buffers import Buffers
-from .linears import Gradients
+from .linears import Gradients, Linears
 from .structure import Block, Norm
 
 
@@ -85,19 +85,33 @@ def backward(
     block: Block, kept: Kept, given_SH: Tensor, around: Around, buffers: Buffers, *, wanted: bool
 ) -> tuple[Tensor | None, Gradients]:
     """(M, H) the gradient of the layer's rows, if it is wanted, and those of its weights. Gives back what was kept."""
-    found: Gradients = {}
-    d_middle = _feed_backward(block, kept, given_SH, buffers, found)
-    d_wanted = _output_backward(block, kept, d_middle, buffers, found)
+    way = _Way(block, kept, around, buffers)
+    d_middle = _feed_backward(way, given_SH)
+    d_wanted = _output_backward(way, d_middle)
     d_attended = d_wanted
     if around.rows is not None:
         d_attended = buffers.take(len(kept.x), d_wanted.shape[1], d_wanted).zero_()
         d_attended.index_copy_(0, around.rows, d_wanted)
         buffers.give(d_wanted)
-    d_qkv = _attention_backward(block, kept, d_attended, around, buffers, found)
-    d_x = _inputs_backward(block, kept, d_qkv, d_middle, around, buffers, found, wanted=wanted)
+    d_qkv = _attention_backward(way, d_attended)
+    d_x = _inputs_backward(way, d_qkv, d_middle, wanted=wanted)
     buffers.give(d_attended, d_qkv, d_middle)
     give_back(kept, buffers)
-    return d_x, found
+    return d_x, way.found
+
+
+@dataclass(eq=False)
+class _Way:
+    """One way back through a block. found: the gradients of its weights, so far."""
+
+    block: Block
+    kept: Kept
+    around: Around
+    buffers: Buffers
+    found: Gradients = field(default_factory=dict)
+
+    def take(self, rows: int, columns: int) -> Tensor:
+        return self.buffers.take(rows, columns, self.kept.x)
 
 
 def give_back(kept: Kept, buffers: Buffers) -> None:
@@ -131,47 +145,39 @@ def _attend(block: Block, x: Tensor, around: Around, buffers: Buffers) -> tuple[
     return root, raw, qkv, roots, lse, attended, narrow
 
 
-def _feed_backward(block: Block, kept: Kept, given: Tensor, buffers: Buffers, found: Gradients) -> Tensor:
+def _feed_backward(way: _Way, given: Tensor) -> Tensor:
     """The gradient of the middle of the residual stream, through the feed-forward and past it."""
-    rows, width = given.shape
-    d_answer = _answer_backward(block.after_feed, kept.feed_answer, given, buffers, found)
-    d_act = buffers.take(rows, block.down.inputs, given)
+    block, kept, buffers, rows = way.block, way.kept, way.buffers, len(given)
+    d_answer = _answer_backward(way, block.after_feed, kept.feed_answer, given)
+    d_act, act = way.take(rows, block.down.inputs), way.take(rows, block.down.inputs)
     d_narrow = linears.backward(block.down, d_answer, kept.narrow[3], buffers, out_MK=d_act)
-    act = buffers.take(rows, block.down.inputs, given)
     gate.gated_backward(d_act, *_halves(kept.gates), block.gate, act)
-    found |= linears.gradients(block.down, act, d_answer, kept.narrow[3], d_narrow)
+    way.found |= linears.gradients(block.down, act, d_answer, kept.narrow[3], d_narrow)
     buffers.give(d_act, act, d_narrow, None if d_answer is given else d_answer)
-    d_normed = buffers.take(rows, width, given)
-    d_narrow = linears.backward(block.gates, kept.gates, kept.narrow[2], buffers, out_MK=d_normed)
-    if linears.reads_rows(block.gates):
-        normed = buffers.take(rows, width, given)
-        norms.rms_norm(kept.middle, *_rule(block.before_feed), plus_one=block.before_feed.plus_one, out=normed)
-        found |= linears.gradients(block.gates, normed, kept.gates, kept.narrow[2], d_narrow)
-        buffers.give(normed)
-    else:
-        found |= linears.gradients(block.gates, None, kept.gates, None, None)
-    d_middle = buffers.take(rows, width, given)
+    d_normed = way.take(rows, given.shape[1])
+    _through(way, block.gates, (block.before_feed, kept.middle), (kept.gates, kept.narrow[2]), d_normed)
+    d_middle = way.take(rows, given.shape[1])
     d_middle.copy_(given)
-    _norm_backward(block.before_feed, d_normed, kept.middle, kept.root_feed, d_middle, found, add=True)
-    buffers.give(d_normed, d_narrow)
+    _norm_backward(way, block.before_feed, d_normed, (kept.middle, kept.root_feed), d_middle, add=True)
+    buffers.give(d_normed)
     return d_middle
 
 
-def _output_backward(block: Block, kept: Kept, d_middle: Tensor, buffers: Buffers, found: Gradients) -> Tensor:
+def _output_backward(way: _Way, d_middle: Tensor) -> Tensor:
     """The gradient of the attention's answer on the rows that were wanted."""
-    d_answer = _answer_backward(block.after_attention, kept.attention_answer, d_middle, buffers, found)
-    d_wanted = buffers.take(len(d_middle), block.output.inputs, d_middle)
-    d_narrow = linears.backward(block.output, d_answer, kept.narrow[1], buffers, out_MK=d_wanted)
-    found |= linears.gradients(block.output, kept.wanted, d_answer, kept.narrow[1], d_narrow)
-    buffers.give(d_narrow, None if d_answer is d_middle else d_answer)
+    block, kept = way.block, way.kept
+    d_answer = _answer_backward(way, block.after_attention, kept.attention_answer, d_middle)
+    d_wanted = way.take(len(d_middle), block.output.inputs)
+    d_narrow = linears.backward(block.output, d_answer, kept.narrow[1], way.buffers, out_MK=d_wanted)
+    way.found |= linears.gradients(block.output, kept.wanted, d_answer, kept.narrow[1], d_narrow)
+    way.buffers.give(d_narrow, None if d_answer is d_middle else d_answer)
     return d_wanted
 
 
-def _attention_backward(
-    block: Block, kept: Kept, d_attended: Tensor, around: Around, buffers: Buffers, found: Gradients
-) -> Tensor:
+def _attention_backward(way: _Way, d_attended: Tensor) -> Tensor:
     """The gradients of queries, keys and values before their norms and rotation, in one buffer."""
-    d_qkv = buffers.take(len(kept.x), block.inputs.outputs, kept.x)
+    block, kept, around = way.block, way.kept, way.around
+    d_qkv = way.take(len(kept.x), block.inputs.outputs)
     shape = (len(kept.x), block.heads, block.width)
     d_query, d_key, d_value = _heads(block, d_qkv)
     attention.backward(
@@ -181,43 +187,47 @@ def _attention_backward(
     if block.rotary:
         rotary.rotate_(_turned(block, d_qkv), around.cos_MR, around.sin_MR, transpose=True)
     if kept.raw is not None:
-        split = block.heads * block.width
-        for norm, given, raw, root, count in (
-            (block.query_norm, d_query, kept.raw[:, :split], kept.roots_heads[0], block.heads),
-            (block.key_norm, d_key, kept.raw[:, split:], kept.roots_heads[1], block.kv_heads),
-        ):
+        raw = kept.raw.view(len(kept.raw), -1, block.width)
+        parts = (block.query_norm, d_query, raw[:, : block.heads]), (block.key_norm, d_key, raw[:, block.heads :])
+        for (norm, given, before), root in zip(parts, kept.roots_heads, strict=True):
             if norm is not None and root is not None:
-                _norm_backward(norm, given, raw.view(len(raw), count, block.width), root, given, found, add=False)
+                _norm_backward(way, norm, given, (before, root), given, add=False)
     return d_qkv
 
 
-def _inputs_backward(
-    block: Block, kept: Kept, d_qkv: Tensor, d_middle: Tensor, around: Around, buffers: Buffers, found: Gradients,
-    *, wanted: bool,
-) -> Tensor | None:
+def _inputs_backward(way: _Way, d_qkv: Tensor, d_middle: Tensor, *, wanted: bool) -> Tensor | None:
     """The gradient of the layer's rows."""
-    before = block.before_attention
-    through = wanted or before.weight.requires_grad
-    d_normed = buffers.take(len(kept.x), kept.x.shape[1], kept.x) if through else None
-    d_narrow = linears.backward(block.inputs, d_qkv, kept.narrow[0], buffers, out_MK=d_normed)
-    if linears.reads_rows(block.inputs):
-        normed = buffers.take(len(kept.x), kept.x.shape[1], kept.x)
-        norms.rms_norm(kept.x, *_rule(before), plus_one=before.plus_one, out=normed)
-        found |= linears.gradients(block.inputs, normed, d_qkv, kept.narrow[0], d_narrow)
-        buffers.give(normed)
-    else:
-        found |= linears.gradients(block.inputs, None, d_qkv, None, None)
-    buffers.give(d_narrow)
+    block, kept, norm = way.block, way.kept, way.block.before_attention
+    through = wanted or norm.weight.requires_grad
+    d_normed = way.take(len(kept.x), kept.x.shape[1]) if through else None
+    _through(way, block.inputs, (norm, kept.x), (d_qkv, kept.narrow[0]), d_normed)
     if d_normed is None:
         return None
     d_x = torch.empty_like(kept.x)
-    if around.rows is None:
+    if way.around.rows is None:
         d_x.copy_(d_middle)
     else:
-        d_x.zero_().index_copy_(0, around.rows, d_middle)
-    _norm_backward(before, d_normed, kept.x, kept.root_attention, d_x, found, add=True)
-    buffers.give(d_normed)
+        d_x.zero_().index_copy_(0, way.around.rows, d_middle)
+    _norm_backward(way, norm, d_normed, (kept.x, kept.root_attention), d_x, add=True)
+    way.buffers.give(d_normed)
     return d_x
+
+
+def _through(
+    way: _Way, layers: Linears, read: tuple[Norm, Tensor], given: tuple[Tensor, Tensor | None], out: Tensor | None
+) -> None:
+    """Back through layers that read normed rows, which are made again where a weight's gradient needs them.
+
+    read: the norm, and the rows before it; given: the gradient of what the layers gave, and their narrow rows.
+    """
+    d_narrow = linears.backward(layers, *given, way.buffers, out_MK=out)
+    normed = None
+    if linears.reads_rows(layers):
+        norm, rows = read
+        normed = way.take(len(rows), rows.shape[1])
+        norms.rms_norm(rows, *_rule(norm), plus_one=norm.plus_one, out=normed)
+    way.found |= linears.gradients(layers, normed, *given, d_narrow)
+    way.buffers.give(normed, d_narrow)
 
 
 def _rule(norm: Norm) -> tuple[Tensor, float]:
@@ -261,22 +271,21 @@ def _normed_answer(norm: Norm | None, answer: Tensor, buffers: Buffers) -> tuple
     return raw, norms.rms_norm(raw, *_rule(norm), plus_one=norm.plus_one, out=answer)[1]
 
 
-def _answer_backward(
-    norm: Norm | None, raw: tuple[Tensor, Tensor] | None, given: Tensor, buffers: Buffers, found: Gradients
-) -> Tensor:
+def _answer_backward(way: _Way, norm: Norm | None, raw: tuple[Tensor, Tensor] | None, given: Tensor) -> Tensor:
     """Back through the norm of a part's answer; `given` itself where there is none."""
     if norm is None or raw is None:
         return given
-    d_answer = buffers.take(len(given), given.shape[1], given)
-    _norm_backward(norm, given, raw[0], raw[1], d_answer, found, add=False)
+    d_answer = way.take(len(given), given.shape[1])
+    _norm_backward(way, norm, given, raw, d_answer, add=False)
     return d_answer
 
 
 def _norm_backward(
-    norm: Norm, given: Tensor, x: Tensor, root: Tensor, into: Tensor, found: Gradients, *, add: bool
+    way: _Way, norm: Norm, given: Tensor, rows_root: tuple[Tensor, Tensor], into: Tensor, *, add: bool
 ) -> None:
+    rows, root = rows_root
     gradient = norms.rms_norm_backward(
-        given, x, norm.weight, root, plus_one=norm.plus_one, into=into, add=add, learns=norm.weight.requires_grad
+        given, rows, norm.weight, root, plus_one=norm.plus_one, into=into, add=add, learns=norm.weight.requires_grad
     )
     if gradient is not None:
-        found[norm.weight] = gradient
+        way.found[norm.weight] = gradient

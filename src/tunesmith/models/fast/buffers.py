@@ -31,7 +31,8 @@ class Buffers:
         return whole[:rows]
 
     def _make(self, rows: int, columns: int, like: Tensor) -> Tensor:
-        return torch.empty(rows, columns, dtype=like.dtype, device=like.device)
+        with torch.inference_mode(False):  # what evaluation makes, training may use
+            return torch.empty(rows, columns, dtype=like.dtype, device=like.device)
 
     def give(self, *buffers: Tensor | None) -> None:
         """Take back what nobody will read again."""

@@ -40,7 +40,7 @@ def install(network: Any) -> Sequence[Path]:
 
 
 def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
-    layers = getattr(network.base_model, "layers", None)
+    layers = dict(network.base_model.named_children()).get("layers")
     if not isinstance(layers, nn.ModuleList):
         return [Path(0, False, "its layers are not where the fast path looks for them")]
     if not ideas.on("block") or network.device.type != "cpu":

@@ -63,9 +63,12 @@ class Linears:
 def forward(linears: Linears, rows_MK: Tensor, out_MN: Tensor, buffers: Buffers) -> Tensor | None:
     """Fill `out` with W x + b + scale B A x of every layer; returns the narrow rows A x, which backward needs."""
     added = linears.added()
-    narrow = _narrow(rows_MK, added, buffers)
+    narrow = buffers.take(len(rows_MK), _width(added), rows_MK) if any(added) else None
     for layer, out, low in zip(linears.layers, linears.columns(out_MN), _lows(narrow, added), strict=True):
-        products.multiply(rows_MK, linears.matrix(layer), out, bias_N=layer.bias, low=low)
+        products.multiply(
+            rows_MK, linears.matrix(layer), out, bias_N=layer.bias, low=(low.narrow, low.up) if low else None,
+            through_RK=low.down if low else None,
+        )
     return narrow
 
 
@@ -73,19 +76,16 @@ def backward(
     linears: Linears, given_MN: Tensor, narrow_MR: Tensor | None, buffers: Buffers, *, out_MK: Tensor | None
 ) -> Tensor | None:
     """Write the gradient of the rows to `out`, if it is wanted; returns the gradient of the narrow rows."""
-    added = linears.added()
-    parts = linears.columns(given_MN)
-    d_narrow = None
-    if narrow_MR is not None:
-        d_narrow = buffers.take(len(given_MN), narrow_MR.shape[1], narrow_MR)
-        for given, _, (d_low, wide) in _with_low(parts, added, d_narrow):
-            products.multiply_back(given, products.Matrix(wide, frozen=False), d_low)
-    if out_MK is not None:
-        lows: list[tuple[Tensor, Tensor] | None] = [None] * len(parts)
-        if d_narrow is not None:
-            lows[0] = (d_narrow, _downs(added))
-        for number, (layer, given) in enumerate(zip(linears.layers, parts, strict=True)):
-            products.multiply_back(given, linears.matrix(layer), out_MK, add=number > 0, low=lows[number])
+    d_narrow = None if narrow_MR is None else buffers.take(len(given_MN), narrow_MR.shape[1], narrow_MR)
+    lows = _lows(d_narrow, linears.added())
+    for number, (layer, given, low) in enumerate(zip(linears.layers, linears.columns(given_MN), lows, strict=True)):
+        if out_MK is not None:
+            products.multiply_back(
+                given, linears.matrix(layer), out_MK, add=number > 0, low=(low.narrow, low.down) if low else None,
+                through_NR=low.up if low else None,
+            )
+        elif low is not None:
+            products.multiply_back(given, products.Matrix(low.up, frozen=False), low.narrow)
     return d_narrow
 
 
@@ -105,9 +105,10 @@ def gradients(
     added = linears.added()
     widths = [each.lora_A.out_features for each in added if each]
     downs = iter(torch.split(_across(d_narrow_MR, rows_MK), widths))
-    for given, each, (narrow, _) in _with_low(parts, added, narrow_MR):
-        found[each.lora_A.weight] = next(downs)
-        found[each.lora_B.weight] = _across(given, narrow, scale=each.scale)
+    for given, each, low in zip(parts, added, _lows(narrow_MR, added), strict=True):
+        if each is not None and low is not None:
+            found[each.lora_A.weight] = next(downs)
+            found[each.lora_B.weight] = _across(given, low.narrow, scale=each.scale)
     return {weight: gradient for weight, gradient in found.items() if weight.requires_grad}
 
 
@@ -116,43 +117,33 @@ def reads_rows(linears: Linears) -> bool:
     return any(layer.weight.requires_grad for layer in linears.layers) or any(linears.added())
 
 
-def _narrow(rows: Tensor, added: list[LoraLinear | None], buffers: Buffers) -> Tensor | None:
-    """(M, R of all) what every addition's A makes of the rows, in one product."""
-    if not any(added):
-        return None
-    downs = _downs(added)
-    narrow = buffers.take(len(rows), len(downs), rows)
-    products.multiply(rows, products.Matrix(downs, frozen=False), narrow)
-    return narrow
+@dataclass(frozen=True, slots=True, eq=False)
+class _Low:
+    """A low-rank addition and the narrow rows between its factors. up: B with its scale."""
+
+    narrow: Tensor
+    down: Tensor
+    up: Tensor
 
 
-def _downs(added: list[LoraLinear | None]) -> Tensor:
-    """(R of all, K) the As, one below the other."""
-    weights = [each.lora_A.weight for each in added if each]
-    return torch.cat(weights) if len(weights) > 1 else weights[0].detach()
-
-
-def _lows(narrow: Tensor | None, added: list[LoraLinear | None]) -> list[tuple[Tensor, Tensor] | None]:
-    """For each layer its narrow rows and its scaled B, or nothing."""
-    lows: list[tuple[Tensor, Tensor] | None] = []
+def _lows(narrow_MR: Tensor | None, added: list[LoraLinear | None]) -> list[_Low | None]:
+    """For each layer its addition with its own columns of the narrow rows, or nothing."""
+    lows: list[_Low | None] = []
     place = 0
     for each in added:
-        if each is None or narrow is None:
+        if each is None or narrow_MR is None:
             lows.append(None)
             continue
         width = each.lora_A.out_features
-        lows.append((narrow[:, place:place + width], each.lora_B.weight.detach() * each.scale))
+        up = each.lora_B.weight.detach() * each.scale
+        lows.append(_Low(narrow_MR[:, place:place + width], each.lora_A.weight.detach(), up))
         place += width
     return lows
 
 
-def _with_low(
-    parts: tuple[Tensor, ...], added: list[LoraLinear | None], narrow: Tensor
-) -> Iterator[tuple[Tensor, LoraLinear, tuple[Tensor, Tensor]]]:
-    """The layers that have an addition: their part of the outputs, themselves, narrow rows and scaled B."""
-    for given, each, low in zip(parts, added, _lows(narrow, added), strict=True):
-        if each is not None and low is not None:
-            yield given, each, low
+def _width(added: list[LoraLinear | None]) -> int:
+    """Columns of the narrow rows of all additions."""
+    return sum(each.lora_A.out_features for each in added if each)
 
 
 def _across(left_MN: Tensor, right_MK: Tensor, scale: float = 1.0) -> Tensor:

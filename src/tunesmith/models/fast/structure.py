@@ -117,7 +117,7 @@ def _facts(layer: nn.Module) -> tuple[object, ...]:
 def _refuse_dropout(layer: nn.Module) -> None:
     """Raise Unknown where something is drawn at random while training."""
     for name, module in layer.named_modules():
-        share = getattr(module, "attention_dropout", 0.0)
+        share = vars(module).get("attention_dropout", 0.0)
         if isinstance(module, nn.Dropout):
             share = module.p
         if isinstance(module, LoraLinear):
@@ -127,10 +127,14 @@ def _refuse_dropout(layer: nn.Module) -> None:
 
 
 def _part(parent: nn.Module, name: str) -> nn.Module:
-    found = getattr(parent, name, None)
-    if not isinstance(found, nn.Module):
+    found = _children(parent).get(name)
+    if found is None:
         raise Unknown(f"it has no `{name}`")
     return found
+
+
+def _children(parent: nn.Module) -> dict[str, nn.Module]:
+    return dict(parent.named_children())
 
 
 def _linear(parent: nn.Module, name: str) -> nn.Linear:
@@ -141,7 +145,7 @@ def _linear(parent: nn.Module, name: str) -> nn.Linear:
 
 
 def _together(parent: nn.Module, apart: tuple[str, ...], fused: str) -> Linears:
-    if hasattr(parent, fused):
+    if fused in _children(parent):
         return Linears((_linear(parent, fused),))
     return Linears(tuple(_linear(parent, name) for name in apart))
 
@@ -153,23 +157,24 @@ def _norms(layer: nn.Module) -> tuple[Norm, Norm | None, Norm, Norm | None]:
     """
     first = _norm(_part(layer, "input_layernorm"))
     second = _norm(_part(layer, "post_attention_layernorm"))
-    if not hasattr(layer, "pre_feedforward_layernorm"):
+    if "pre_feedforward_layernorm" not in _children(layer):
         return first, None, second, _optional_norm(layer, "post_feedforward_layernorm")
     return first, second, _norm(_part(layer, "pre_feedforward_layernorm")), _optional_norm(
         layer, "post_feedforward_layernorm")
 
 
 def _optional_norm(parent: nn.Module, name: str) -> Norm | None:
-    found = getattr(parent, name, None)
-    return _norm(found) if isinstance(found, nn.Module) else None
+    found = _children(parent).get(name)
+    return None if found is None else _norm(found)
 
 
 @torch.no_grad()
 def _norm(module: nn.Module) -> Norm:
     """The norm that a module computes, found by asking it."""
-    epsilon = getattr(module, "variance_epsilon", getattr(module, "eps", None))
-    weight = getattr(module, "weight", None)
-    if isinstance(epsilon, float) and isinstance(weight, nn.Parameter) and getattr(module, "bias", None) is None:
+    epsilon = vars(module).get("variance_epsilon", vars(module).get("eps"))
+    weights = dict(module.named_parameters())
+    if isinstance(epsilon, float) and set(weights) == {"weight"}:
+        weight = weights["weight"]
         asked = torch.linspace(-2, 3, len(weight), dtype=weight.dtype, device=weight.device)[None]
         found = module(asked).float()
         alone = asked.float() * torch.rsqrt(asked.float().pow(2).mean() + epsilon)
@@ -181,7 +186,7 @@ def _norm(module: nn.Module) -> Norm:
 
 def _gate(feed: nn.Module) -> gate.Kind:
     """The name of the activation, found by asking it."""
-    module = next((getattr(feed, name) for name in ("act_fn", "activation_fn") if hasattr(feed, name)), None)
+    module = next((_children(feed)[name] for name in ("act_fn", "activation_fn") if name in _children(feed)), None)
     if module is None:
         raise Unknown("its feed-forward has no activation")
     asked = torch.linspace(-6, 6, 97, dtype=torch.float64)

@@ -43,7 +43,7 @@ def watch(network: Any, layers: Sequence[nn.Module]) -> dict[int, Seen]:
 
     Empty where the network cannot take them, or has other attention than ours.
     """
-    if getattr(network.config, "_attn_implementation", None) != attention.NAME:
+    if network.config._attn_implementation != attention.NAME:
         return {}
     seen: dict[int, Seen] = {}
     handles = [
