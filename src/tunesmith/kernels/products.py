@@ -9,6 +9,8 @@ Letters: M rows, N and K the two widths of a weight (N, K), R the rank of a low-
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from . import build
 from .build import POINTER, REAL, WHOLE, pointer
 
 Low = tuple[Tensor, Tensor]
+MOST_RANK = 2048  # of a low-rank addition on the tiles
+# Rows, N and K of the products of a small model's block, and one that suits every library.
+ROOF_SHAPES = ((1840, 576, 576), (1840, 1536, 576), (1840, 576, 1536), (2048, 2048, 2048))
 
 MATRIX = (POINTER, WHOLE)  # an address, and how many numbers lie between its rows
 MULTIPLY = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, WHOLE, POINTER, *MATRIX, *MATRIX, *MATRIX, WHOLE, POINTER, *MATRIX,
@@ -42,8 +47,8 @@ _counting: list[Counts] = []
 class Matrix:
     """A weight (N, K) to multiply by. frozen: its numbers stay as they are for as long as this object is used.
 
-    A frozen weight is laid out for the tiles once for each direction, when that is first asked for; one that learns is
-    laid out in every product, which costs some 3% of it.
+    For the tiles, a frozen weight is laid out once for each direction, when that is first asked for, and the copy is
+    kept: its own size again. One that learns is laid out in every product, which costs about a tenth of its speed.
     """
 
     __slots__ = ("_packed", "frozen", "weight_NK")
@@ -83,7 +88,7 @@ def multiply(
     All tensors share a dtype; rows may lie apart, numbers of one row may not.
     """
     _count(x_MK.shape[0], matrix.weight_NK, *(low or ())[1:], through_RK)
-    if _tiles_serve(x_MK, matrix.weight_NK, bias_N, *(low or ()), through_RK, out=out_MN):
+    if _tiles_serve(x_MK, matrix.weight_NK, bias_N, through_RK, out=out_MN, low=low):
         _multiply_on_tiles(x_MK, matrix, out_MN, back=False, bias=bias_N, low=low, through=through_RK)
         return
     if low is not None and through_RK is not None:
@@ -106,7 +111,7 @@ def multiply_back(
     Given `through`, narrow is made as well, as given through, while the rows are at hand.
     """
     _count(given_MN.shape[0], matrix.weight_NK, *(low or ())[1:], through_NR)
-    if _tiles_serve(given_MN, matrix.weight_NK, *(low or ()), through_NR, out=out_MK):
+    if _tiles_serve(given_MN, matrix.weight_NK, through_NR, out=out_MK, low=low):
         _multiply_on_tiles(given_MN, matrix, out_MK, back=True, add=add, low=low, through=through_NR)
         return
     if low is not None and through_NR is not None:
@@ -138,6 +143,25 @@ def multiply_across(
         out_NK.add_(torch.mm(left_MN.t(), right_MK), alpha=scale)
     else:
         torch.mul(torch.mm(left_MN.t(), right_MK), scale, out=out_NK)
+
+
+def roof(dtype: torch.dtype = torch.bfloat16, seconds: float = 1.0) -> float:
+    """Floating-point operations a second that `multiply` sustains with the current threads, on the processor.
+
+    The best of ROOF_SHAPES, of each the median over `seconds`: what a share of the roof is a share of.
+    """
+    def sustained(rows: int, wide: int, deep: int) -> float:
+        x, out = torch.linspace(-1, 1, rows * deep).view(rows, deep).to(dtype), torch.empty(rows, wide, dtype=dtype)
+        matrix = Matrix(torch.linspace(-1, 1, wide * deep).view(wide, deep).to(dtype), frozen=True)
+        taken: list[float] = []
+        multiply(x, matrix, out)
+        while sum(taken) < seconds:
+            began = time.perf_counter()
+            multiply(x, matrix, out)
+            taken.append(time.perf_counter() - began)
+        return 2 * rows * wide * deep / statistics.median(taken)
+
+    return max(sustained(*shape) for shape in ROOF_SHAPES)
 
 
 def _multiply_on_tiles(
@@ -173,9 +197,10 @@ def _matrix(tensor: Tensor) -> tuple[int, int]:
     return tensor.data_ptr(), tensor.stride(0)
 
 
-def _tiles_serve(*operands: Tensor | None, out: Tensor) -> bool:
+def _tiles_serve(*operands: Tensor | None, out: Tensor, low: Low | None = None) -> bool:
     """Whether our own tiles take these: operands in bfloat16, a result in bfloat16 or float32."""
-    return build.tiles() and build.serves(out, *operands) and all(
+    operands = (*operands, *(low or ()))
+    return build.tiles() and build.serves(out, *operands) and (low is None or low[0].shape[1] <= MOST_RANK) and all(
         each.dtype == torch.bfloat16 for each in operands if each is not None)
 
 

@@ -1,6 +1,6 @@
 // Products of bfloat16 matrices on AMX tiles, summed in float32: C (M, N) = A (M, K) B (K, N) and what is added to it.
 //
-// A block of 32 x 32 of C stays in four tiles over the whole depth, the low-rank addition included, and is rounded once.
+// A block of 32 x 32 of C stays in four tiles over the whole depth and the low-rank addition, and is rounded once.
 #include "shares.h"
 
 #ifdef TUNESMITH_TILES
@@ -158,9 +158,10 @@ void multiply_bf16(const bf16* x, int64_t x_apart, int64_t rows, const bf16* wei
     job.low_steps = up(rank, WIDTH);
     job.narrow.rows = Rows{narrow, narrow_apart, rows, rank};
     job.wide = Operand{back ? Rows{low, low_apart, rank, wide} : Rows{low, low_apart, tall, rank}, how, nullptr};
-    if (through)
-        job.through = Operand{back ? Rows{through, through_apart, depth, rank} : Rows{through, through_apart, rank, depth},
-                              how, nullptr};
+    if (through) {
+        job.through = Operand{Rows{through, through_apart, rank, depth}, how, nullptr};
+        if (back) std::swap(job.through.rows.tall, job.through.rows.wide);
+    }
     job.result = Result{out, out_apart, rows, columns, bias, 1.0f, bool(out_wide), bool(add), false};
     if (through && job.steps > MOST_STEPS) {  // a panel of A is not at hand as a whole
         Job before = {};
@@ -184,8 +185,8 @@ void multiply_across_bf16(const bf16* left, int64_t left_apart, int64_t left_wid
     job.b = Operand{b, From::pairs, nullptr};
     job.steps = up(rows, WIDTH);
     job.result = Result{out, out_apart, a.wide, b.wide, nullptr, float(scale), bool(out_wide), bool(add), turned};
-    bool whole = a.wide > SKINNY;  // else both are packed on the way, and never leave the caches
-    run(job, whole, whole);
+    bool whole = a.wide > SKINNY;  // else B is packed on the way, and never leaves the caches
+    run(job, true, whole);
 }
 
 }  // extern "C"

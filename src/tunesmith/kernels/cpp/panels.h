@@ -55,24 +55,18 @@ inline void transpose(__m512i (&line)[16]) {
     }
 }
 
-inline void put(__m512i (&line)[16], bf16* tile, bool turned) {
-    if (turned) transpose(line);
-    for (int i = 0; i < 16; i++) _mm512_store_si512(tile + 32 * i, line[i]);
-}
-
 // One step of a panel from 32 rows, `down` rows and `right` numbers into the matrix: a tile's lines are rows (A), or,
 // turned, its columns are (B of a weight that stands as (columns, depth)).
 template <bool turned>
 inline void pack_rows(const Rows& from, int64_t down, int64_t right, bf16* step) {
     __mmask32 there = first_of_32(from.wide - right);
-    for (int64_t half = 0; half < 2; half++) {
+    const bf16* at = from.data + down * from.apart + right;
+    for (int64_t half = 0; half < 2; half++, step += TILE) {
         __m512i line[16];
-        for (int64_t i = 0; i < 16; i++) {
-            int64_t row = down + 16 * half + i;
-            line[i] = row < from.tall ? _mm512_maskz_loadu_epi16(there, from.data + row * from.apart + right)
-                                      : _mm512_setzero_si512();
-        }
-        put(line, step + half * TILE, turned);
+        for (int64_t i = 0; i < 16; i++, at += from.apart)
+            line[i] = _mm512_maskz_loadu_epi16(down + 16 * half + i < from.tall ? there : 0, at);
+        if (turned) transpose(line);
+        for (int64_t i = 0; i < 16; i++) _mm512_store_si512(step + WIDTH * i, line[i]);
     }
 }
 
@@ -83,17 +77,21 @@ inline void pack_pairs(const Rows& from, int64_t down, int64_t right, bf16* step
                                                  8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
     __m512i low = _mm512_load_si512(LOW), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
     __mmask32 there = first_of_32(from.wide - right);
-    __m512i left[16], other[16];
-    for (int64_t i = 0; i < 16; i++) {
+    const bf16* at = from.data + down * from.apart + right;
+    for (int64_t i = 0; i < 16; i++, at += 2 * from.apart) {
         int64_t row = down + 2 * i;
-        const bf16* at = from.data + row * from.apart + right;
-        __m512i even = row < from.tall ? _mm512_maskz_loadu_epi16(there, at) : _mm512_setzero_si512();
-        __m512i odd = row + 1 < from.tall ? _mm512_maskz_loadu_epi16(there, at + from.apart) : _mm512_setzero_si512();
-        left[i] = _mm512_permutex2var_epi16(even, low, odd);
-        other[i] = _mm512_permutex2var_epi16(even, high, odd);
+        __m512i even = _mm512_maskz_loadu_epi16(row < from.tall ? there : 0, at);
+        __m512i odd = _mm512_maskz_loadu_epi16(row + 1 < from.tall ? there : 0, at + from.apart);
+        _mm512_store_si512(step + WIDTH * i, _mm512_permutex2var_epi16(even, low, odd));
+        _mm512_store_si512(step + TILE + WIDTH * i, _mm512_permutex2var_epi16(even, high, odd));
     }
-    put(left, step, turned);
-    put(other, step + TILE, turned);
+    if (!turned) return;
+    for (int64_t half = 0; half < 2; half++, step += TILE) {
+        __m512i line[16];
+        for (int64_t i = 0; i < 16; i++) line[i] = _mm512_load_si512(step + WIDTH * i);
+        transpose(line);
+        for (int64_t i = 0; i < 16; i++) _mm512_store_si512(step + WIDTH * i, line[i]);
+    }
 }
 
 // How a matrix becomes panels.

@@ -12,12 +12,11 @@
 namespace tunesmith {
 
 constexpr int64_t MOST_STEPS = 64;         // in one go; deeper products keep partial sums
-constexpr int64_t FEW_STEPS = 8;           // in one go, where B is packed on the way
+constexpr int64_t FEW_STEPS = 2;           // in one go, where B is packed on the way
 constexpr int64_t CACHED = 512 * 1024;     // numbers of B that stay in the second-level cache
-constexpr int64_t B_ROOM = 128 * 1024;     // numbers of B packed on the way
 constexpr int64_t ROW_PANELS = 8;          // whose partial sums are kept at a time
 constexpr int64_t KEPT = ROW_PANELS * 16;  // blocks of partial sums
-static_assert(2 * CACHED / (MOST_STEPS * STEP) <= 16 && B_ROOM / (FEW_STEPS * STEP) <= 16, "partial sums have room");
+static_assert(2 * CACHED / (MOST_STEPS * STEP) <= 16, "partial sums have room");
 
 struct Operand {
     Rows rows;
@@ -38,9 +37,9 @@ struct Job {
 
 // Where one thread works: a panel of A, one of `narrow`, some panels of B, and partial sums.
 struct Room {
-    static constexpr int64_t PANEL = MOST_STEPS * STEP, NUMBERS = 2 * PANEL + B_ROOM + 2 * KEPT * BLOCK;
+    static constexpr int64_t PANEL = MOST_STEPS * STEP, NUMBERS = 3 * PANEL + 2 * KEPT * BLOCK;
 
-    explicit Room(bf16* at) : a(at), narrow(at + PANEL), b(at + 2 * PANEL), partial((float*)(at + 2 * PANEL + B_ROOM)) {}
+    explicit Room(bf16* at) : a(at), narrow(at + PANEL), b(at + 2 * PANEL), partial((float*)(at + 3 * PANEL)) {}
 
     bf16 *a, *narrow, *b;
     float* partial;
@@ -85,12 +84,8 @@ TUNESMITH_TILES inline void make_narrow(const Job& job, const Left& a, int64_t p
 TUNESMITH_TILES inline void compute(const Job& job, const Part& part, const Room& room, Pending& carried) {
     Pending pending = carried;  // in registers: as far as the compiler knows, writing C could change what is carried
     Left low = {room.narrow, 64, TILE, STEP};
-    int64_t steps = part.steps.end - part.steps.begin, apart = (job.b.panels ? job.steps : steps) * STEP;
+    int64_t steps = part.steps.end - part.steps.begin, apart = job.steps * STEP;
     const bf16* panels = job.b.panels + part.columns.begin * apart + part.steps.begin * STEP;
-    if (!job.b.panels) {
-        pack(job.b.rows, job.b.how, part.columns, part.steps, apart, room.b);
-        panels = room.b;
-    }
     float* partial = room.partial;
     for (int64_t i = part.rows.begin; i < part.rows.end; i++) {
         Left a = left_panel(job, i, part.steps, room.a);
@@ -119,22 +114,46 @@ TUNESMITH_TILES inline void compute(const Job& job, const Part& part, const Room
     carried = pending;
 }
 
+// A panel of C's columns where A is thin and packed, and B is not: a few steps of B at a time are packed where the
+// first-level cache holds them, and go through the tiles at once.
+TUNESMITH_TILES inline void compute_thin(const Job& job, Span rows, int64_t panel, const Room& room, Pending& carried) {
+    Pending pending = carried;
+    bool broad = job.result.columns - panel * WIDTH > 16;
+    for (int64_t i = rows.begin; i < rows.end; i++) {
+        bool tall = job.result.rows - i * WIDTH > 16;
+        clear();
+        for (int64_t step = 0; step < job.steps; step += FEW_STEPS) {
+            Span steps = {step, least(step + FEW_STEPS, job.steps)};
+            pack(job.b.rows, job.b.how, Span{panel, panel + 1}, steps, 0, room.b);
+            accumulate(left_panel(job, i, steps, nullptr), room.b, steps.end - step, tall, broad, pending);
+        }
+        pending.write(WIDTH);
+        keep(pending.room());
+        pending.take(i * WIDTH, panel * WIDTH);
+    }
+    carried = pending;
+}
+
 // A rectangle of C (in panels) that one thread begins; threads that are done with their own help with what is left.
 // Each block is summed up by one thread alone and in one order, so it does not matter by whom.
 class Share {
   public:
     void plan(const Job& job, Span its_rows, Span its_columns) {
         rows = its_rows, columns = its_columns;
-        cuts = most(1, up(job.steps, job.b.panels ? MOST_STEPS : FEW_STEPS));
+        cuts = most(1, up(job.steps, MOST_STEPS));
         int64_t numbers = (columns.end - columns.begin) * up(job.steps, cuts) * STEP;
-        wide_parts = most(1, up(numbers, job.b.panels ? CACHED : B_ROOM));
-        tall_parts = up(rows.end - rows.begin, cuts == 1 ? 1 : ROW_PANELS);
+        wide_parts = job.b.panels ? most(1, up(numbers, CACHED)) : columns.end - columns.begin;
+        tall_parts = !job.b.panels ? 1 : up(rows.end - rows.begin, cuts == 1 ? 1 : ROW_PANELS);
         next.store(0, std::memory_order_relaxed);
     }
     TUNESMITH_TILES void work(const Job& job, const Room& room, Pending& pending) {
         for (;;) {
             int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
             if (unit >= wide_parts * tall_parts) return;
+            if (!job.b.panels) {
+                compute_thin(job, rows, columns.begin + unit, room, pending);
+                continue;
+            }
             Span across = share(columns.end - columns.begin, unit / tall_parts, wide_parts);
             Span down = share(rows.end - rows.begin, unit % tall_parts, tall_parts);
             for (int64_t cut = 0; cut < cuts; cut++)

@@ -1,5 +1,5 @@
-// Whether AMX tiles may be used here. Some virtual machines announce them and hide how large they are (CPUID leaf 0x1D);
-// the instructions may work all the same. So: ask the kernel for permission, then try one small product under guard.
+// Whether AMX tiles may be used here. Some virtual machines announce them and hide how large they are (CPUID leaf
+// 0x1D); the instructions may work all the same. So: ask for permission, then try one small product under guard.
 #include "common.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(TUNESMITH_AVX512)
