@@ -136,7 +136,7 @@ def test_slices_of_one_buffer_serve_as_inputs_and_as_gradients(rule):
         torch.testing.assert_close(found.transpose(0, 1), wanted, rtol=0, atol=1e-10)
 
 
-LONG = (0, 33, 34, 34 + 300, 334 + 1100)  # more than a block, one row, more than a stretch, more than one part
+LONG = (0, 33, 34, 34, 34 + 300, 334 + 1100)  # more than a block, one row, none, more than a stretch, than one part
 NATIVE = [
     (Rule(0.2), 3, 3, 64), (Rule(0.2, softcap=2.0), 2, 1, 32), (Rule(0.2, window=40), 2, 2, 32),
     (Rule(0.2, softcap=3.0, window=150), 2, 2, 96), (Rule(0.1), 1, 1, 256),
@@ -147,7 +147,7 @@ NATIVE = [
 @pytest.mark.parametrize(("rule", "heads", "shared", "width"), NATIVE)
 def test_the_compiled_kernel_is_as_near_to_float64_as_its_twin(monkeypatch, rule, heads, shared, width, without):
     monkeypatch.setenv("TUNESMITH_WITHOUT", without)
-    if not attention_native.serves(torch.empty(1, 1, width, dtype=torch.bfloat16)):
+    if not attention_native.serves(rule, torch.empty(1, 1, width, dtype=torch.bfloat16)):
         pytest.skip("no compiled attention on this machine")
     exact = sliced(rule, heads, shared, width, torch.float64, LONG)
     twin = sliced(rule, heads, shared, width, torch.bfloat16, LONG, attention_blocks)
@@ -156,3 +156,16 @@ def test_the_compiled_kernel_is_as_near_to_float64_as_its_twin(monkeypatch, rule
         assert (ours - wanted).norm() <= 1.2 * (theirs - wanted).norm() + 1e-4 * wanted.norm()
     again = sliced(rule, heads, shared, width, torch.bfloat16, LONG, attention_native)
     assert all(torch.equal(one, other) for one, other in zip(native, again, strict=True))
+
+
+def test_scores_that_rise_far_above_the_first_ones_overflow_nothing():
+    rule, rows = Rule(1.0), 200
+    if not attention_native.serves(rule, torch.empty(1, 1, 32, dtype=torch.bfloat16)):
+        pytest.skip("no compiled attention on this machine")
+    key = torch.linspace(-300, 300, rows)[:, None, None].expand(rows, 1, 32).bfloat16().contiguous()
+    query, value = torch.ones_like(key), torch.randn(key.shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact, answer = torch.empty(rows, 1, 32, dtype=torch.float64), torch.empty_like(key)
+    wanted = attention_blocks.forward(query.double(), key.double(), value.double(), (0, rows), rule, out_MHD=exact)
+    found = attention_native.forward(query, key, value, (0, rows), rule, out_MHD=answer)
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=0)
+    torch.testing.assert_close(answer.double(), exact, rtol=0.02, atol=0.02)

@@ -40,7 +40,7 @@ def forward(
     only their last dimension must be contiguous. No dropout.
     borders: (documents + 1,) first row of each document, and M.
     """
-    if attention_native.serves(query_MHD, key_MKD, value_MKD, out_MHD):
+    if attention_native.serves(rule, query_MHD, key_MKD, value_MKD, out_MHD):
         return attention_native.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
     return attention_blocks.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
 
@@ -54,7 +54,7 @@ def backward(
     into: shaped as query, key and value, also slices of one buffer, but not of theirs.
     """
     tensors = given_MHD, out_MHD, query_MHD, key_MKD, value_MKD
-    native = attention_native.serves(*tensors, *into)
+    native = attention_native.serves(rule, *tensors, *into)
     compute = attention_native.backward if native else attention_blocks.backward
     compute(*tensors, lse_HM=lse_HM, borders=borders, rule=rule, into=into)
 

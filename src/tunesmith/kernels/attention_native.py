@@ -19,13 +19,13 @@ NO_WINDOW = 2**40  # rows
 
 
 class _View(ctypes.Structure):
-    """As `View` in attention.h; steps in numbers."""
+    """As `View` in attention.h: steps from row to row and from head to head, in numbers."""
 
     _fields_ = (("at", build.POINTER), ("row", build.WHOLE), ("head", build.WHOLE))
 
 
 class _Shape(ctypes.Structure):
-    """As `AttentionShape` in attention.h."""
+    """As `Shape` in attention.h."""
 
     _fields_ = (
         *((name, build.WHOLE) for name in ("rows", "heads", "shared", "width", "documents", "window")),
@@ -33,12 +33,12 @@ class _Shape(ctypes.Structure):
     )
 
 
-def serves(*tensors: Tensor) -> bool:
-    """Whether the kernel takes these: bfloat16 on the processor, heads of a width that fills tiles."""
+def serves(rule: Rule, *tensors: Tensor) -> bool:
+    """Whether the kernel takes these: bfloat16 on the processor, heads of a width that fills tiles, a scale above 0."""
     width = tensors[0].shape[-1]
     return (
         ideas.on("attention") and build.serves(*tensors) and {tensor.dtype for tensor in tensors} == {torch.bfloat16}
-        and width % WIDTH_STEP == 0 and width <= WIDEST and _ready()
+        and width % WIDTH_STEP == 0 and width <= WIDEST and rule.scale > 0 and _ready()
     )
 
 

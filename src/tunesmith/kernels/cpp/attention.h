@@ -17,7 +17,7 @@
 #define TUNESMITH_ATTENTION 1
 #endif
 
-namespace tunesmith {
+namespace tunesmith::attention {
 
 // (M, heads, D) numbers: head `h` of row `r` starts at `at + r * row + h * head`.
 struct View {
@@ -26,35 +26,42 @@ struct View {
     bf16* of(int64_t r, int64_t h) const { return at + r * row + h * head; }
 };
 
-struct AttentionShape {
+struct Shape {
     int64_t rows, heads, shared, width, documents, window;  // window: a number beyond all rows where there is none
     float scale, softcap;                                   // softcap: 0 where there is none
     int32_t tiles;                                          // whether AMX may be used
 };
 
 // Rows first .. last (not included) of a document that begins at row `start`; they see keys from `seen` on.
-struct AttentionTask {
+struct Task {
     int64_t start, key_head, first, last, seen, cost, part, parts;
     float* slopes;
 };
 
 // Tasks, the dearest first. A document longer than `rows_a_part` is cut into parts of about the same cost.
-std::vector<AttentionTask> attention_tasks(const AttentionShape& shape, const int64_t* borders, int64_t rows_a_part);
+std::vector<Task> tasks_of(const Shape& shape, const int64_t* borders, int64_t rows_a_part);
 
-constexpr int64_t BLOCK = 32, TILE = 512;  // numbers: rows or keys taken together; bfloat16 in a tile
+// Rows or keys taken together; numbers of bfloat16 in a tile; numbers of the widest head.
+constexpr int64_t BLOCK = 32, TILE = 512, WIDEST = 256;
 constexpr float LOG2_E = 1.44269504088896341f;
 
 inline int64_t whole_blocks(int64_t count) { return (count + BLOCK - 1) / BLOCK * BLOCK; }
 
-// Memory of a thread that grows and is kept; handed out in pieces until the next `reset`.
+// Memory of a thread that grows and is kept.
 class Room {
 public:
-    void reset(size_t bytes) {
+    // What `layout` makes of pieces that it takes. It is called twice: at first to learn how much they need.
+    template <class Layout>
+    auto hand_out(Layout layout) {
         used = 0;
-        if (bytes + 4096 <= size) return;
-        std::free(at);
-        size = (bytes + 4096 + (1 << 16)) / 4096 * 4096;
-        at = static_cast<char*>(std::aligned_alloc(4096, size));
+        layout();
+        if (used > size) {
+            std::free(at);
+            size = (used + used / 4 + 4095) / 4096 * 4096;
+            at = static_cast<char*>(std::aligned_alloc(4096, size));
+        }
+        used = 0;
+        return layout();
     }
     template <class Number>
     Number* take(int64_t count) {
@@ -85,7 +92,8 @@ void end_tiles();
 
 #ifdef TUNESMITH_ATTENTION
 
-// 2^x to 7.5e-8 of itself for x <= 127; 0 for -infinity. 2^floor(x) times a polynomial of the rest (least relative error).
+// 2^x to 7.5e-8 of itself for x <= 127; 0 for -infinity. 2^floor(x) times a polynomial of the rest, the one of degree
+// 5 whose largest relative error is least.
 inline __m512 power_of_two(__m512 x) {
     __m512 rest = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
     __m512 p = _mm512_set1_ps(1.8775767031e-3f);
@@ -106,7 +114,8 @@ inline __m512 tanh_of(__m512 x) {
 
 // log2(x) for x > 0: three of Newton's steps from a straight line between powers of two.
 inline __m512 log_of(__m512 x) {
-    __m512 one = _mm512_set1_ps(1.0f), y = _mm512_getexp_ps(x) + _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src) - one;
+    __m512 one = _mm512_set1_ps(1.0f), rest = _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+    __m512 y = _mm512_getexp_ps(x) + rest - one;
     for (int i = 0; i < 3; i++) y += (x * power_of_two(-y) - one) * _mm512_set1_ps(LOG2_E);
     return y;
 }
@@ -152,23 +161,51 @@ inline __mmask16 sees(int64_t ahead, int64_t window) {
     return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min<int64_t>(window, 1 << 30))));
 }
 
+// Which of sixteen keys, the first of them `behind` rows before the row, it sees.
+inline __mmask16 seen_from(int64_t behind, int64_t window) {
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i far = _mm512_sub_epi32(_mm512_set1_epi32(int(behind)), lanes);
+    __mmask16 before = _mm512_cmpge_epi32_mask(far, _mm512_setzero_si512());
+    return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min<int64_t>(window, 1 << 30))));
+}
+
+// The sums of sixteen rows of sixteen numbers.
+inline __m512 sums_of_rows(const float* from) {
+    __m512i rows[16];
+    for (int i = 0; i < 16; i++) rows[i] = _mm512_load_si512(from + 16 * i);
+    transpose(rows);
+    for (int step = 8; step > 0; step /= 2)
+        for (int i = 0; i < step; i++) rows[i] = (__m512i)((__m512)rows[i] + (__m512)rows[i + step]);
+    return (__m512)rows[0];
+}
+
 // Asks for rows that are read soon: they lie too far apart for the processor to guess.
 inline void fetch(const View& view, int64_t row, int64_t head, int64_t width) {
     const bf16* at = view.of(row, head);
     for (int64_t c = 0; c < width; c += 32) _mm_prefetch((const char*)(at + c), _MM_HINT_T1);
 }
 
-// `count` rows of one head, one below the other, zeros below them up to `padded`.
-void copy_rows(const View& view, int64_t first, int64_t count, int64_t padded, int64_t head, int64_t width, bf16* to);
+// `count` rows of one head from row `first` on, and zeros below them.
+struct Rows {
+    const View& view;
+    int64_t first, count, head;
+    const bf16* operator[](int64_t i) const {
+        alignas(64) static const bf16 zeros[WIDEST] = {};
+        return i < count ? view.of(first + i, head) : zeros;
+    }
+};
 
-// Right factor whose inner dimension is the width: tile (k, n) holds columns 32 k .. of rows 16 n .., at (n * D/32 + k).
-void pack_across(const bf16* rows, int64_t count, int64_t width, bf16* to);
+// The first `padded` rows, one below the other.
+void copy_rows(const Rows& rows, int64_t padded, int64_t width, bf16* to);
 
-// Right factor whose inner dimension is the rows: tile (k, n) holds rows 32 k .. and columns 16 n .., at (k * D/16 + n).
-void pack_along(const bf16* rows, int64_t count, int64_t width, bf16* to);
+// Right factor whose inner dimension is the width: tile (k, n), at n * D/32 + k, holds columns 32 k on of rows 16 n on.
+void pack_across(const Rows& rows, int64_t padded, int64_t width, bf16* to);
+
+// Right factor whose inner dimension is the rows: tile (k, n), at k * D/16 + n, holds rows 32 k on, columns 16 n on.
+void pack_along(const Rows& rows, int64_t padded, int64_t width, bf16* to);
 
 // (D, block) for every `block` rows: the rows turned over, as a left factor. The last block may be filled in part.
-void turn_over(const bf16* rows, int64_t count, int64_t width, int64_t block, bf16* to);
+void turn_over(const Rows& rows, int64_t padded, int64_t width, int64_t block, bf16* to);
 
 // Rows first .. first + count of one head from numbers that lie turned over, (D, `apart`), each times its `share`.
 void write_turned(const View& view, int64_t first, int64_t count, int64_t head, const float* from, int64_t apart,
@@ -176,4 +213,4 @@ void write_turned(const View& view, int64_t first, int64_t count, int64_t head, 
 
 #endif
 
-}  // namespace tunesmith
+}  // namespace tunesmith::attention

@@ -1,164 +1,226 @@
-// Attention's answer: softmax of one block of 32 rows at a time, over its keys in stretches that stay in the cache,
-// rescaled where a later stretch has a larger score (Milakov and Gimelshein 2018).
+// Attention's answer, block by block: 32 rows with 32 keys at a time.
 //
-// Scores are made turned over, keys by rows: sixteen rows lie side by side in a register, and neither their largest
-// score nor their sum is looked for across it. The answer comes out turned over as well.
+// Weights are powers of two of a score less a level that each row keeps. The level is the row's largest score among
+// the first keys it sees, and is raised only where a later score stands far above it: between, weights may exceed one
+// without harm, and nothing is rescaled (Milakov and Gimelshein 2018 rescale at every new maximum).
 #include "attention.h"
 
-namespace tunesmith {
+namespace tunesmith::attention {
 
 #ifdef TUNESMITH_ATTENTION
 
 namespace {
 
-constexpr int64_t STRETCH = 128, ROWS_A_PART = 512;
-constexpr float LOWEST = -1e30f;  // the largest score of a row that has seen nothing: minus infinity would give NaN
+constexpr int64_t STRETCH = 128, WEIGHTS_ROW = STRETCH + 32;  // keys whose weights are kept until they meet the values
+constexpr int64_t ROWS_A_PART = 512;
+constexpr float LOWEST = -1e30f;  // the level of a row that has seen nothing: minus infinity would give NaN
+constexpr float FAR = 40.0f;      // a power of two: weights of up to 2^40 are as exact as others
 
 struct Forward {
-    const AttentionShape& shape;
+    const Shape& shape;
     View query, key, value, out;
     float* lse;
     void (*multiply)(const Product&);
+    float scale;  // of scores that are exponents of two
 };
 
-// 32 rows of one head: (STRETCH, 32) scores, the weights they become, and the (D, 32) answer.
+// Keys and values of a task, packed from row `task.seen` on.
+struct Packed {
+    const bf16 *keys, *values;
+};
+
+// 32 rows of one head from row `first` of the document; keys `next` and on have not been met.
 struct Block {
-    bf16 *plain, *query, *paired;
-    float *scores, *answer;
-    __m512 top[2], total[2];
+    bf16 *query, *weights;
+    float *scores[2], *sums, *answer, *level;
+    int64_t first, count, head, next, end, kept;
+    bool begun;
 };
 
-void cap(float* scores, int64_t keys, const AttentionShape& shape) {
+void score(const Forward& all, const Task& task, const Packed& packed, const Block& block, int64_t key) {
+    int64_t width = all.shape.width;
+    float* scores = block.scores[key / BLOCK % 2];
+    all.multiply({block.query, packed.keys + (key - task.seen) * width, scores, width, TILE, width / 32 * TILE, BLOCK,
+                  2, 2, int(width / 32), false});
+}
+
+void cap(float* scores, const Shape& shape) {
     __m512 inner = _mm512_set1_ps(2 * LOG2_E * shape.scale / shape.softcap), outer = _mm512_set1_ps(shape.softcap);
-    for (int64_t i = 0; i < keys * BLOCK; i += 16)
+    for (int64_t i = 0; i < BLOCK * BLOCK; i += 16)
         _mm512_store_ps(scores + i, outer * tanh_of(inner * _mm512_load_ps(scores + i)));
 }
 
-// Minus infinity where a row does not see one of the keys `from` to `to` of the stretch; the first row stands `ahead`
-// rows behind the first key of the stretch.
-void hide(float* scores, int64_t from, int64_t to, int64_t ahead, int64_t window) {
-    for (int64_t k = from; k < to; k++)
+// Minus infinity where a row does not see a key; the first row stands `ahead` rows behind the first key.
+void hide(float* scores, int64_t ahead, int64_t window) {
+    for (int64_t r = 0; r < BLOCK; r++)
         for (int half = 0; half < 2; half++) {
-            __mmask16 hidden = ~sees(ahead + 16 * half - k, window);
-            _mm512_mask_store_ps(scores + k * BLOCK + 16 * half, hidden, _mm512_set1_ps(-INFINITY));
+            __mmask16 hidden = ~seen_from(ahead + r - 16 * half, window);
+            _mm512_mask_store_ps(scores + r * BLOCK + 16 * half, hidden, _mm512_set1_ps(-INFINITY));
         }
 }
 
-// Scores become weights, as yet not divided by their sum; what was summed before counts `factor` as much.
-void weigh(Block& block, int64_t keys, float scale, __m512 factor[2]) {
-    __m512 by = _mm512_set1_ps(scale), less[2], sum[2][2], top[2][2];
-    for (int half = 0; half < 2; half++) top[0][half] = top[1][half] = block.top[half];
-    for (int64_t k = 0; k < keys; k += 2)
-        for (int i = 0; i < 2; i++)
-            for (int half = 0; half < 2; half++)
-                top[i][half] = _mm512_max_ps(top[i][half], _mm512_load_ps(block.scores + (k + i) * BLOCK + 16 * half));
-    for (int half = 0; half < 2; half++) {
-        __m512 most = _mm512_max_ps(top[0][half], top[1][half]);
-        factor[half] = power_of_two((block.top[half] - most) * by);
-        block.top[half] = most;
-        less[half] = most * by;
-        sum[0][half] = block.total[half] * factor[half];
-        sum[1][half] = _mm512_setzero_ps();
+// Scores become weights, as yet not divided by their sum. False, with nothing changed but the place of the weights, if
+// one stands far above its row's level.
+bool weigh(Block& block, const float* scores, float scale) {
+    __m512 by = _mm512_set1_ps(scale), most = _mm512_set1_ps(LOWEST), sums[BLOCK];
+    for (int64_t r = 0; r < BLOCK; r++) {
+        __m512 level = _mm512_set1_ps(block.level[r]);
+        __m512 left = _mm512_fmsub_ps(_mm512_load_ps(scores + r * BLOCK), by, level);
+        __m512 right = _mm512_fmsub_ps(_mm512_load_ps(scores + r * BLOCK + 16), by, level);
+        most = _mm512_max_ps(most, _mm512_max_ps(left, right));
+        left = power_of_two(left);
+        right = power_of_two(right);
+        sums[r] = _mm512_load_ps(block.sums + 16 * r) + (left + right);
+        _mm512_store_si512(block.weights + r * WEIGHTS_ROW + block.kept, (__m512i)_mm512_cvtne2ps_pbh(right, left));
     }
-    for (int64_t k = 0; k < keys; k += 2)
-        for (int half = 0; half < 2; half++) {
-            const float* at = block.scores + k * BLOCK + 16 * half;
-            __m512 upper = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(at), by, less[half]));
-            __m512 lower = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(at + BLOCK), by, less[half]));
-            sum[0][half] += upper;
-            sum[1][half] += lower;
-            _mm512_store_si512(block.paired + (k / 32 * 2 + half) * TILE + k % 32 * 16, in_pairs(upper, lower));
+    if (_mm512_cmp_ps_mask(most, _mm512_set1_ps(FAR), _CMP_GT_OQ)) return false;
+    for (int64_t r = 0; r < BLOCK; r++) _mm512_store_ps(block.sums + 16 * r, sums[r]);
+    return true;
+}
+
+// The weights kept meet their values: the keys before `key`.
+void answer(const Forward& all, const Task& task, const Packed& packed, Block& block, int64_t key) {
+    if (block.kept == 0) return;
+    int64_t width = all.shape.width, first = key - block.kept - task.seen;
+    all.multiply({block.weights, packed.values + first * width, block.answer, WEIGHTS_ROW, width / 16 * TILE, TILE,
+                  width, 2, int(width / 16), int(block.kept / 32), block.begun});
+    block.kept = 0;
+    block.begun = true;
+}
+
+// Raises each row's level to the largest of these scores; what was added up before counts accordingly less.
+void raise(Block& block, const float* scores, float scale, int64_t width) {
+    for (int64_t r = 0; r < BLOCK; r++) {
+        __m512 both = _mm512_max_ps(_mm512_load_ps(scores + r * BLOCK), _mm512_load_ps(scores + r * BLOCK + 16));
+        float level = std::max(block.level[r], _mm512_reduce_max_ps(both) * scale);
+        if (block.level[r] > LOWEST && level > block.level[r]) {
+            __m512 less = power_of_two(_mm512_set1_ps(block.level[r] - level));
+            _mm512_store_ps(block.sums + 16 * r, _mm512_load_ps(block.sums + 16 * r) * less);
+            for (int64_t c = 0; block.begun && c < width; c += 16) {
+                float* place = block.answer + r * width + c;
+                _mm512_store_ps(place, _mm512_load_ps(place) * less);
+            }
         }
-    for (int half = 0; half < 2; half++) block.total[half] = sum[0][half] + sum[1][half];
+        block.level[r] = level;
+    }
 }
 
-void rescale(float* answer, const __m512 factor[2], int64_t width) {
-    __m512 least = _mm512_min_ps(factor[0], factor[1]);
-    if (_mm512_cmp_ps_mask(least, _mm512_set1_ps(1.0f), _CMP_EQ_OQ) == 0xFFFF) return;
-    for (int64_t i = 0; i < width * BLOCK; i += 16)
-        _mm512_store_ps(answer + i, _mm512_load_ps(answer + i) * factor[i / 16 % 2]);
-}
-
-void write(const Forward& all, const Block& block, int64_t first, int64_t count, int64_t head, float scale) {
+void write(const Forward& all, const Task& task, const Block& block) {
+    int64_t width = all.shape.width, start = task.start + block.first;
     alignas(64) float shares[BLOCK];
-    for (int half = 0; half < 2; half++) {
-        _mm512_store_ps(shares + 16 * half, _mm512_set1_ps(1.0f) / block.total[half]);
-        __m512 lse = (block.top[half] * scale + log_of(block.total[half])) / LOG2_E;
-        int64_t rows = std::min<int64_t>(16, count - 16 * half);
-        if (rows > 0) store(all.lse + head * all.shape.rows + first + 16 * half, (Lane)lse, int(rows));
+    for (int64_t r = 0; r < block.count; r += 16) {
+        __m512 total = sums_of_rows(block.sums + 16 * r);
+        _mm512_store_ps(shares + r, _mm512_set1_ps(1.0f) / total);
+        __m512 lse = (_mm512_load_ps(block.level + r) + log_of(total)) / LOG2_E;
+        int here = int(std::min<int64_t>(16, block.count - r));
+        store(all.lse + block.head * all.shape.rows + start + r, (Lane)lse, here);
     }
-    write_turned(all.out, first, count, head, block.answer, BLOCK, shares, all.shape.width);
+    for (int64_t r = 0; r < block.count; r++) {
+        __m512 share = _mm512_set1_ps(shares[r]);
+        const float* from = block.answer + r * width;
+        bf16* to = all.out.of(start + r, block.head);
+        for (int64_t c = 0; c < width; c += 32) {
+            __m512 left = _mm512_load_ps(from + c) * share, right = _mm512_load_ps(from + c + 16) * share;
+            _mm512_storeu_si512(to + c, (__m512i)_mm512_cvtne2ps_pbh(right, left));
+        }
+    }
 }
 
-// Rows r .. r + 32 of the document; keys and values are packed from row `task.seen` on.
-void answer_block(const Forward& all, const AttentionTask& task, int64_t r, int64_t head, Block& block,
-                  const bf16* keys, const bf16* values) {
-    const AttentionShape& shape = all.shape;
-    int64_t width = shape.width, count = std::min(BLOCK, task.last - r), window = shape.window, end = r + BLOCK;
-    float scale = (shape.softcap > 0 ? 1.0f : shape.scale) * LOG2_E;
-    __m512 factor[2];
-    copy_rows(all.query, task.start + r, count, BLOCK, head, width, block.plain);
-    pack_across(block.plain, BLOCK, width, block.query);
-    for (int half = 0; half < 2; half++) {
-        block.top[half] = _mm512_set1_ps(LOWEST);
-        block.total[half] = _mm512_setzero_ps();
-    }
-    int64_t lowest = std::max(task.seen, r - window + 1) - task.seen;
-    int64_t begin = task.seen + lowest / STRETCH * STRETCH;
-    for (int64_t c = begin; c < end; c += STRETCH) {
-        int64_t length = std::min(STRETCH, end - c), from = (c - task.seen) * width;
-        all.multiply({keys + from, block.query, block.scores, width, TILE, width / 32 * TILE, BLOCK, int(length / 16), 2,
-                      int(width / 32), false});
-        if (shape.softcap > 0) cap(block.scores, length, shape);
-        hide(block.scores, std::max<int64_t>(0, r - c), length, r - c, window);
-        hide(block.scores, 0, std::min(length, r + BLOCK - window - c), r - c, window);
-        weigh(block, length, scale, factor);
-        if (c > begin) rescale(block.answer, factor, width);
-        all.multiply({values + from, block.paired, block.answer, STRETCH, 2 * TILE, TILE, BLOCK, int(width / 16), 2,
-                      int(length / 32), c > begin});
-    }
-    write(all, block, task.start + r, count, head, scale);
+// The i-th block of a task: its heads take turns.
+void begin(const Forward& all, const Task& task, const Packed& packed, Block& block, int64_t i) {
+    const Shape& shape = all.shape;
+    int64_t group = shape.heads / shape.shared;
+    block.first = task.first + i / group * BLOCK;
+    block.head = task.key_head * group + i % group;
+    block.count = std::min(BLOCK, task.last - block.first);
+    block.end = block.first + BLOCK;
+    block.next = task.seen + (std::max(task.seen, block.first - shape.window + 1) - task.seen) / BLOCK * BLOCK;
+    block.kept = 0;
+    block.begun = false;
+    copy_rows({all.query, task.start + block.first, block.count, block.head}, BLOCK, shape.width, block.query);
+    bool more = i % group + 1 < group;  // heads of these rows; else the next block's first
+    for (int64_t r = block.first + (more ? 0 : BLOCK), end = std::min(r + BLOCK, task.last); r < end; r++)
+        fetch(all.query, task.start + r, more ? block.head + 1 : task.key_head * group, shape.width);
+    std::fill(block.level, block.level + BLOCK, LOWEST);
+    std::memset(block.sums, 0, BLOCK * 16 * sizeof(float));
+    score(all, task, packed, block, block.next);
 }
 
-void answer(const Forward& all, const AttentionTask& task, Room& room) {
-    const AttentionShape& shape = all.shape;
-    int64_t width = shape.width, count = task.last - task.seen, padded = whole_blocks(count);
-    room.reset((padded * 3 + STRETCH + BLOCK * 4) * width * 2 + BLOCK * STRETCH * 6 + 1024);
-    bf16 *rows = room.take<bf16>(padded * width), *keys = room.take<bf16>(padded * width);
-    bf16* values = room.take<bf16>((padded + STRETCH) * width);
-    Block block;
-    block.plain = room.take<bf16>(BLOCK * width);
-    block.query = room.take<bf16>(BLOCK * width);
-    block.paired = room.take<bf16>(BLOCK * STRETCH);
-    block.scores = room.take<float>(BLOCK * STRETCH);
-    block.answer = room.take<float>(BLOCK * width);
-    copy_rows(all.key, task.start + task.seen, count, padded, task.key_head, width, keys);
-    copy_rows(all.value, task.start + task.seen, count, padded, task.key_head, width, rows);
-    turn_over(rows, padded, width, STRETCH, values);
-    int64_t group = shape.heads / shape.shared, head = task.key_head * group;
-    for (int64_t r = task.first; r < task.last; r += BLOCK) {
-        for (int64_t next = r + BLOCK; next < std::min(task.last, r + 2 * BLOCK); next++)
-            fetch(all.query, task.start + next, head, width * group);
-        for (int64_t g = 0; g < group; g++) answer_block(all, task, r, head + g, block, keys, values);
+void meet(const Forward& all, const Task& task, const Packed& packed, Block& block) {
+    const Shape& shape = all.shape;
+    int64_t key = block.next, ahead = block.first - key;
+    float* scores = block.scores[key / BLOCK % 2];
+    if (shape.softcap > 0) cap(scores, shape);
+    if (ahead < BLOCK || ahead + BLOCK > shape.window) hide(scores, ahead, shape.window);
+    if (block.level[0] == LOWEST) raise(block, scores, all.scale, shape.width);
+    if (!weigh(block, scores, all.scale)) {
+        answer(all, task, packed, block, key);
+        raise(block, scores, all.scale, shape.width);
+        weigh(block, scores, all.scale);
     }
+    block.kept += BLOCK;
+    block.next += BLOCK;
+    if (block.kept == STRETCH || block.next == block.end) answer(all, task, packed, block, block.next);
+}
+
+// The scores of the next keys, or of the next block's first, are made before these are weighed, so that none waits for
+// what it follows.
+void answer_all(const Forward& all, const Task& task, const Packed& packed, Block blocks[2]) {
+    int64_t total = whole_blocks(task.last - task.first) / BLOCK * (all.shape.heads / all.shape.shared);
+    begin(all, task, packed, blocks[0], 0);
+    for (int64_t i = 0; i < total; i++) {
+        Block& block = blocks[i % 2];
+        while (block.next < block.end) {
+            if (block.next + BLOCK < block.end) score(all, task, packed, block, block.next + BLOCK);
+            else if (i + 1 < total) begin(all, task, packed, blocks[(i + 1) % 2], i + 1);
+            meet(all, task, packed, block);
+        }
+        write(all, task, block);
+    }
+}
+
+struct Work {
+    bf16 *keys, *values;
+    Block blocks[2];
+};
+
+void take_task(const Forward& all, const Task& task, Room& room) {
+    int64_t width = all.shape.width, count = task.last - task.seen, padded = whole_blocks(count);
+    Work work = room.hand_out([&] {
+        Work made{room.take<bf16>(padded * width), room.take<bf16>(padded * width), {}};
+        for (Block& block : made.blocks) {
+            block.query = room.take<bf16>(BLOCK * width);
+            block.weights = room.take<bf16>(BLOCK * WEIGHTS_ROW);
+            for (float*& scores : block.scores) scores = room.take<float>(BLOCK * BLOCK);
+            block.sums = room.take<float>(BLOCK * 16);
+            block.answer = room.take<float>(BLOCK * width);
+            block.level = room.take<float>(BLOCK);
+        }
+        return made;
+    });
+    pack_across({all.key, task.start + task.seen, count, task.key_head}, padded, width, work.keys);
+    pack_along({all.value, task.start + task.seen, count, task.key_head}, padded, width, work.values);
+    answer_all(all, task, {work.keys, work.values}, work.blocks);
 }
 
 }  // namespace
 
 // views: query, key, value, out. lse: (heads, rows).
-extern "C" void attention_forward(const AttentionShape* shape, const View* views, const int64_t* borders, float* lse) {
-    std::vector<AttentionTask> tasks = attention_tasks(*shape, borders, ROWS_A_PART);
-    Forward all{*shape, views[0], views[1], views[2], views[3], lse, shape->tiles ? multiply_by_tiles : multiply_by_pairs};
+extern "C" void attention_forward(const Shape* shape, const View* views, const int64_t* borders, float* lse) {
+    std::vector<Task> tasks = tasks_of(*shape, borders, ROWS_A_PART);
+    Forward all{*shape, views[0], views[1], views[2], views[3], lse,
+                shape->tiles ? multiply_by_tiles : multiply_by_pairs,
+                (shape->softcap > 0 ? 1.0f : shape->scale) * LOG2_E};
 #pragma omp parallel
     {
         static thread_local Room room;
         if (shape->tiles) begin_tiles();
 #pragma omp for schedule(dynamic, 1)
-        for (size_t i = 0; i < tasks.size(); i++) answer(all, tasks[i], room);
+        for (size_t i = 0; i < tasks.size(); i++) take_task(all, tasks[i], room);
         if (shape->tiles) end_tiles();
     }
 }
 
 #endif
 
-}  // namespace tunesmith
+}  // namespace tunesmith::attention
