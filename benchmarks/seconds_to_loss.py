@@ -1,6 +1,6 @@
 """Seconds from a cold start to a fixed held-out loss, job A: imports, loading, tokenising and compiling included.
 
-    python benchmarks/seconds_to_loss.py [--loss 0.62] [--steps 60] [--every 4] [--rounds 3] [--contenders …]
+    python benchmarks/seconds_to_loss.py [--loss 1.0] [--steps 40] [--every 4] [--rounds 3] [--contenders …]
 
 Each contender starts from the base's folder and the rows as text, with empty caches of its own. Held-out rows (of
 GSM8K's test side) are measured every few steps outside the clock; between two measurements the crossing is a straight
@@ -38,7 +38,7 @@ def main() -> None:
         book = results.opened(arguments.threads, Path(folder, "smoke.csv") if arguments.smoke else arguments.table)
         for number in range(arguments.rounds):
             for each in there if number % 2 == 0 else reversed(there):
-                work = Path(folder, f"{number} {each.name}")
+                work = Path(folder, f"{number}-{there.index(each)}")
                 seconds = one(each, place, base, work, roofs, arguments)
                 print(f"round {number + 1}  {each.name:34} "
                       + (f"{seconds:7.1f} s to {arguments.loss}" if seconds else "not reached"), flush=True)
@@ -52,8 +52,8 @@ def options() -> argparse.Namespace:
     """The command line; a smoke test is very short."""
     parser = launch.parser(__doc__)
     parser.add_argument("--contenders", default=TRIED, help="names or their beginnings, parted by `;`")
-    parser.add_argument("--loss", type=float, default=0.62, help="nats for each learnt token")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--loss", type=float, default=1.0, help="nats for each learnt token")
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--held-out", type=int, default=64, help="rows")
     parser.add_argument("--batch-size", type=int, default=8)
@@ -83,7 +83,10 @@ def one(contender: Contender, place: launch.Place, base: Path, folder: Path, roo
         "warmup_steps": 0, "options": contenders.options(contender, roofs),
     }, {**contender.environment, "TUNESMITH_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hub"),
         "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")})
-    return None if report is None else reached(report, arguments.loss)
+    if report is None:
+        return None
+    print("  step and held-out loss: " + ", ".join(f"{step} {loss:.4f}" for step, loss in report["judged"]), flush=True)
+    return reached(report, arguments.loss)
 
 
 def reached(report: Any, loss: float) -> float | None:
