@@ -6,9 +6,9 @@ properties, because modules cannot be checked otherwise. `tests/contracts` calls
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -45,10 +45,15 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids, and for each the character of the text at which it ends."""
+    """Token ids, and for each the character of the text at which it ends; the ends are found when asked for."""
 
     ids: list[int]
-    ends: list[int]
+    find_ends: Callable[[], list[int]] = field(compare=False, repr=False)
+
+    @property
+    def ends(self) -> list[int]:
+        """As many as ids."""
+        return self.find_ends()
 
 
 class Model(Protocol):
@@ -89,11 +94,19 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Given:
-    """What the workflow hands a task because the task lives too low to fetch it."""
+    """What the workflow hands a task because the task lives too low to fetch it.
 
-    codec: Any = None
+    open_codec: gives the codec; a run whose tokens were kept from an earlier start opens none unless somebody asks.
+    """
+
+    open_codec: Callable[[], Any] | None = None
     judges: Mapping[str, Any] | None = None
     tasks: Mapping[str, Any] | None = None
+
+    @property
+    def codec(self) -> Any:
+        """Tokenizer and template."""
+        return self.open_codec() if self.open_codec else None
 
 
 class Task(Protocol):
@@ -109,7 +122,11 @@ class Task(Protocol):
 
     @property
     def Settings(self) -> type[BaseModel]: ...
-    def encode(self, example: Example, codec: Any, settings: Any) -> tuple[Sequence[Document], Sequence[Finding]]: ...
+    def encode(
+        self, examples: Sequence[Example], codec: Any, settings: Any
+    ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
+        """Of each example, in order, its documents and what was noticed; many come at once, so that work is shared."""
+
     def prepare(self, model: Model, documents: Sequence[Document], settings: Any) -> Sequence[Document]: ...
     def batches(
         self, model: Model, documents: Sequence[Document], settings: Any, order: Order, position: Position, *,

@@ -6,7 +6,7 @@ rows of a batch, D documents, E examples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +72,10 @@ class Text:
 Example = Conversation | Pair | Text
 
 
+def _no_ends() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """An example, or a part of one, encoded.
@@ -79,7 +83,8 @@ class Document:
     ids, targets: (T,) int64; weights: (T,) float32. Row t predicts `targets[t]`, which is `ids[t + 1]`, with
     `weights[t]` (0: not trained), so token t + 1 is supervised where `weights[t] > 0`. `example` is the index of the
     example in its side; documents of one example are never parted. `text` is the rendered text that `ids` spell, and
-    `ends[t]` the character at which token t ends in it.
+    `ends[t]` the character at which token t ends in it. Documents to train on have neither: they are for a reader, so
+    `find_ends` looks for the ends only when somebody asks.
     """
 
     ids: NDArray[np.int64]
@@ -87,12 +92,17 @@ class Document:
     weights: NDArray[np.float32]
     example: int
     text: str = ""
-    ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    find_ends: Callable[[], NDArray[np.int64]] = field(default=_no_ends, compare=False, repr=False)
     token_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     document_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """(T,) the character of the text at which each token ends."""
+        return self.find_ends()
 
     @property
     def supervised(self) -> NDArray[np.bool_]:

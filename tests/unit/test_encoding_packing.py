@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunesmith.encoding.flat import Flat
 from tunesmith.encoding.order import epoch_order, seed_for, total_steps
 from tunesmith.encoding.packing import batches, cut, pack
 from tunesmith.encoding.shift import document
@@ -117,3 +120,47 @@ def test_seeds_depend_on_their_names_and_on_nothing_else():
 def test_each_epoch_has_every_example_in_another_order():
     assert epoch_order(range(50), 3, 4) != epoch_order(range(50), 3, 5)
     assert sorted(epoch_order(range(50), 3, 4)) == list(range(50))
+
+
+def synthetic(rows: int) -> Flat:
+    """As many examples of eight tokens, every third of two documents."""
+    examples = np.repeat(np.arange(rows), 1 + (np.arange(rows) % 3 == 0))
+    count = len(examples)
+    weights = np.tile(np.array([0, 0, 1, 1, 1, 1, 1, 0], np.uint8), count)
+    return Flat({"ids": np.arange(8 * count, dtype=np.int32), "borders": np.arange(count + 1) * 8,
+                 "examples": examples, "weights": weights})
+
+
+def calls(rows: int) -> list[int]:
+    """How many functions are called for each of three steps after the first."""
+    order = Order(batch_size=8, seed=0, epochs=1, steps=5, set_aside=frozenset({1}))
+    made = batches(None, synthetic(rows), None, order, Position({}))
+    for piece in cut(next(made), 20):
+        assert piece.tokens <= 20
+    counts = []
+    for _ in range(3):
+        seen = [0]
+        sys.setprofile(lambda frame, event, _, seen=seen: seen.__setitem__(0, seen[0] + (event in ("call", "c_call"))))
+        try:
+            batch = next(made)
+            pieces = cut(batch, 20)
+        finally:
+            sys.setprofile(None)
+        counts.append(seen[0] // len(batch.documents))
+        assert sum(piece.tokens for piece in pieces) == batch.tokens
+    return counts
+
+
+def test_a_step_costs_the_same_however_many_rows_there_are():
+    few, many = calls(1_000), calls(100_000)
+    assert max(many) <= 1.1 * max(few)
+
+
+def test_flat_documents_are_packed_as_the_documents_themselves():
+    order = Order(batch_size=3, seed=2, epochs=2, steps=9)
+    documents = synthetic(13)
+    for flat, plain in zip(batches(None, documents, None, order, Position({})),
+                           batches(None, list(documents), None, order, Position({})), strict=True):
+        assert flat.ids.tolist() == plain.ids.tolist()
+        assert flat.targets.tolist() == plain.targets.tolist()
+        assert (flat.borders, flat.example_ids, flat.after) == (plain.borders, plain.example_ids, plain.after)

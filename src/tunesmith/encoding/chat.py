@@ -10,7 +10,8 @@ inference will show.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..contracts import Encoded
@@ -29,6 +30,11 @@ class _Turn:
     answer: Encoded
     prompt_text: str
     answer_text: str
+
+    def ends(self) -> list[int]:
+        """Where each id ends in the prompt's and the answer's text together."""
+        before = len(self.prompt_text)
+        return self.prompt.ends + [before + end for end in self.answer.ends]
 
 
 def prompt(messages: Sequence[Message], codec: Codec) -> Encoded:
@@ -63,6 +69,7 @@ def documents(
     """
     template = codec.require_template()
     messages = with_system(conversation.messages, system)
+    marked = typed.mark(messages, codec)
     made: list[Document] = []
     growing: _Growing | None = None
     findings: list[Finding] = []
@@ -70,7 +77,7 @@ def documents(
         if message.role != "assistant" or not message.train:
             continue
         try:
-            turn = _turn(messages, index, codec, template)
+            turn = _turn(marked[: index + 1], codec, template)
         except Refusal as refusal:
             return [], [_finding(refusal, conversation.where)]
         findings += _noticed(message, turn, conversation.where)
@@ -85,6 +92,23 @@ def documents(
     return made, findings
 
 
+def foresee(conversations: Iterable[Conversation], codec: Codec) -> None:
+    """Render and encode together what `documents` will ask for of these conversations, one turn after another.
+
+    Nothing depends on it: what the last turn does not show, and what cannot be rendered, is left to `documents`.
+    """
+    template = codec.require_template()
+    texts: list[str] = []
+    for conversation in conversations:
+        marked = typed.mark(conversation.messages, codec)
+        turns = [index for index, turn in enumerate(marked) if turn.role == "assistant" and turn.train]
+        template.foresee(marked, asked=turns, whole=[index + 1 for index in turns])
+        with suppress(Refusal):
+            texts += [template.render(marked[:index], generation_prompt=True) for index in turns[-1:]]
+            texts += [template.render(marked[: index + 1], generation_prompt=False) for index in turns[-1:]]
+    codec.foresee(typed.pieces(text, codec) for text in texts)
+
+
 class _Growing:
     """A document that later turns may still continue."""
 
@@ -95,14 +119,12 @@ class _Growing:
         self.spans = [*spans, (start, len(self.ids))]
 
     def document(self, example: int) -> Document:
-        before = len(self.turn.prompt_text)
-        ends = self.turn.prompt.ends + [before + end for end in self.turn.answer.ends]
         text = self.turn.prompt_text + self.turn.answer_text
-        return shift.document(self.ids, self.spans, text=text, ends=ends, example=example)
+        return shift.document(self.ids, self.spans, text=text, ends=self.turn.ends, example=example)
 
 
-def _turn(messages: Sequence[Message], index: int, codec: Codec, template: Template) -> _Turn:
-    marked = typed.mark(messages[: index + 1], codec)
+def _turn(marked: Sequence[Message], codec: Codec, template: Template) -> _Turn:
+    """The last of these messages, an assistant's, after those before it."""
     asked = template.render(marked[:-1], generation_prompt=True)
     full = _up_to_end(template.render(marked, generation_prompt=False), codec, template)
     if full.startswith(asked):
@@ -115,7 +137,7 @@ def _turn(messages: Sequence[Message], index: int, codec: Codec, template: Templ
     prompt_text, answer_text = typed.clean(asked), typed.clean(answer)
     if whole.ids[: len(before.ids)] == before.ids:
         count = len(before.ids)
-        after = Encoded(whole.ids[count:], [max(end - len(prompt_text), 0) for end in whole.ends[count:]])
+        after = Encoded(whole.ids[count:], lambda: [max(end - len(prompt_text), 0) for end in whole.ends[count:]])
     else:
         after = _apart(before, answer, codec)
     return _Turn(before, after, prompt_text, answer_text)

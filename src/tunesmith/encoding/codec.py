@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any, final
 
@@ -17,10 +17,12 @@ from tokenizers import Tokenizer
 from ..contracts import Encoded
 from ..errors import Refusal
 from ..records import Message
+from . import ending
+from .ending import pattern
+from .sections import Sections
 from .templates import Template, vet
 
 UNBOUNDED = 1 << 40
-SENTINEL = "Sentinel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +31,6 @@ class Piece:
 
     text: str
     control: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What a template writes after an assistant's last turn: up to and with the token that ends it, and then."""
-
-    token: str
-    closing: str
-    trailing: str
 
 
 @final
@@ -67,10 +60,12 @@ class Codec:
         self.digest = hashlib.sha256(state.encode()).hexdigest()
         self.wants_bos = self.bos is not None and tokenizer("a")["input_ids"][:1] == [self.bos]
         self.control = _control_tokens(tokenizer, template)
-        self.special = {text for text in self.control if text in _special_texts(tokenizer)}
-        self._newline = self._parsing.encode("\n", add_special_tokens=False).ids
+        self.special = self.control.keys() & _special_texts(tokenizer)
+        self.marked: dict[Message, Message] = {}  # what `typed` found lately
+        self._parsed = Sections(self._parsing)
+        self._newline = self._parsed.ids("\n")
         known = {index for index in (self.eos, *generation_stop) if index is not None}
-        self.ending = _ending(template, self.control, known) if template else None
+        self.ending = ending.find(template, self.control, known) if template else None
         self.end_of_turn = self.ending.token if self.ending else None
         self.stop = frozenset(known | ({self.control[self.end_of_turn]} if self.end_of_turn else set()))
 
@@ -88,16 +83,25 @@ class Codec:
         continued: the pieces follow a text, so the first is encoded as if something stood before it.
         """
         ids: list[int] = []
-        ends: list[int] = []
-        start = 0
+        started = continued
         for piece in pieces:
-            if not piece.text:
-                continue
-            found, offsets = self._encode_piece(piece, first=not (start or continued))
-            ids += found
-            ends += [start + end for end in offsets]
-            start += len(piece.text)
-        return Encoded(ids, ends)
+            if piece.text:
+                ids += self._ids(piece, first=not started)
+                started = True
+        return Encoded(ids, partial(self._find_ends, pieces, continued))
+
+    def foresee(self, texts: Iterable[Sequence[Piece]]) -> None:
+        """Encode at once, on every core, what `encode_pieces` will be asked for one after another."""
+        wanted: dict[bool, list[str]] = {True: [], False: []}
+        for pieces in texts:
+            first = True
+            for piece in pieces:
+                if piece.text:
+                    wanted[piece.control].append(piece.text if first else "\n" + piece.text)
+                    first = False
+        self._parsed.foresee(wanted[True])
+        if wanted[False]:
+            self._spelt.foresee(wanted[False])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens included, nothing tidied."""
@@ -113,9 +117,23 @@ class Codec:
         return str(self._parsing.id_to_token(index))
 
     @cached_property
+    def typed_by_anybody(self) -> re.Pattern[str]:
+        """Finds control tokens: in a text that somebody typed they are text."""
+        return pattern(self.control)
+
+    @cached_property
+    def typed_by_assistant(self) -> re.Pattern[str]:
+        """Finds those that are text in an assistant's turn too: what the model writes by itself is its own."""
+        return pattern(self.special | ({self.end_of_turn} if self.end_of_turn else set()))
+
+    @cached_property
     def _plain(self) -> Tokenizer:
         """The tokenizer without its added tokens; made when first wanted, for it takes half a second."""
         return _bare(self._state, added=False)
+
+    @cached_property
+    def _spelt(self) -> Sections:
+        return Sections(self._plain)
 
     def require_template(self) -> Template:
         """The template, ready for a conversation; raises Refusal where there is none or its turns have no end."""
@@ -132,16 +150,33 @@ class Codec:
                 "`data.template`")
         return self.template
 
-    def _encode_piece(self, piece: Piece, *, first: bool) -> tuple[list[int], list[int]]:
-        encoder = self._parsing if piece.control else self._plain
+    def _ids(self, piece: Piece, *, first: bool) -> list[int]:
+        reader = self._parsed if piece.control else self._spelt
         if not first:
             # A tokenizer of SentencePiece's kind puts a blank before a text; after a line feed it does not.
+            joined = reader.ids("\n" + piece.text)
+            if joined[: len(self._newline)] == self._newline:
+                return joined[len(self._newline) :]
+        return reader.ids(piece.text)
+
+    def _find_ends(self, pieces: Sequence[Piece], continued: bool) -> list[int]:
+        """Where each id of the pieces ends in their text: read from the tokenizer, which encodes once more for it."""
+        ends: list[int] = []
+        start = 0
+        for piece in pieces:
+            if piece.text:
+                ends += [start + end for end in self._ends(piece, first=not (start or continued))]
+                start += len(piece.text)
+        return ends
+
+    def _ends(self, piece: Piece, *, first: bool) -> list[int]:
+        encoder = self._parsing if piece.control else self._plain
+        if not first:
             joined = encoder.encode("\n" + piece.text, add_special_tokens=False)
             if joined.ids[: len(self._newline)] == self._newline:
-                skipped = len(self._newline)
-                return joined.ids[skipped:], _ends(joined.offsets[skipped:], 1, len(piece.text))
+                return _ends(joined.offsets[len(self._newline) :], 1, len(piece.text))
         alone = encoder.encode(piece.text, add_special_tokens=False)
-        return alone.ids, _ends(alone.offsets, 0, len(piece.text))
+        return _ends(alone.offsets, 0, len(piece.text))
 
 
 def build(
@@ -193,41 +228,6 @@ def _control_tokens(tokenizer: Any, template: Template | None) -> dict[str, int]
         for index, token in tokenizer.added_tokens_decoder.items()
         if token.special or (token.content in written and not token.content.isspace())
     }
-
-
-def pattern(texts: Iterable[str]) -> re.Pattern[str]:
-    """Matches any of the texts, the longest first; nothing where there are none."""
-    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or "(?!)")
-
-
-def _ending(template: Template, control: Mapping[str, int], known: set[int]) -> Ending | None:
-    """How a render ends after an assistant's last turn, and which token of that ends the turn.
-
-    That is a control token which generation stops on already, else the first. One that only a conversation's last
-    turn is followed by (an EOS where a generation prompt could stand) comes second: the answer is also rendered with a
-    user's turn after it, where the template takes that.
-    """
-    asked = (Message("user", "Question"), Message("assistant", SENTINEL))
-    try:
-        tail = template.render(asked, generation_prompt=False).rpartition(SENTINEL)[2]
-    except Refusal:
-        return None
-    try:
-        longer = template.render((*asked, Message("user", "Question")), generation_prompt=False)
-        always = _shared(tail, longer.rpartition(SENTINEL)[2])
-    except Refusal:
-        always = tail
-    tokens = pattern(control)
-    found = list(tokens.finditer(always)) or list(tokens.finditer(tail))
-    chosen = next((match for match in found if control[match[0]] in known), found[0] if found else None)
-    return Ending(chosen[0], tail[: chosen.end()], tail[chosen.end() :]) if chosen else None
-
-
-def _shared(left: str, right: str) -> str:
-    same = 0
-    while same < min(len(left), len(right)) and left[same] == right[same]:
-        same += 1
-    return left[:same]
 
 
 def _ends(offsets: Sequence[tuple[int, int]], shift: int, length: int) -> list[int]:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..records import Conversation, Document, Example, Finding, Message, Text
 from . import chat
 from .codec import Codec
@@ -25,29 +28,57 @@ class _Outcome:
     finding: Finding | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """What is told of an example that was too long, once its documents have gone on."""
+
+    where: str
+    longest: int
+    lost: int
+    gone: bool
+    finding: Finding | None
+
+
+class Lengths:
+    """The documents of a side with at most `max_length` tokens each, and what that took.
+
+    refuse: errors that name the longest row; cut: each document loses its tail, and a row whose answers are gone with
+    it is dropped; drop: the row is dropped; split: a text goes on in windows, a conversation in windows of whole
+    turns, its system prompt kept in each. Prove documents before this: a cut answer has lost its end.
+    """
+
+    def __init__(self, codec: Codec, *, max_length: int, too_long: TooLong) -> None:
+        self._codec = codec
+        self._limit = min(max_length, codec.context) if codec.context else max_length
+        self._too_long: TooLong = too_long
+        self._rows = 0
+        self._deeds: list[_Deed] = []
+
+    def fit(self, made: Sequence[Document], example: Example) -> Sequence[Document]:
+        """What becomes of all documents of one example."""
+        self._rows += bool(made)
+        if max(map(len, made), default=0) <= self._limit:
+            return made
+        outcome = _outcome(list(made), example, self._codec, self._limit, self._too_long)
+        self._deeds.append(
+            _Deed(example.where, outcome.longest, outcome.lost, not outcome.documents, outcome.finding))
+        return outcome.documents
+
+    def findings(self) -> list[Finding]:
+        """One finding that tells the counts, and up to 20 more that tell the rows."""
+        return list(_told(self._deeds, self._rows, self._limit, self._too_long))
+
+
 def fit(
     documents: Sequence[Document], examples: Sequence[Example], codec: Codec, *, max_length: int, too_long: TooLong
 ) -> tuple[list[Document], list[Finding]]:
-    """The documents of a side with at most `max_length` tokens each, and what that took.
-
-    `Document.example` is the index in `examples`. refuse: errors that name the longest row; cut: each document loses
-    its tail, and a row whose answers are gone with it is dropped; drop: the row is dropped; split: a text goes on in
-    windows, a conversation in windows of whole turns, its system prompt kept in each. One finding tells the counts,
-    and up to 20 more the rows. Prove documents before this: a cut answer has lost its end.
-    """
-    limit = min(max_length, codec.context) if codec.context else max_length
+    """As `Lengths`, of all documents of a side; `Document.example` is the index in `examples`."""
+    lengths = Lengths(codec, max_length=max_length, too_long=too_long)
     of_example: dict[int, list[Document]] = {}
     for document in documents:
         of_example.setdefault(document.example, []).append(document)
-    kept: list[Document] = []
-    outcomes: dict[int, _Outcome] = {}
-    for index, made in of_example.items():
-        if max(map(len, made)) <= limit:
-            kept += made
-            continue
-        outcomes[index] = _outcome(made, examples[index], codec, limit, too_long)
-        kept += outcomes[index].documents
-    return kept, list(_told(outcomes, examples, len(of_example), limit, too_long))
+    kept = [document for index, made in of_example.items() for document in lengths.fit(made, examples[index])]
+    return kept, lengths.findings()
 
 
 def _outcome(
@@ -138,25 +169,25 @@ def _rounds(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
 
 
 def _head(document: Document, tokens: int) -> Document:
-    return _part(document, 0, min(tokens, len(document)))
+    return _part(document, document.ends, 0, min(tokens, len(document)))
 
 
 def _windows(document: Document, tokens: int) -> Iterator[Document]:
     """Windows that share one token, so that each token but the first is learnt exactly once."""
+    ends = document.ends
     for start in range(0, max(len(document) - 1, 1), tokens - 1):
-        window = _part(document, start, min(start + tokens, len(document)))
+        window = _part(document, ends, start, min(start + tokens, len(document)))
         if window.weights.any():
             yield window
 
 
-def _part(document: Document, start: int, stop: int) -> Document:
+def _part(document: Document, ends: NDArray[np.int64], start: int, stop: int) -> Document:
     targets, weights = document.targets[start:stop].copy(), document.weights[start:stop].copy()
     targets[-1:], weights[-1:] = NO_TARGET, 0.0
-    first = int(document.ends[start - 1]) if start else 0
     columns = {name: column[start:stop] for name, column in document.token_columns.items()}
-    last = int(document.ends[stop - 1])
+    first, last = int(ends[start - 1]) if start else 0, int(ends[stop - 1])
     return replace(document, ids=document.ids[start:stop], targets=targets, weights=weights, token_columns=columns,
-                   text=document.text[first:last], ends=document.ends[start:stop] - first)
+                   text=document.text[first:last], find_ends=lambda: ends[start:stop] - first)
 
 
 def _raise_limit(tokens: int, codec: Codec) -> str:
@@ -165,27 +196,25 @@ def _raise_limit(tokens: int, codec: Codec) -> str:
     return f"set `training.max_length` to {tokens} or more, or `data.too_long` to `cut`, `drop` or `split`"
 
 
-def _told(
-    outcomes: dict[int, _Outcome], examples: Sequence[Example], rows: int, limit: int, too_long: TooLong
-) -> Iterator[Finding]:
-    if not outcomes:
+def _told(deeds: Sequence[_Deed], rows: int, limit: int, too_long: TooLong) -> Iterator[Finding]:
+    if not deeds:
         return
-    longest = max(outcomes, key=lambda index: outcomes[index].longest)
-    errors = [outcome.finding for outcome in outcomes.values() if outcome.finding]
-    lost = sum(outcome.lost for outcome in outcomes.values())
-    gone = sum(not outcome.documents for outcome in outcomes.values())
-    longer = f"{len(outcomes)} of {rows} rows have more than {limit} tokens"
-    deeds = {
+    longest = max(deeds, key=lambda deed: deed.longest)
+    errors = [deed.finding for deed in deeds if deed.finding]
+    lost, gone = sum(deed.lost for deed in deeds), sum(deed.gone for deed in deeds)
+    longer = f"{len(deeds)} of {rows} rows have more than {limit} tokens"
+    done = {
         "refuse": "", "drop": f": they are dropped with {lost} tokens",
         "cut": f": {lost} tokens are cut off, and {gone} rows whose answers were cut off whole are dropped",
         "split": ": they are split",
     }
-    tokens = outcomes[longest].longest
-    yield Finding("error" if errors else "warning", "data.too_long",
-                  f"{longer}{deeds[too_long]}; the longest has {tokens}", examples[longest].where,
-                  f"set `training.max_length` to {tokens} to keep every row whole, or choose another `data.too_long`")
+    yield Finding(
+        "error" if errors else "warning", "data.too_long", f"{longer}{done[too_long]}; the longest has"
+        f" {longest.longest}", longest.where, f"set `training.max_length` to {longest.longest} to keep every row whole,"
+        " or choose another `data.too_long`")
     yield from errors[:SHOWN]
     if too_long in ("cut", "drop"):
-        for index, outcome in list(outcomes.items())[:SHOWN]:
-            deed = "cut to" if outcome.documents else "dropped, longer than"
-            yield Finding("note", "row.too_long", f"{outcome.longest} tokens, {deed} {limit}", examples[index].where)
+        for deed in deeds[:SHOWN]:
+            yield Finding("note", "row.too_long",
+                          f"{deed.longest} tokens, {'dropped, longer than' if deed.gone else 'cut to'} {limit}",
+                          deed.where)

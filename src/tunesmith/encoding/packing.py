@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import Failure
 from ..records import Batch, Document, Order, Position
+from .flat import examples_of
 from .order import epoch_order
 
 
@@ -98,10 +99,7 @@ def batches(
     set aside included), and steps taken. An example that such a batch holds twice counts twice. `model`, `settings`
     and `given` are for tasks that make their batches with them.
     """
-    of_example: dict[int, list[Document]] = {}
-    for document in documents:
-        of_example.setdefault(document.example, []).append(document)
-    examples = sorted(of_example)
+    examples, places = _grouped(documents)
     if not set(examples) - order.set_aside:
         raise Failure("data.nothing_left", "no example is left to train on", "data.train",
                       "look at the rows that were set aside or refused")
@@ -118,7 +116,22 @@ def batches(
             index += 1
         step += 1
         after = Position({"epoch": epoch, "index": index, "step": step}, done_share=step / order.steps)
-        yield pack([document for example in taken for document in of_example[example]], after=after)
+        yield pack([documents[place] for example in taken for place in places(example)], after=after)
+
+
+def _grouped(documents: Sequence[Document]) -> tuple[list[int], Callable[[int], list[int]]]:
+    """The examples, ascending, and what gives the places of an example's documents. No document is looked at."""
+    of_document = examples_of(documents)
+    places = np.argsort(of_document, kind="stable")
+    examples, starts = np.unique(of_document[places], return_index=True)
+    ends = np.append(starts[1:], len(places))
+
+    def of(example: int) -> list[int]:
+        at = int(np.searchsorted(examples, example))
+        found: list[int] = places[starts[at] : ends[at]].tolist()
+        return found
+
+    return examples.tolist(), of
 
 
 def _rows(document: Document) -> int:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..contracts import Encoded
 from ..records import Document
 from .codec import Codec, Piece
 from .shift import document
 
 
+def foresee(texts: Iterable[str], codec: Codec) -> None:
+    """Encode together what the functions below will ask for one after another."""
+    codec.foresee([Piece(text, False)] for text in texts)
+
+
 def text_document(text: str, codec: Codec, *, example: int = 0) -> Document:
     """BOS where the tokenizer opens texts with one, the text, EOS: all supervised. Control tokens in it stay text."""
     body = codec.encode(text)
-    ids, ends = _opened(codec)
-    return _closed(codec, ids + body.ids, ends + body.ends, text, start=1 if ids else 0, example=example)
+    opened = _opened(body, codec)
+    return _closed(codec, opened, text, start=len(opened.ids) - len(body.ids), example=example)
 
 
 def pair_document(question: str, answer: str, codec: Codec, *, example: int = 0) -> Document:
@@ -20,31 +27,29 @@ def pair_document(question: str, answer: str, codec: Codec, *, example: int = 0)
 
     Encoded as one text where the question's ids are then what inference will be given, else one after the other.
     """
-    before = prompt(question, codec).ids
-    opened = len(_opened(codec)[0])
+    before = codec.encode(question)
     joined = codec.encode(question + answer)
-    count = len(before) - opened
-    if joined.ids[:count] == before[opened:]:
-        ids, ends = joined.ids, joined.ends
-    else:
-        first, after = codec.encode(question), codec.encode_pieces([Piece(answer, False)], continued=bool(question))
-        ids, ends = first.ids + after.ids, first.ends + [len(question) + end for end in after.ends]
-    ids, ends = before[:opened] + ids, [0] * opened + ends
-    return _closed(codec, ids, ends, question + answer, start=len(before), example=example)
+    if joined.ids[: len(before.ids)] != before.ids:
+        after = codec.encode_pieces([Piece(answer, False)], continued=bool(question))
+        joined = Encoded(
+            before.ids + after.ids, lambda: before.ends + [len(question) + end for end in after.ends])
+    asked = _opened(before, codec)
+    return _closed(codec, _opened(joined, codec), question + answer, start=len(asked.ids), example=example)
 
 
 def prompt(text: str, codec: Codec) -> Encoded:
     """What inference is given where there is no template: BOS if the tokenizer opens texts with one, then the text."""
-    opened, ends = _opened(codec)
-    body = codec.encode(text)
-    return Encoded(opened + body.ids, ends + body.ends)
+    return _opened(codec.encode(text), codec)
 
 
-def _opened(codec: Codec) -> tuple[list[int], list[int]]:
-    return ([codec.bos], [0]) if codec.wants_bos and codec.bos is not None else ([], [])
+def _opened(body: Encoded, codec: Codec) -> Encoded:
+    """With the BOS in front, if the tokenizer opens texts with one."""
+    if not codec.wants_bos or codec.bos is None:
+        return body
+    return Encoded([codec.bos, *body.ids], lambda: [0, *body.ends])
 
 
-def _closed(codec: Codec, ids: list[int], ends: list[int], text: str, *, start: int, example: int) -> Document:
-    if codec.eos is not None:
-        ids, ends = [*ids, codec.eos], [*ends, len(text)]
-    return document(ids, [(start, len(ids))], text=text, ends=ends, example=example)
+def _closed(codec: Codec, body: Encoded, text: str, *, start: int, example: int) -> Document:
+    ids = body.ids if codec.eos is None else [*body.ids, codec.eos]
+    return document(
+        ids, [(start, len(ids))], text=text, ends=lambda: (*body.ends, len(text))[: len(ids)], example=example)

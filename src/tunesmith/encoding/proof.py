@@ -6,15 +6,20 @@ and comparing texts. It looks at documents as they are encoded, before any is cu
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from ..errors import Refusal
 from ..records import Conversation, Document, Example, Finding, Message, Pair
 from . import chat, plain
-from .codec import Codec, pattern
+from .codec import Codec
+from .ending import pattern
 from .shift import spans
 
 REPORT = "report this with the template and the row: the run is refused so that nothing wrong is learnt"
@@ -39,31 +44,63 @@ class _Told:
             yield Finding("note", kind, f"{what} (turns: {self.count[kind, what]})", where)
 
 
+class Proof:
+    """Proves examples one after another, and remembers what many of them share."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._told = _Told()
+
+    def prove(self, made: Sequence[Document], example: Example) -> list[Finding]:
+        """Every violation of what the mask promises in all documents of an example, as an error at its row."""
+        return list(_prove_example(made, example, self._codec, self._told))
+
+    def notes(self) -> list[Finding]:
+        """What the template changed in the examples so far."""
+        return list(self._told.findings())
+
+
 def prove(
     documents: Sequence[Document], examples: Sequence[Example], codec: Codec, *, refused: Collection[int] = ()
 ) -> list[Finding]:
-    """Every violation of what the mask promises, as an error at its row; then notes on what the template changed.
+    """As `Proof`, of all documents of a side; `Document.example` is the index in `examples`.
 
-    `Document.example` is the index in `examples`; refused: examples that encoding has refused already.
+    refused: examples that encoding has refused already.
     """
     of_example: dict[int, list[Document]] = {index: [] for index in range(len(examples))}
     for document in documents:
         of_example[document.example].append(document)
-    told = _Told()
-    findings: list[Finding] = []
-    for index, made in of_example.items():
-        if index not in refused:
-            findings += _prove_example(made, examples[index], codec, told)
-    return findings + list(told.findings())
+    proof = Proof(codec)
+    findings = [finding for index, made in of_example.items() if index not in refused
+                for finding in proof.prove(made, examples[index])]
+    return findings + proof.notes()
+
+
+class Supervision:
+    """Counts of supervised tokens: how many of how many, and whose text they are."""
+
+    def __init__(self) -> None:
+        self._by_role: Counter[str] = Counter()
+        self._whole = 0
+
+    def count(self, document: Document, example: Example) -> None:
+        """Take a document of an example into account."""
+        self._by_role[_role(document, example)] += int(np.count_nonzero(document.weights[:-1] > 0))
+        self._whole += len(document)
+
+    def as_json(self) -> dict[str, Any]:
+        """{"tokens", "share", "by_role"}; the share is of all tokens, 0 to 1."""
+        tokens = sum(self._by_role.values())
+        return {"tokens": tokens, "share": tokens / self._whole if self._whole else 0.0,
+                "by_role": dict(self._by_role)}
 
 
 def supervision(documents: Sequence[Document], examples: Sequence[Example]) -> dict[str, Any]:
-    """{"tokens", "share", "by_role"}: supervised tokens, their share of all (0 to 1), and whose text they are."""
-    by_role: Counter[str] = Counter()
+    """As `Supervision`, of all documents of a side."""
+    counts = Supervision()
     for document in documents:
-        by_role[_role(document, examples[document.example])] += int(document.supervised.sum())
-    tokens, whole = sum(by_role.values()), sum(map(len, documents))
-    return {"tokens": tokens, "share": tokens / whole if whole else 0.0, "by_role": dict(by_role)}
+        counts.count(document, examples[document.example])
+    return counts.as_json()
 
 
 def _role(document: Document, example: Example) -> str:
@@ -78,7 +115,7 @@ def _is_plain(document: Document, example: Pair) -> bool:
     return document.text == example.prompt + example.answer
 
 
-def _prove_example(made: list[Document], example: Example, codec: Codec, told: _Told) -> Iterator[Finding]:
+def _prove_example(made: Sequence[Document], example: Example, codec: Codec, told: _Told) -> Iterator[Finding]:
     if not any(document.weights.any() for document in made):
         yield Finding("error", "row.unsupervised", "no token of this row is supervised, so nothing is learnt from it",
                       example.where, "give it an assistant's turn that is not `train: false`, or remove it")
@@ -105,32 +142,33 @@ def _prove_bos(document: Document, example: Example, codec: Codec, told: _Told) 
 
 
 def _prove_turns(
-    made: list[Document], conversation: Conversation, codec: Codec, told: _Told
+    made: Sequence[Document], conversation: Conversation, codec: Codec, told: _Told
 ) -> Iterator[Finding]:
     where, messages = conversation.where, conversation.messages
     turns = [index for index, message in enumerate(messages) if message.role == "assistant" and message.train]
-    found = [(document, *span) for document in made for span in spans(document)]
+    found = [(ids, *span) for document in made for ids in [document.ids.tolist()] for span in spans(document)]
     if len(turns) != len(found):
         yield Finding("error", "mask.turns", f"{len(found)} stretches are supervised, and {len(turns)} of the "
                       "assistant's turns are to be learnt", where, REPORT)
         return
-    for turn, (document, start, end) in zip(turns, found, strict=True):
+    typed = any(text.search(message.content) for message, text in zip(messages, _typed(messages, codec), strict=True))
+    for turn, span in zip(turns, found, strict=True):
         try:
-            yield from _prove_turn(messages, turn, (document, start, end), codec, where=where, told=told)
+            yield from _prove_turn(messages, turn, span, codec, where=where, told=told)
+            if typed:
+                yield from _prove_typed(messages[: turn + 1], span[0][: span[2]], codec, where)
         except Refusal as refusal:
             yield Finding("error", refusal.kind, refusal.what, where, refusal.remedy)
 
 
 def _prove_turn(
-    messages: Sequence[Message], turn: int, span: tuple[Document, int, int], codec: Codec, *, where: str, told: _Told
+    messages: Sequence[Message], turn: int, span: tuple[list[int], int, int], codec: Codec, *, where: str, told: _Told
 ) -> Iterator[Finding]:
-    document, start, end = span
-    ids = document.ids.tolist()
+    ids, start, end = span
     if ids[:start] != chat.prompt(messages[:turn], codec).ids:
         yield Finding("error", "mask.prompt", "the ids before a supervised turn are not those that inference is given",
                       where, REPORT)
     yield from _prove_end(ids[start:end], codec, where)
-    yield from _prove_typed(messages[: turn + 1], ids[:end], codec, where)
     asked, answer = _expected(messages, turn, codec)
     spelt = _spelt(ids, start, end, codec)
     if asked is None:
@@ -151,21 +189,18 @@ def _prove_end(answer: list[int], codec: Codec, where: str) -> Iterator[Finding]
         yield Finding(
             "error", "mask.end", f"a supervised turn ends with {codec.token(answer[-1])!r}, and generation stops on "
             f"{stops}: the model would not learn to stop", where, "let the template end a turn with one of them")
-    early = [codec.token(index) for index in answer[:-1] if index in codec.stop]
-    if early:
+    if not codec.stop.isdisjoint(answer[:-1]):
+        early = next(codec.token(index) for index in answer if index in codec.stop)
         yield Finding(
-            "error", "mask.early_stop", f"generation would stop at {early[0]!r}, before the end of the answer", where,
+            "error", "mask.early_stop", f"generation would stop at {early!r}, before the end of the answer", where,
             "remove that token from the answer, or choose another `data.template`")
 
 
 def _prove_typed(messages: Sequence[Message], ids: list[int], codec: Codec, where: str) -> Iterator[Finding]:
     """Control ids are counted against a render whose typed control tokens were broken in two."""
-    everybody = pattern(codec.control)
-    own = pattern(codec.special | ({codec.end_of_turn} if codec.end_of_turn else set()))
     broken = [
-        replace(message, content=(own if message.role == "assistant" else everybody).sub(
-            lambda found: found[0][:1] + BREAK + found[0][1:], message.content))
-        for message in messages
+        replace(message, content=text.sub(lambda found: found[0][:1] + BREAK + found[0][1:], message.content))
+        for message, text in zip(messages, _typed(messages, codec), strict=True)
     ]
     if [message.content for message in broken] == [message.content for message in messages]:
         return
@@ -173,6 +208,7 @@ def _prove_typed(messages: Sequence[Message], ids: list[int], codec: Codec, wher
     asked = template.render(broken[:-1], generation_prompt=True)
     full = template.render(broken, generation_prompt=False)
     full = full[: len(full) - len(ending.trailing)] if ending else full
+    everybody, _ = _patterns(frozenset(codec.control), frozenset(codec.special), codec.end_of_turn)
     written = Counter(everybody.findall(asked)) | Counter(everybody.findall(full))
     if ending and not full.startswith(asked):
         written += Counter(everybody.findall(ending.closing))
@@ -183,6 +219,19 @@ def _prove_typed(messages: Sequence[Message], ids: list[int], codec: Codec, wher
         yield Finding(
             "error", "mask.typed_control", f"{next(iter(extra))!r}, typed in a message, became a control token", where,
             "remove it from the message")
+
+
+def _typed(messages: Sequence[Message], codec: Codec) -> list[re.Pattern[str]]:
+    """For each message what finds the control tokens that must stay text in it."""
+    everybody, own = _patterns(frozenset(codec.control), frozenset(codec.special), codec.end_of_turn)
+    return [own if message.role == "assistant" else everybody for message in messages]
+
+
+@lru_cache(maxsize=16)
+def _patterns(
+    control: frozenset[str], special: frozenset[str], end_of_turn: str | None
+) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return pattern(control), pattern(special | ({end_of_turn} if end_of_turn else set()))
 
 
 def _expected(messages: Sequence[Message], turn: int, codec: Codec) -> tuple[str | None, str]:
@@ -236,7 +285,7 @@ def _note_changes(content: str, answer: str, codec: Codec, where: str, told: _To
                   where)
 
 
-def _prove_plain(made: list[Document], example: Example, codec: Codec, told: _Told) -> Iterator[Finding]:
+def _prove_plain(made: Sequence[Document], example: Example, codec: Codec, told: _Told) -> Iterator[Finding]:
     where = example.where
     text = example.prompt + example.answer if isinstance(example, Pair) else _text(example)
     if len(made) != 1 or made[0].text != text or len(spans(made[0])) != 1:
@@ -248,25 +297,25 @@ def _prove_plain(made: list[Document], example: Example, codec: Codec, told: _To
     elif ids[end - 1] != codec.eos or end != len(ids):
         yield Finding("error", "mask.end", "the supervised text does not end with the EOS that generation stops on",
                       where, REPORT)
-    opened = len(plain.prompt("", codec).ids)
-    control = [index for index in ids[opened : len(ids) - (codec.eos is not None)] if index in _ids(codec.control)]
+    opened, closed = len(plain.prompt("", codec).ids), codec.eos is not None
+    control = set(codec.control.values()).intersection(ids[opened : len(ids) - closed])
     if control:
-        yield Finding("error", "mask.typed_control", f"{codec.token(control[0])!r} in the text became a control token",
-                      where, "remove it from the text")
+        yield Finding("error", "mask.typed_control", f"{codec.token(min(control))!r} in the text became a control"
+                      " token", where, "remove it from the text")
     if isinstance(example, Pair) and start > max(opened, 1) and ids[:start] != plain.prompt(example.prompt, codec).ids:
         yield Finding("error", "mask.prompt", "the ids before the answer are not those that inference is given", where,
                       REPORT)
     ending = codec.token(codec.eos) if codec.eos is not None else ""
+    if codec.decode(ids[opened:]) == text + ending and start <= max(opened, 1):
+        return  # all of it is learnt, and spelt as it stands
     learnt = text[int(made[0].ends[start - 1]) :]
-    again = codec.decode(codec.encode(learnt).ids) + ending
     spelt = _spelt(ids, start, end, codec)
+    if spelt == learnt + ending:
+        return
+    again = codec.decode(codec.encode(learnt).ids) + ending
     if "".join(spelt.split()) != "".join(again.split()):
         yield _wrong(spelt, learnt + ending, where)
 
 
 def _text(example: Any) -> str:
     return str(example.text)
-
-
-def _ids(control: Mapping[str, int]) -> frozenset[int]:
-    return frozenset(control.values())

@@ -132,6 +132,9 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """The result of an operator, once its size is paid for."""
+        if operator == "+" and type(left) is str and type(right) is str:  # nearly all that templates do
+            self.budget.charge(len(left) + len(right))
+            return left + right
         self.budget.charge(_size_of_result(operator, left, right))
         return super().call_binop(context, operator, left, right)
 
@@ -205,20 +208,28 @@ def run(
 ) -> str:
     """The text of a conversation, of at most `OUTPUT_LIMIT` characters (and what the messages hold)."""
     characters = sum(len(message["content"]) for message in messages)
+    return "".join(generate(template, [dict(message) for message in messages], special, characters=characters,
+                            generation_prompt=generation_prompt, date=date))
+
+
+def generate(
+    template: Any, messages: Any, special: Mapping[str, str], *, characters: int, generation_prompt: bool,
+    date: datetime | None,
+) -> Iterator[str]:
+    """The text part by part, as the template writes it. characters: how many the messages hold."""
     template.environment.budget.refill(characters)
     limit = OUTPUT_LIMIT + WORK_PER_CHARACTER * characters
-    parts, length = [], 0
+    length = 0
 
     def strftime_now(form: str) -> str:
         return (date or datetime.now()).strftime(form)
 
-    for part in template.generate(**special, messages=[dict(message) for message in messages], tools=None,
-                                  documents=None, add_generation_prompt=generation_prompt, strftime_now=strftime_now):
+    for part in template.generate(**special, messages=messages, tools=None, documents=None,
+                                  add_generation_prompt=generation_prompt, strftime_now=strftime_now):
         length += len(part)
         if length > limit:
             raise SecurityError(f"the template writes more than {limit:,} characters")
-        parts.append(part)
-    return "".join(parts)
+        yield part
 
 
 def line_of(error: BaseException) -> int | None:

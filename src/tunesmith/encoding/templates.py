@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,11 @@ from .. import errors
 from ..cache import cache_folder
 from ..records import Message
 from . import sandbox
+from .beginnings import Beginnings
 
+KEPT_CHARACTERS = 1 << 22
+MISSES = 8  # conversations whose beginnings could not be told, after which a template is not tried again
+CHANGING = re.compile("random|lipsum")  # what Jinja draws lots with
 CPU_SECONDS = 5
 MEMORY_BYTES = 1 << 30
 CHILD = "import sys, runpy; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
@@ -52,21 +57,59 @@ class Template:
         self.name = name
         self.special = dict(special)
         self.date = date
+        self._kept: dict[tuple[tuple[Message, ...], bool], str] = {}
+        self._characters = 0
+        self._same = date is not None and not CHANGING.search(source)
+        self._beginnings: Beginnings | None = None
+        self._misses = 0
         self.digest = hashlib.sha256(source.encode()).hexdigest()
         try:
             self._compiled = sandbox.Sandbox().from_string(source)
         except sandbox.RENDER_ERRORS as error:
             raise _refusal("template.syntax", str(error), name, sandbox.line_of(error)) from error
+        if date is not None and self._same:
+            self._beginnings = Beginnings(source, self.special, date)
 
     def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
         """The conversation as one text, equal to transformers' `apply_chat_template(tokenize=False)`.
 
-        Raises Refusal with the template's own words and line where it cannot render these messages.
+        What was rendered lately is not rendered again, where the date is given and nothing in the template draws lots:
+        the same messages give the same text. Raises Refusal with the template's own words and line where it cannot
+        render these messages.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        if not self._same:
+            return self._render(messages, generation_prompt)
+        key = (tuple(messages), generation_prompt)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._render(messages, generation_prompt)
+            self._keep(key, found)
+        return found
+
+    def foresee(self, messages: Sequence[Message], *, asked: Sequence[int], whole: Sequence[int]) -> None:
+        """Render at once, where the template lets itself, what `render` will be asked for: the first messages.
+
+        asked, whole: of how many, with the generation prompt and without.
+        """
+        if self._beginnings is None:
+            return
+        found = self._beginnings.render(_turns(messages), {False: whole, True: asked})
+        self._misses = 0 if found else self._misses + 1
+        if self._misses == MISSES:
+            self._beginnings = None
+        for (count, generation_prompt), text in found.items():
+            self._keep((tuple(messages[:count]), generation_prompt), text)
+
+    def _keep(self, key: tuple[tuple[Message, ...], bool], text: str) -> None:
+        if self._characters > KEPT_CHARACTERS:
+            self._kept, self._characters = {}, 0
+        self._kept[key] = text
+        self._characters += len(text)
+
+    def _render(self, messages: Sequence[Message], generation_prompt: bool) -> str:
         try:
             return sandbox.run(
-                self._compiled, turns, self.special, generation_prompt=generation_prompt, date=self.date
+                self._compiled, _turns(messages), self.special, generation_prompt=generation_prompt, date=self.date
             )
         except (SecurityError, RecursionError, MemoryError) as error:
             what = str(error) or type(error).__name__
@@ -81,6 +124,10 @@ class Template:
         texts = {node.data for node in tree.find_all(jinja2.nodes.TemplateData)}
         texts |= {node.value for node in tree.find_all(jinja2.nodes.Const) if isinstance(node.value, str)}
         return "\0".join(sorted(texts))
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def named(name: str) -> str:

@@ -14,23 +14,29 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..records import Message
-from .codec import Codec, Piece, pattern
+from .codec import Codec, Piece
 
 OPEN, CLOSE = "\U000f0000", "\U000f0001"
+KEPT = 4096
 
 
 def mark(messages: Sequence[Message], codec: Codec) -> tuple[Message, ...]:
     """The messages with the control tokens of their texts wrapped."""
-    everybody = _pattern(tuple(codec.control))
-    own = _pattern(tuple(codec.special | ({codec.end_of_turn} if codec.end_of_turn else set())))
-    return tuple(_mark(message, own if message.role == "assistant" else everybody) for message in messages)
+    kept = codec.marked
+    if len(kept) > KEPT:
+        kept.clear()
+    for message in messages:
+        if message not in kept:
+            own = message.role == "assistant"
+            kept[message] = _mark(message, codec.typed_by_assistant if own else codec.typed_by_anybody)
+    return tuple([kept[message] for message in messages])
 
 
 def pieces(rendered: str, codec: Codec) -> list[Piece]:
     """A rendered text cut at the marks, which are gone: what stood wrapped is typed text."""
     if OPEN not in rendered and CLOSE not in rendered:
         return [Piece(rendered, True)]
-    parts = _splitter(tuple(codec.control)).split(rendered)
+    parts = _splitter(codec.typed_by_anybody.pattern).split(rendered)
     return [Piece(part, index % 2 == 0) for index, part in enumerate(parts) if part]
 
 
@@ -47,10 +53,5 @@ def _mark(message: Message, control: re.Pattern[str]) -> Message:
 
 
 @lru_cache(maxsize=64)
-def _pattern(texts: tuple[str, ...]) -> re.Pattern[str]:
-    return pattern(texts)
-
-
-@lru_cache(maxsize=64)
-def _splitter(texts: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(f"{OPEN}({pattern(texts).pattern}){CLOSE}|[{OPEN}{CLOSE}]")
+def _splitter(control: str) -> re.Pattern[str]:
+    return re.compile(f"{OPEN}({control}){CLOSE}|[{OPEN}{CLOSE}]")

@@ -46,9 +46,14 @@ def conversation(example: Example) -> Conversation:
     raise TypeError(f"chat takes conversations and pairs, not {type(example).__name__}")
 
 
-def encode(example: Example, codec: Codec, settings: Settings) -> tuple[Sequence[Document], Sequence[Finding]]:
-    """Documents in which the assistant's turns are supervised, and what was noticed on the way."""
-    return encoder.documents(conversation(example), codec)
+def encode(
+    examples: Sequence[Example], codec: Codec, settings: Settings
+) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
+    """Of each example, documents in which the assistant's turns are supervised, and what was noticed on the way."""
+    conversations = [conversation(example) for example in examples]
+    encoder.foresee(conversations, codec)
+    for each in conversations:
+        yield encoder.documents(each, codec)
 
 
 def loss(model: Model, batch: Batch, settings: Settings) -> Loss:

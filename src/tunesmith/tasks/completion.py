@@ -41,15 +41,29 @@ class Settings(BaseModel):
     """
 
 
-def encode(example: Example, codec: Codec, settings: Settings) -> tuple[Sequence[Document], Sequence[Finding]]:
-    """One document: the text and its end."""
+def encode(
+    examples: Sequence[Example], codec: Codec, settings: Settings
+) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
+    """Of each example one document: the text and its end."""
+    plain.foresee((text for example in examples for text in _texts(example, settings)), codec)
+    for example in examples:
+        yield [_document(example, codec, settings)], []
+
+
+def _texts(example: Example, settings: Settings) -> tuple[str, ...]:
     if isinstance(example, Text):
-        return [plain.text_document(example.text, codec)], []
+        return (example.text,)
     if isinstance(example, Pair):
-        if settings.learn == "all":
-            return [plain.text_document(example.prompt + example.answer, codec)], []
-        return [plain.pair_document(example.prompt, example.answer, codec)], []
+        whole = example.prompt + example.answer
+        return (whole,) if settings.learn == "all" else (example.prompt, whole)
     raise TypeError(f"completion takes texts and pairs, not {type(example).__name__}")
+
+
+def _document(example: Example, codec: Codec, settings: Settings) -> Document:
+    texts = _texts(example, settings)
+    if isinstance(example, Pair) and len(texts) > 1:
+        return plain.pair_document(example.prompt, example.answer, codec)
+    return plain.text_document(texts[-1], codec)
 
 
 def loss(model: Model, batch: Batch, settings: Settings) -> Loss:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..encoding.flat import examples_of
 from ..records import SIDES, Finding
 from .prepare import Prepared, prepare
 
@@ -46,13 +47,12 @@ def check(recipe: Recipe) -> CheckReport:
 
 def report(prepared: Prepared) -> CheckReport:
     """What was found while preparing."""
-    from ..encoding.proof import supervision
     from ..models import layouts
 
     return CheckReport(
         ok=prepared.ok,
         findings=prepared.findings,
-        supervised=supervision(prepared.documents["train"], prepared.examples["train"]),
-        rows={side: len({document.example for document in prepared.documents[side]}) for side in SIDES},
+        supervised=prepared.supervised,
+        rows={side: len(set(examples_of(prepared.documents[side]).tolist())) for side in SIDES},
         layout=layouts.of_base(prepared.base),
     )

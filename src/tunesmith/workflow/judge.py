@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Given
+from ..encoding.flat import examples_of
 from ..encoding.order import seed_for
 from ..errors import Misuse
 from ..evaluation import report, verdict
@@ -99,7 +100,7 @@ def held_out(prepared: Prepared) -> Side | None:
 
 def drawn(examples: Sequence[Example], documents: Sequence[Document], recipe: Recipe) -> list[int]:
     """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed."""
-    encoded = sorted({document.example for document in documents})
+    encoded = sorted(set(examples_of(documents).tolist()))
     chosen = random.Random(seed_for(recipe.training.seed, "evaluation"))  # noqa: S311 - a draw that can be repeated
     return sorted(chosen.sample(encoded, min(recipe.evaluation.generate, len(encoded))))
 
@@ -113,7 +114,7 @@ def measure(
     observe(Said(f"measuring {who} on {len(documents)} held-out documents"))
     found = score(loss_of(opened.model, task, settings), documents, tokens=SCORED_TOKENS)
     answers = task.predict(
-        opened.model, [examples[index] for index in prompts], settings, given=Given(codec=opened.codec),
+        opened.model, [examples[index] for index in prompts], settings, given=Given(lambda: opened.codec),
         max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,
     )
     for done, answer in enumerate(answers, start=1):

@@ -71,7 +71,7 @@ def steps(session: Session) -> Iterator[Step]:
     task, settings = recipe.task.module, recipe.task.settings
     batches = task.batches(
         session.model, session.documents, settings, session.order, state.position,
-        given=Given(codec=session.prepared.codec),
+        given=Given(lambda: session.prepared.codec),
     )
     return engine.steps(
         state, batches, session.loss, rate=session.rate, cut=session.cut, clip=recipe.training.clip,

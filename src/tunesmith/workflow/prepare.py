@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
-from ..data import split
 from ..data.digest import digest
-from ..data.load import load as load_rows
-from ..data.system import with_system
 from ..errors import Misuse, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Side
+from . import tokens
+from .encode import encode
+from .sides import read_sides
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -24,16 +25,23 @@ if TYPE_CHECKING:
 class Prepared:
     """Everything a run needs before the first weight is loaded, and what was noticed on the way.
 
-    date: what templates were told today is, in ISO form.
+    examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
+    the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     """
 
     base: Base
-    codec: Codec
+    open_codec: Callable[[], Codec]
     examples: Mapping[Side, Sequence[Example]]
     documents: Mapping[Side, Sequence[Document]]
     findings: Sequence[Finding]
+    supervised: Mapping[str, Any]
     digests: Mapping[str, str]
     date: str
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Tokenizer and template, opened when first asked for."""
+        return self.open_codec()
 
     @property
     def ok(self) -> bool:
@@ -42,27 +50,76 @@ class Prepared:
 
 
 def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
-    """Read, split, encode and prove everything that the recipe names.
+    """Read, split, encode and prove everything that the recipe names, or find it as it was proved before.
 
     Mistakes in rows are findings; mistakes in the recipe, and files that cannot be read, are raised. date: what
     templates are told today is; a run that goes on hands in the day it began.
     """
-    from ..models import bases, load
+    from ..models import bases
 
     today = date or datetime.now().astimezone().date().isoformat()
     base = bases.find(recipe.base.name, "base.name")
-    codec = load.codec(base, recipe.data.template, datetime.fromisoformat(today))
     refuse_impossible(recipe, base)
-    sides, findings = read_sides(recipe)
-    documents: dict[Side, Sequence[Document]] = {}
-    for side, examples in sides.items():
-        documents[side], found = encode(recipe, codec, examples)
-        findings += found
-    if not documents["train"] and not any(finding.severity == "error" for finding in findings):
+    under = tokens.key(recipe, base, today)
+    kept = tokens.read(under)
+    if kept is None:
+        return _anew(recipe, base, today, under)
+    sides, digests, findings = kept
+    return Prepared(
+        base, partial(_codec, recipe, base, today), _Later(recipe, digests),
+        {side: encoded.documents for side, encoded in sides.items()}, findings, sides["train"].supervised,
+        {**digests, "base": base.digest}, today,
+    )
+
+
+def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared:
+    """Prepared from the files, and kept for the next start unless a file changed meanwhile."""
+    codec = _codec(recipe, base, today)
+    examples, findings = read_sides(recipe)
+    sides = {side: encode(recipe, codec, each) for side, each in examples.items()}
+    findings += [finding for encoded in sides.values() for finding in encoded.findings]
+    if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
-    digests = {f"data_{side}": digest(examples) for side, examples in sides.items()}
-    digests |= {"base": base.digest, **codec.digests()}
-    return Prepared(base, codec, sides, documents, merged(findings), digests, today)
+    digests = {**{f"data_{side}": digest(each) for side, each in examples.items()}, **codec.digests()}
+    told = merged(findings)
+    if under is not None and under == tokens.key(recipe, base, today):
+        tokens.write(under, sides, digests, told)
+    return Prepared(
+        base, lambda: codec, examples, {side: encoded.documents for side, encoded in sides.items()}, told,
+        sides["train"].supervised, {**digests, "base": base.digest}, today,
+    )
+
+
+def _codec(recipe: Recipe, base: Base, today: str) -> Codec:
+    from ..models import load
+
+    return load.codec(base, recipe.data.template, datetime.fromisoformat(today))
+
+
+class _Later(Mapping[Side, Sequence[Example]]):
+    """The examples of each side, read when one is first asked for, and held against what was proved."""
+
+    def __init__(self, recipe: Recipe, digests: Mapping[str, str]) -> None:
+        self._recipe, self._digests = recipe, digests
+
+    @cached_property
+    def _read(self) -> Mapping[Side, Sequence[Example]]:
+        sides, _ = read_sides(self._recipe)
+        changed = [side for side, examples in sides.items() if digest(examples) != self._digests[f"data_{side}"]]
+        raise_all([
+            Refusal("data.changed", f"the {side} rows are not those that this run began with", f"data.{side}",
+                    "put the files back as they were, or start a new run") for side in changed
+        ])
+        return sides
+
+    def __getitem__(self, side: Side) -> Sequence[Example]:
+        return self._read[side]
+
+    def __iter__(self) -> Iterator[Side]:
+        return iter(SIDES)
+
+    def __len__(self) -> int:
+        return len(SIDES)
 
 
 def refuse_impossible(recipe: Recipe, base: Base) -> None:
@@ -79,69 +136,6 @@ def refuse_impossible(recipe: Recipe, base: Base) -> None:
             "data.system", "leave `data.system` out, or use `task: chat`",
         ))
     raise_all(wrong)
-
-
-def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
-    """Examples of each side as the recipe wants them, and what was noticed."""
-    findings: list[Finding] = []
-    named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
-    files: dict[str, list[Example]] = {side: [] for side in SIDES}
-    for side, wanted in named.items():
-        if isinstance(wanted, float):
-            continue
-        loaded = load_rows(
-            wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
-        )
-        findings += loaded.findings
-        if loaded.format and recipe.data.format is None:
-            findings.append(Finding("note", "data.format", f"`data.{side}` holds {len(loaded.examples)} rows, read as"
-                                    f" `{loaded.format}`", f"data.{side}"))
-        files[side] = [with_system(example, recipe.data.system) for example in taken(recipe, loaded.examples)]
-    shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
-    parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
-    findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
-    sides: dict[Side, Sequence[Example]] = {
-        side: parts[side] if side == "train" else (*parts[side], *files[side]) for side in SIDES
-    }
-    return sides, findings + split.leaks(sides)
-
-
-def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
-    """The examples, if the task takes their kind; raises Misuse otherwise."""
-    takes = recipe.task.module.takes
-    strange = next((example for example in examples if not isinstance(example, takes)), None)
-    if strange is None:
-        return examples
-    kinds = " or ".join(f"{kind.__name__.lower()}s" for kind in takes)
-    raise Misuse(
-        "task.examples", f"task `{recipe.task.type}` takes {kinds}, and the data holds"
-        f" {type(strange).__name__.lower()}s", strange.where,
-        "use another `task`, or say in `data.format` and `data.columns` how the rows are to be read",
-    )
-
-
-def encode(
-    recipe: Recipe, codec: Codec, examples: Sequence[Example]
-) -> tuple[Sequence[Document], list[Finding]]:
-    """Documents that are proved and fit; `Document.example` is the index in `examples`."""
-    from ..encoding.lengths import fit
-    from ..encoding.proof import prove
-
-    task, settings = recipe.task.module, recipe.task.settings
-    findings: list[Finding] = []
-    documents: list[Document] = []
-    refused: set[int] = set()
-    for index, example in enumerate(examples):
-        encoded, found = task.encode(example, codec, settings)
-        findings += found
-        documents += [replace(document, example=index) for document in encoded]
-        if any(finding.severity == "error" for finding in found):
-            refused.add(index)
-    findings += prove(documents, examples, codec, refused=refused)
-    fitting, found = fit(
-        documents, examples, codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long
-    )
-    return fitting, findings + found
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:

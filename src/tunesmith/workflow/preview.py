@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.read import rows as read_rows
+from ..encoding.flat import examples_of
 from ..errors import Misuse
 from ..records import SIDES, Document, Example, Row, Side
+from .encode import readable
 from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def preview(recipe: Recipe, *, rows: int = 8, row: str | None = None) -> list[di
     row: only the documents of the row at `FILE:LINE`. Raises Misuse where no document comes from there.
     """
     prepared = prepare(recipe)
-    found = list(of_row(prepared, row)) if row else list(islice(every(prepared), rows))
+    found = of_row(recipe, prepared, row) if row else list(islice(every(recipe, prepared), rows))
     return [shown(*each) for each in found]
 
 
@@ -34,7 +36,7 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
     """One row at each stage of its way, as pairs of the stage's name and what the row is there."""
     prepared = prepare(recipe)
     told = []
-    for number, (side, example, document) in enumerate(of_row(prepared, where)):
+    for number, (side, example, document) in enumerate(of_row(recipe, prepared, where)):
         if number == 0:
             told.append(("row", json.dumps(row_at(example.where), ensure_ascii=False, indent=2)))
             values = json.dumps(asdict(example), ensure_ascii=False, indent=2)
@@ -45,21 +47,24 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
     return told
 
 
-def every(prepared: Prepared) -> Iterator[Shown]:
-    """All documents with their side and example."""
+def every(recipe: Recipe, prepared: Prepared, *, wanted: tuple[str, str] | None = None) -> Iterator[Shown]:
+    """All documents with their side and example, or those of one place; each is encoded once more, to be read."""
     for side in SIDES:
-        for document in prepared.documents[side]:
-            yield side, prepared.examples[side][document.example], document
+        for index in dict.fromkeys(examples_of(prepared.documents[side]).tolist()):
+            example = prepared.examples[side][index]
+            if wanted is None or place(example.where) == wanted:
+                for document in readable(recipe, prepared.codec, example, index):
+                    yield side, example, document
 
 
-def of_row(prepared: Prepared, where: str) -> Iterator[Shown]:
+def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
     """The documents of one row; raises Misuse where there is none."""
     wanted = Path(where.rpartition(":")[0]).name, where.rpartition(":")[2]
-    found = [each for each in every(prepared) if place(each[1].where) == wanted]
+    found = list(every(recipe, prepared, wanted=wanted))
     if not found:
         raise Misuse("preview.no_row", f"no document comes from `{where}`", where,
                      "name a row as the findings of `tunesmith check` do, FILE:LINE")
-    return iter(found)
+    return found
 
 
 def place(where: str) -> tuple[str, str]:

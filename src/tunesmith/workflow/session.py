@@ -91,6 +91,7 @@ def open_session(
     """Everything built, at step 0."""
     import torch
 
+    from ..encoding.flat import examples_of
     from ..encoding.order import total_steps
     from ..models import load, precision
     from ..models.model import LanguageModel
@@ -104,7 +105,7 @@ def open_session(
         groups(model), training.learning_rate, training.optimiser.settings
     )
     documents = task.module.prepare(model, prepared.documents["train"], task.settings)
-    examples = len({document.example for document in documents})
+    examples = len(set(examples_of(documents).tolist()))
     order = Order(
         batch_size=training.batch_size, seed=training.seed, epochs=training.epochs,
         steps=total_steps(examples, training.batch_size, training.epochs, training.steps),

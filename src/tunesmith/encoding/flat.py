@@ -1,0 +1,99 @@
+"""Documents of a side as a few flat arrays, which can be memory-mapped: a document is cut out when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Document
+from . import shift
+
+Array = NDArray[Any]
+PER_DOCUMENT, PER_TOKEN = "document/", "token/"
+
+
+@dataclass(frozen=True)
+class Flat(Sequence[Document]):
+    """Documents without text, in their order. Letters: T all tokens, D documents.
+
+    arrays: `ids` (T,) int32; `borders` (D + 1,) int64, where documents begin and the last ends; `examples` (D,) int64;
+    `weights` (T,), uint8 where all are 0 or 1, else float32; `targets` (T,) int32 only where some are not the next id;
+    the documents' columns as `token/NAME` (T, …) and `document/NAME` (D, …).
+    """
+
+    arrays: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.arrays["examples"])
+
+    @overload
+    def __getitem__(self, place: int) -> Document: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Document]: ...
+    def __getitem__(self, place: int | slice) -> Document | Sequence[Document]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        arrays, at = self.arrays, range(len(self))[place]
+        start, end = arrays["borders"][at : at + 2].tolist()
+        ids = arrays["ids"][start:end].astype(np.int64)
+        targets = arrays["targets"][start:end].astype(np.int64) if "targets" in arrays else shift.targets(ids)
+        return Document(
+            ids, targets, arrays["weights"][start:end].astype(np.float32), int(arrays["examples"][at]),
+            token_columns={name: column[start:end] for name, column in self._columns(PER_TOKEN)},
+            document_columns={name: column[at] for name, column in self._columns(PER_DOCUMENT)},
+        )
+
+    def _columns(self, prefix: str) -> Iterator[tuple[str, Array]]:
+        return ((name.removeprefix(prefix), array) for name, array in self.arrays.items() if name.startswith(prefix))
+
+
+class Flattening:
+    """Documents, taken in one after another."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Array]] = {}
+        self._lengths: list[int] = []
+        self._examples: list[int] = []
+        self._shifted = self._whole = True
+
+    def take(self, documents: Sequence[Document], example: int) -> None:
+        """Add all documents of an example; `example` is its index in its side. All have columns of the same names."""
+        for document in documents:
+            self._lengths.append(len(document))
+            self._examples.append(example)
+            self._add("ids", document.ids.astype(np.int32))
+            self._add("weights", document.weights.astype(np.float32))
+            self._add("targets", document.targets.astype(np.int32))
+            self._shifted &= bool((document.targets == shift.targets(document.ids)).all())
+            self._whole &= bool(((document.weights == 0) | (document.weights == 1)).all())
+            for name, column in document.token_columns.items():
+                self._add(PER_TOKEN + name, column)
+            for name, column in document.document_columns.items():
+                self._add(PER_DOCUMENT + name, np.asarray(column)[None])
+
+    def _add(self, name: str, part: Array) -> None:
+        self._parts.setdefault(name, []).append(part)
+
+    def flat(self) -> Flat:
+        """The documents taken so far."""
+        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        arrays.setdefault("ids", np.zeros(0, np.int32))
+        arrays.setdefault("weights", np.zeros(0, np.float32))
+        if self._whole:
+            arrays["weights"] = arrays["weights"].astype(np.uint8)
+        if self._shifted:
+            arrays.pop("targets", None)
+        arrays["borders"] = np.concatenate([[0], np.cumsum(self._lengths, dtype=np.int64)])
+        arrays["examples"] = np.asarray(self._examples, np.int64)
+        return Flat(arrays)
+
+
+def examples_of(documents: Sequence[Document]) -> NDArray[np.int64]:
+    """(D,) the example of each document."""
+    if isinstance(documents, Flat):
+        return np.asarray(documents.arrays["examples"], np.int64)
+    return np.fromiter((document.example for document in documents), np.int64, len(documents))

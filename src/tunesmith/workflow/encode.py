@@ -1,0 +1,59 @@
+"""Examples to documents that are proved and fit, many at a time; of them only the tokens are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..encoding.flat import Flat, Flattening
+from ..encoding.lengths import Lengths
+from ..encoding.proof import Proof, Supervision
+from ..records import Document, Example, Finding
+
+if TYPE_CHECKING:
+    from ..encoding.codec import Codec
+    from ..recipe.sections import Recipe
+
+TOGETHER = 64  # examples: enough to keep every core at work, few enough to stay in its cache
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A side's documents; `Document.example` is the index in its examples. supervised: as `Supervision` tells it."""
+
+    documents: Flat
+    findings: Sequence[Finding]
+    supervised: Mapping[str, Any]
+
+
+def encode(recipe: Recipe, codec: Codec, examples: Sequence[Example]) -> Encoded:
+    """The documents of a side, each proved as it was made and then fitted to the length that is wanted."""
+    task, settings = recipe.task.module, recipe.task.settings
+    proof, lengths, supervision, taken = Proof(codec), _lengths(recipe, codec), Supervision(), Flattening()
+    noticed: list[Finding] = []
+    proved: list[Finding] = []
+    for start in range(0, len(examples), TOGETHER):
+        together = examples[start : start + TOGETHER]
+        for index, (example, (made, found)) in enumerate(
+            zip(together, task.encode(together, codec, settings), strict=True), start
+        ):
+            noticed += found
+            if not any(finding.severity == "error" for finding in found):
+                proved += proof.prove(made, example)
+            fitting = lengths.fit(made, example)
+            for document in fitting:
+                supervision.count(document, example)
+            taken.take(fitting, index)
+    findings = [*noticed, *proved, *proof.notes(), *lengths.findings()]
+    return Encoded(taken.flat(), findings, supervision.as_json())
+
+
+def readable(recipe: Recipe, codec: Codec, example: Example, index: int) -> list[Document]:
+    """The documents of one example, with their text and where each token ends in it."""
+    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings)
+    return [replace(document, example=index) for document in _lengths(recipe, codec).fit(made, example)]
+
+
+def _lengths(recipe: Recipe, codec: Codec) -> Lengths:
+    return Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)

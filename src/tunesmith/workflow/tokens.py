@@ -1,0 +1,148 @@
+"""Tokens that were proved, kept from one start to the next under everything that decides what they are.
+
+A key is a digest of the bytes of the data files, of all that the base's folder holds but weights, of the template, of
+the options that reading, splitting and encoding look at, of the code that does it, and of the libraries' versions; of
+the date where a template may ask for it. Whatever changes, the key is another one, and the data is prepared anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cache import cache_folder
+from ..data.files import find
+from ..encoding import cache as files
+from ..encoding.flat import Flat
+from ..kernels import ideas
+from ..recipe.write import leaves
+from ..records import SIDES, Finding, Side
+from .encode import Encoded
+
+if TYPE_CHECKING:
+    from ..models.bases import Base
+    from ..recipe.sections import Recipe
+
+PACKAGE = Path(__file__).resolve().parents[1]
+CODE = ("data", "encoding", "tasks", "workflow", "records.py", "contracts.py")
+LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
+OPTIONS = ("task.", "data.", "training.max_length", "training.seed")
+WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
+TEMPLATES = "additional_chat_templates"
+# The function that tells templates the date, or letters so written in JSON that they could be its name
+CLOCK = re.compile(rb"strftime_now|\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")
+
+
+def key(recipe: Recipe, base: Base, date: str) -> str | None:
+    """What the tokens are kept under; None where a task or a format that is not ours makes them.
+
+    Raises Misuse for data files that are missing.
+    """
+    if not all(_ours(section.module) for section in (recipe.task, recipe.data.format) if section is not None):
+        return None
+    named = _template(recipe, base)
+    folder = {path.name: path.read_bytes() for path in _tokenizer_files(base.folder)}
+    asks = [named] if named else folder.values()
+    told = {
+        "data": {side: _digests(wanted) for side, wanted in _named(recipe).items()},
+        "folder": {name: hashlib.sha256(content).hexdigest() for name, content in folder.items()},
+        "template": hashlib.sha256(named).hexdigest(),
+        "context": base.context,
+        "options": {path: value for path, value in leaves(recipe).items() if path.startswith(OPTIONS)},
+        "code": code(),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+        "date": date if any(CLOCK.search(content) for content in asks) else None,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def read(under: str | None) -> tuple[Mapping[Side, Encoded], Mapping[str, str], Sequence[Finding]] | None:
+    """What was kept: each side, the digests of data, tokenizer and template, and all findings in their order."""
+    kept = files.read(_folder(), under) if under and ideas.on("cache") else None
+    if kept is None:
+        return None
+    notes, arrays = kept
+    sides: dict[Side, Encoded] = {}
+    for side in SIDES:
+        prefix = f"{side}/"
+        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        sides[side] = Encoded(Flat(own), (), notes["supervised"][side])
+    return sides, notes["digests"], [Finding(**told) for told in notes["findings"]]
+
+
+def write(
+    under: str | None, sides: Mapping[Side, Encoded], digests: Mapping[str, str], findings: Sequence[Finding]
+) -> None:
+    """Keep what was proved. What was refused is not kept."""
+    if not under or not ideas.on("cache") or any(finding.severity == "error" for finding in findings):
+        return
+    notes = {
+        "findings": [finding.as_json() for finding in findings],
+        "digests": dict(digests),
+        "supervised": {side: dict(encoded.supervised) for side, encoded in sides.items()},
+    }
+    arrays = {f"{side}/{name}": array for side, encoded in sides.items()
+              for name, array in encoded.documents.arrays.items()}
+    files.write(_folder(), under, notes, arrays)
+
+
+@cache
+def code() -> str:
+    """A digest of the code that makes documents of files."""
+    total = hashlib.sha256()
+    for place in CODE:
+        path = PACKAGE / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(f"{file.relative_to(PACKAGE)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _folder() -> Path:
+    return cache_folder() / "tokens"
+
+
+def _ours(module: Any) -> bool:
+    """Whether a module is of this package: what another one imports, nobody knows."""
+    return Path(str(module.__file__)).resolve().is_relative_to(PACKAGE)
+
+
+def _named(recipe: Recipe) -> dict[Side, Sequence[str]]:
+    sides: dict[Side, Sequence[str] | float] = {
+        "train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
+    return {side: wanted for side, wanted in sides.items() if not isinstance(wanted, float)}
+
+
+def _digests(wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """Each file that is meant, as it is called in findings, and the SHA-256 of its bytes."""
+    return [(written, _digest(Path(written).expanduser())) for written in find(wanted, Path())[0]]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _template(recipe: Recipe, base: Base) -> bytes:
+    """The template that takes the place of the base's own; nothing where none does."""
+    from ..models import earlier
+
+    named = recipe.data.template
+    if named is None and base.run is not None:
+        named = earlier.recipe_of(base.run).data.template
+    if named is None:
+        return b""
+    return Path(named).read_bytes() if Path(named).is_absolute() else named.encode()
+
+
+def _tokenizer_files(folder: Path) -> Iterator[Path]:
+    """Every file of a base that may decide about its tokens: all but weights."""
+    for path in sorted([*folder.iterdir(), *(folder / TEMPLATES).glob("*")]):
+        if path.is_file() and path.suffix not in WEIGHTS:
+            yield path
