@@ -133,8 +133,9 @@ def _blocks(length: int, window: int | None) -> Iterator[tuple[slice, slice]]:
 
 
 def _scores(query: Tensor, key_NKD: Tensor, rule: Rule) -> Tensor:
-    """(K, GB, N), scaled and capped, not yet masked."""
-    scores = torch.bmm(query, key_NKD.permute(1, 2, 0)).to(_exact(query)).mul_(rule.scale)
+    """(K, GB, N), scaled and capped, not yet masked; never rounded to bfloat16, as the log-sums are not either."""
+    exact = _exact(query)
+    scores = torch.bmm(query.to(exact), key_NKD.to(exact).permute(1, 2, 0)).mul_(rule.scale)
     return scores if rule.softcap is None else scores.div_(rule.softcap).tanh_().mul_(rule.softcap)
 
 
