@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 SOURCES = Path(__file__).parent / "cpp"
 # Contraction of a * b + c is exact enough; -ffast-math would let the compiler assume that nothing is infinite.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fopenmp", "-ffp-contract=fast", "-fno-math-errno",
-         "-fno-trapping-math", "-Wno-psabi")
+         "-fno-trapping-math", "-fvisibility-inlines-hidden", "-Wno-psabi")
 LONGEST_COMPILE = 300  # seconds
 POINTER, WHOLE, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 SUFFIXES = {torch.bfloat16: "bf16", torch.float32: "f32"}
