@@ -61,9 +61,9 @@ def backward(
     """As `attention.backward`."""
     compute = build.function("attention_backward", *[build.POINTER] * 4)
     assert compute is not None
+    lse_HM = lse_HM.contiguous()
     compute(ctypes.byref(_shape(query_MHD, key_MKD, borders, rule)),
-            _views(given_MHD, out_MHD, query_MHD, key_MKD, value_MKD, *into), _numbers(borders),
-            lse_HM.contiguous().data_ptr())
+            _views(given_MHD, out_MHD, query_MHD, key_MKD, value_MKD, *into), _numbers(borders), lse_HM.data_ptr())
 
 
 def _ready() -> bool:

@@ -13,21 +13,20 @@ constexpr int64_t ROWS_A_PART = 1024;
 // follows at once on what it reads.
 void meet(const Backward& all, const Task& task, const Keys& keys, const Held& rows, const Slopes& slopes,
           std::vector<Unit>& units, std::vector<Span>& spans) {
-    constexpr int64_t PER = KEYS / BLOCK;
     int64_t lowest = std::max(task.seen, rows.first - all.shape.window + 1) - task.seen;
-    int64_t begin = lowest / KEYS * PER, end = (rows.first + rows.blocks * BLOCK - task.seen) / BLOCK;
+    int64_t begin = lowest / KEYS * GROUP, end = (rows.first - task.seen) / BLOCK + rows.blocks / rows.heads;
     units.clear();
-    spans.assign(whole_blocks(end * BLOCK) / BLOCK + PER, Span{0, 0});
+    spans.assign(whole_blocks(end * BLOCK) / BLOCK + GROUP, Span{0, 0});
     for (int64_t key = begin; key < end; key++) {
         spans[key] = seeing(all.shape, rows, task.seen + key * BLOCK);
         for (int64_t b = spans[key].begin; b < spans[key].end; b++)
             units.push_back({key, b, b + 1 == spans[key].end, false});
-        if (!units.empty() && (key % PER == PER - 1 || key + 1 == end)) units.back().last_of_group = true;
+        if (!units.empty() && (key % GROUP == GROUP - 1 || key + 1 == end)) units.back().last_of_group = true;
     }
     auto finish = [&](const Unit& unit) {
         if (unit.last_of_keys) gather(all, keys, rows, slopes, unit.key, spans[unit.key]);
         if (unit.last_of_group)
-            gather_rows(all, keys, rows, slopes, unit.key / PER, spans.data(), end, unit.key / PER > begin / PER);
+            gather_rows(all, keys, rows, slopes, unit.key / GROUP, spans.data(), end, unit.key / GROUP > begin / GROUP);
     };
     score(all, keys, rows, slopes, units[0], 0);
     for (size_t i = 0; i < units.size(); i++) {
@@ -38,19 +37,10 @@ void meet(const Backward& all, const Task& task, const Keys& keys, const Held& r
     finish(units.back());
 }
 
-void hold_rows(const Backward& all, const Task& task, int64_t first, int64_t head, Held& rows) {
-    const Shape& shape = all.shape;
-    int64_t width = shape.width, count = std::min(ROWS, task.last - first), padded = whole_blocks(count);
-    int64_t row = task.start + first;
-    rows.first = first;
-    rows.blocks = padded / BLOCK;
-    Rows query{all.query, row, count, head}, given{all.given, row, count, head}, out{all.out, row, count, head};
-    pack_across(query, padded, width, rows.query_across);
-    pack_along(query, padded, width, rows.query_along);
-    pack_across(given, padded, width, rows.given_across);
-    pack_along(given, padded, width, rows.given_along);
+// The sums of given * out over the width, for 32 rows.
+void multiply_rows(const Rows& given, const Rows& out, int64_t width, float* to) {
     alignas(64) float products[16 * 16];
-    for (int64_t r = 0; r < padded; r += 16) {
+    for (int64_t r = 0; r < BLOCK; r += 16) {
         for (int64_t i = 0; i < 16; i++) {
             __m512 sum = _mm512_setzero_ps();
             const bf16 *left = given[r + i], *right = out[r + i];
@@ -60,9 +50,41 @@ void hold_rows(const Backward& all, const Task& task, int64_t first, int64_t hea
             }
             _mm512_store_ps(products + 16 * i, sum);
         }
-        _mm512_store_ps(rows.inner + r, sums_of_rows(products));
-        int here = int(std::clamp<int64_t>(count - r, 0, 16));
-        store(rows.lse + r, load(all.lse + head * shape.rows + row + r, here) * LOG2_E);
+        _mm512_store_ps(to + r, sums_of_rows(products));
+    }
+}
+
+// The rows of the b-th block, up to 32, in the whole buffer.
+Span place(const Task& task, const Held& rows, int64_t b) {
+    int64_t first = rows.first + b / rows.heads * BLOCK;
+    return {task.start + first, task.start + std::min(first + BLOCK, task.last)};
+}
+
+void hold_rows(const Backward& all, const Task& task, Held& rows) {
+    const Shape& shape = all.shape;
+    int64_t width = shape.width;
+    rows.blocks = whole_blocks(std::min(ROWS, task.last - rows.first)) / BLOCK * rows.heads;
+    for (int64_t b = 0; b < rows.blocks; b++) {
+        Span span = place(task, rows, b);
+        int64_t head = rows.head + b % rows.heads, count = span.end - span.begin, to = b * BLOCK * width;
+        Rows query{all.query, span.begin, count, head}, given{all.given, span.begin, count, head};
+        pack_across(query, BLOCK, width, rows.query_across + to);
+        pack_along(query, BLOCK, width, rows.query_along + to);
+        pack_across(given, BLOCK, width, rows.given_across + to);
+        pack_along(given, BLOCK, width, rows.given_along + to);
+        multiply_rows(given, {all.out, span.begin, count, head}, width, rows.inner + BLOCK * b);
+        for (int64_t r = 0; r < BLOCK; r += 16) {
+            const float* lse = all.lse + head * shape.rows + span.begin + r;
+            store(rows.lse + BLOCK * b + r, load(lse, int(std::clamp<int64_t>(count - r, 0, 16))) * LOG2_E);
+        }
+    }
+}
+
+void write_rows(const Backward& all, const Task& task, const Held& rows) {
+    for (int64_t b = 0; b < rows.blocks; b++) {
+        Span span = place(task, rows, b);
+        write_turned(all.d_query, span.begin, span.end - span.begin, rows.head + b % rows.heads,
+                     rows.d_query + BLOCK * b, rows.apart, rows.scale, all.shape.width);
     }
 }
 
@@ -79,40 +101,46 @@ struct Work {
     Slopes slopes;
 };
 
-Work hand_out(const Task& task, int64_t width, int64_t padded, Room& room) {
+Work hand_out(const Task& task, int64_t width, int64_t padded, int64_t heads, Room& room) {
     return room.hand_out([&] {
         auto halves = [&](int64_t count) { return room.take<bf16>(count); };
         auto floats = [&](int64_t count) { return room.take<float>(count); };
         float* sums = task.slopes ? task.slopes : floats(padded * width * 2);
-        int64_t held = ROWS * width, scores = 2 * BLOCK * SCORES_ROW, met = KEYS * WEIGHTS_ROW;
+        int64_t rows = heads * ROWS, held = rows * width, apart = rows + 32, scores = 2 * BLOCK * SCORES_ROW;
         return Work{
             {halves(padded * width), halves(padded * width), halves((padded + KEYS) * width), sums,
              sums + padded * width},
-            {halves(held), halves(held), halves(held), halves(held), floats(held), floats(ROWS), floats(ROWS),
-             floats(ROWS), 0, 0},
-            {floats(scores), floats(scores), halves(met), halves(met), halves(2 * KEYS * ROWS)}};
+            {halves(held), halves(held), halves(held), halves(held), floats(apart * width), floats(rows), floats(rows),
+             floats(BLOCK), heads, apart, 0, 0, 0},
+            {floats(scores), floats(scores), halves(BLOCK * apart), halves(BLOCK * apart), halves(KEYS * rows)}};
     });
+}
+
+void hold_keys(const Backward& all, const Task& task, int64_t padded, const Keys& keys) {
+    int64_t width = all.shape.width, first = task.start + task.seen, count = task.last - task.seen;
+    Rows key{all.key, first, count, task.key_head};
+    copy_rows(key, padded, width, keys.key);
+    turn_over(key, padded, width, KEYS, keys.turned);
+    copy_rows({all.value, first, count, task.key_head}, padded, width, keys.value);
+    std::memset(keys.d_key, 0, padded * width * 2 * sizeof(float));
 }
 
 void take_task(const Backward& all, const Task& task, Room& room) {
     const Shape& shape = all.shape;
     int64_t width = shape.width, count = task.last - task.seen, padded = whole_blocks(count);
-    auto [keys, rows, slopes] = hand_out(task, width, padded, room);
-    Rows key{all.key, task.start + task.seen, count, task.key_head};
-    copy_rows(key, padded, width, keys.key);
-    turn_over(key, padded, width, KEYS, keys.turned);
-    copy_rows({all.value, task.start + task.seen, count, task.key_head}, padded, width, keys.value);
-    std::memset(keys.d_key, 0, padded * width * 2 * sizeof(float));
-    std::fill(rows.scale, rows.scale + ROWS, shape.scale);
+    int64_t group = shape.heads / shape.shared, heads = std::clamp<int64_t>(HELD / (ROWS * width), 1, group);
+    auto [keys, rows, slopes] = hand_out(task, width, padded, heads, room);
+    hold_keys(all, task, padded, keys);
+    std::fill(rows.scale, rows.scale + BLOCK, shape.scale);
     std::vector<Unit> units;
     std::vector<Span> spans;
-    int64_t group = shape.heads / shape.shared;
-    for (int64_t head = task.key_head * group; head < (task.key_head + 1) * group; head++)
-        for (int64_t first = task.first; first < task.last; first += ROWS) {
-            hold_rows(all, task, first, head, rows);
+    for (int64_t g = 0; g < group; g += heads)
+        for (rows.first = task.first; rows.first < task.last; rows.first += ROWS) {
+            rows.head = task.key_head * group + g;
+            rows.heads = std::min(heads, group - g);
+            hold_rows(all, task, rows);
             meet(all, task, keys, rows, slopes, units, spans);
-            write_turned(all.d_query, task.start + first, std::min(ROWS, task.last - first), head, rows.d_query, ROWS,
-                         rows.scale, width);
+            write_rows(all, task, rows);
         }
     if (task.slopes) return;
     write_keys(all.d_key, task.start, count, task.key_head, keys.d_key, width, shape.scale);
