@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # for 1,840 rows, plain against torch's own, in bfloat16: 20 to 65 at 48 rows, 51 to 70 at 230, 75 to 67 at 400; in
 # float32: 18 to 19 at 64 rows, 43 to 39 at 230. The forward pass of torch's own is always faster.
 PLAIN_UP_TO = {torch.bfloat16: 320}
-WHOLE, ROWS = 320, 128  # rows of a document that is taken whole, and of a block of a longer one
+WHOLE, ROWS = 320, 64  # rows of a document that is taken whole, and of a block of a longer one
 
 
 def forward(
