@@ -40,7 +40,7 @@ def forward(
     only their last dimension must be contiguous. No dropout.
     borders: (documents + 1,) first row of each document, and M.
     """
-    if attention_native.serves(rule, query_MHD, key_MKD, value_MKD, out_MHD):
+    if attention_native.serves(rule, query_MHD, key_MKD, value_MKD, out_MHD) and attention_native.leads_forward():
         return attention_native.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
     return attention_blocks.forward(query_MHD, key_MKD, value_MKD, borders, rule, out_MHD=out_MHD)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from . import build, ideas
+from . import build, ideas, processor
 
 if TYPE_CHECKING:
     from .attention import Rule
@@ -42,6 +43,15 @@ def serves(rule: Rule, *tensors: Tensor) -> bool:
     )
 
 
+def leads_forward() -> bool:
+    """Whether the kernel's forward pass is faster than torch's own here; its backward pass is everywhere.
+
+    Without tiles, Intel's processors do half as many of these products as plain ones: one core of a Xeon, 9 heads over
+    3, against torch's own: 8.5 to 8.5 ms for 1,840 rows in documents of 230, 269 to 105 ms for one document of 4,096.
+    """
+    return build.tiles() or not _by_intel()
+
+
 def forward(
     query_MHD: Tensor, key_MKD: Tensor, value_MKD: Tensor, borders: Sequence[int], rule: Rule, *, out_MHD: Tensor
 ) -> Tensor:
@@ -64,6 +74,11 @@ def backward(
     lse_HM = lse_HM.contiguous()
     compute(ctypes.byref(_shape(query_MHD, key_MKD, borders, rule)),
             _views(given_MHD, out_MHD, query_MHD, key_MKD, value_MKD, *into), _numbers(borders), lse_HM.data_ptr())
+
+
+@functools.cache
+def _by_intel() -> bool:
+    return processor.vendor() == "GenuineIntel"
 
 
 def _ready() -> bool:
