@@ -68,8 +68,8 @@ class Counting:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer, self.characters = tokenizer, 0
 
-    def to_str(self) -> str:
-        return self.tokenizer.to_str()
+    def get_added_tokens_decoder(self):
+        return self.tokenizer.get_added_tokens_decoder()
 
     def encode(self, text, *, add_special_tokens):
         self.characters += len(text)

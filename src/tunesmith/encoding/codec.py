@@ -209,11 +209,13 @@ def build(
 
 def _bare(state: str, *, added: bool = True) -> Tokenizer:
     """The tokenizer without post-processor, truncation and padding, and on wish without its added tokens."""
-    parts = json.loads(state)
-    parts.update(post_processor=None, truncation=None, padding=None)
     if not added:
-        parts["added_tokens"] = []
-    return Tokenizer.from_str(json.dumps(parts))
+        state = json.dumps({**json.loads(state), "added_tokens": []})
+    tokenizer = Tokenizer.from_str(state)
+    tokenizer.post_processor = None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _special_texts(tokenizer: Any) -> frozenset[str]:

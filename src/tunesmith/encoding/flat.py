@@ -55,40 +55,36 @@ class Flattening:
     """Documents, taken in one after another."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[Array]] = {}
-        self._lengths: list[int] = []
+        self._parts: dict[str, list[Array]] = {"ids": [], "weights": []}
         self._examples: list[int] = []
-        self._shifted = self._whole = True
+        self._targets: dict[int, Array] = {}
 
     def take(self, documents: Sequence[Document], example: int) -> None:
         """Add all documents of an example; `example` is its index in its side. All have columns of the same names."""
         for document in documents:
-            self._lengths.append(len(document))
+            ids, targets, weights = document.ids, document.targets, document.weights
+            if targets[-1:] != shift.NO_TARGET or (targets[:-1] != ids[1:]).any():
+                self._targets[len(self._examples)] = targets
+            whole = weights.astype(np.uint8)
             self._examples.append(example)
-            self._add("ids", document.ids.astype(np.int32))
-            self._add("weights", document.weights.astype(np.float32))
-            self._add("targets", document.targets.astype(np.int32))
-            self._shifted &= bool((document.targets == shift.targets(document.ids)).all())
-            self._whole &= bool(((document.weights == 0) | (document.weights == 1)).all())
+            self._parts["ids"].append(ids.astype(np.int32))
+            self._parts["weights"].append(weights if (whole != weights).any() else whole)
             for name, column in document.token_columns.items():
-                self._add(PER_TOKEN + name, column)
+                self._parts.setdefault(PER_TOKEN + name, []).append(column)
             for name, column in document.document_columns.items():
-                self._add(PER_DOCUMENT + name, np.asarray(column)[None])
-
-    def _add(self, name: str, part: Array) -> None:
-        self._parts.setdefault(name, []).append(part)
+                self._parts.setdefault(PER_DOCUMENT + name, []).append(np.asarray(column)[None])
 
     def flat(self) -> Flat:
         """The documents taken so far."""
-        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        lengths = [len(ids) for ids in self._parts["ids"]]
+        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items() if parts}
         arrays.setdefault("ids", np.zeros(0, np.int32))
-        arrays.setdefault("weights", np.zeros(0, np.float32))
-        if self._whole:
-            arrays["weights"] = arrays["weights"].astype(np.uint8)
-        if self._shifted:
-            arrays.pop("targets", None)
-        arrays["borders"] = np.concatenate([[0], np.cumsum(self._lengths, dtype=np.int64)])
+        arrays.setdefault("weights", np.zeros(0, np.uint8))
+        arrays["borders"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         arrays["examples"] = np.asarray(self._examples, np.int64)
+        if self._targets:
+            targets = [self._targets.get(place, shift.targets(ids)) for place, ids in enumerate(self._parts["ids"])]
+            arrays["targets"] = np.concatenate(targets).astype(np.int32)
         return Flat(arrays)
 
 

@@ -8,7 +8,6 @@ that kind is tried once on a text that holds its control tokens; where it is not
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -122,11 +121,10 @@ def _control_texts(tokenizer: Tokenizer) -> tuple[list[str], list[str]]:
     """
     cut: list[str] = []
     whole: list[str] = []
-    for token in json.loads(tokenizer.to_str())["added_tokens"]:
-        text = token["content"]
-        if token["single_word"]:
+    for token in tokenizer.get_added_tokens_decoder().values():
+        if token.single_word:
             return [], []
-        if text and not token["normalized"]:
-            plain = not (token["lstrip"] or token["rstrip"]) and text.strip() == text
-            (cut if plain else whole).append(text)
+        if token.content and not token.normalized:
+            plain = not (token.lstrip or token.rstrip) and token.content.strip() == token.content
+            (cut if plain else whole).append(token.content)
     return cut, whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def document(
     )
 
 
-def targets(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def targets(ids: NDArray[Any]) -> NDArray[Any]:
     """(T,) what each row predicts: the next id; nothing after the last."""
     following = np.empty_like(ids)
     following[:-1] = ids[1:]
@@ -41,5 +42,7 @@ def targets(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def spans(made: Document) -> list[tuple[int, int]]:
     """The runs [start, end) of supervised tokens of a document, in order."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], made.supervised, [False]]).astype(np.int8)))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+    learnt = np.zeros(len(made) + 2, np.bool_)
+    learnt[2:-1] = made.weights[:-1] > 0
+    edges = np.flatnonzero(learnt[1:] != learnt[:-1]).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -25,11 +25,7 @@ def mark(messages: Sequence[Message], codec: Codec) -> tuple[Message, ...]:
     kept = codec.marked
     if len(kept) > KEPT:
         kept.clear()
-    for message in messages:
-        if message not in kept:
-            own = message.role == "assistant"
-            kept[message] = _mark(message, codec.typed_by_assistant if own else codec.typed_by_anybody)
-    return tuple([kept[message] for message in messages])
+    return tuple([kept.get(message) or _kept(message, codec) for message in messages])
 
 
 def pieces(rendered: str, codec: Codec) -> list[Piece]:
@@ -43,6 +39,12 @@ def pieces(rendered: str, codec: Codec) -> list[Piece]:
 def clean(rendered: str) -> str:
     """The rendered text without marks."""
     return rendered.replace(OPEN, "").replace(CLOSE, "")
+
+
+def _kept(message: Message, codec: Codec) -> Message:
+    own = message.role == "assistant"
+    marked = _mark(message, codec.typed_by_assistant if own else codec.typed_by_anybody)
+    return codec.marked.setdefault(message, marked)
 
 
 def _mark(message: Message, control: re.Pattern[str]) -> Message:

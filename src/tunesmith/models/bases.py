@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalog import nearest
 from ..errors import Misuse, Refusal
-from ..runs.lineage import digest_file
+from ..runs.digests import digest_file
 from . import conversion, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ..cache import cache_folder
 from ..errors import Failure
+from ..runs.digests import digest_file
 from ..runs.durable import free_bytes, no_space
-from ..runs.lineage import digest_file
 from . import gguf_header
 from .offline import transformers
 
@@ -32,11 +32,11 @@ def converted(file: Path) -> tuple[Path, str]:
     Raises Refusal where the file's header reaches beyond the file, Misuse where the `gguf` extra is missing, Failure
     where there is no room.
     """
-    gguf_header.read(file)
     digest = digest_file(file)
     target = cache_folder() / "gguf" / f"{digest}-{LAYOUT}"
     if (target / "config.json").is_file():
         return target, digest
+    gguf_header.read(file)
     log.info("converting %s once, into %s; this takes about half a minute", file.name, target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
