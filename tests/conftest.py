@@ -19,3 +19,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the shared data folder is not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """Compiled once, before a test has the cache elsewhere."""
+    from tunesmith.kernels import build
+
+    build.library()

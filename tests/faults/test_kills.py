@@ -12,22 +12,26 @@ import pytest
 
 from tiny import tiny_base
 
-RECIPE = """base: base/
+# In layers by hand, on kernels of our own where the processor has them; and, for the dropout, as transformers does
+BY_HAND, IN_FULL = "{type: lora, rank: 4}", "{type: full}"
+IN_THEIR_OWN_WAY = "{type: lora, rank: 4, dropout: 0.1}"
+WIDE = {"hidden_size": 128, "intermediate_size": 192, "num_attention_heads": 4, "num_key_value_heads": 2}
+RECIPE = """base: {{name: base/, dtype: bfloat16}}
 task: chat
-data: {train: rows.jsonl, validation: 0.2, test: 0.1}
-adapter: {type: lora, rank: 4, dropout: 0.1}
-training: {learning_rate: 1e-2, steps: 12, epochs: 9, batch_size: 4, max_length: 128, save_every: 2}
-evaluation: {generate: 2, max_new_tokens: 4, every: 5}
+data: {{train: rows.jsonl, validation: 0.2, test: 0.1}}
+adapter: {adapter}
+training: {{learning_rate: 1e-3, steps: 12, epochs: 9, batch_size: 4, max_length: 128, save_every: 2}}
+evaluation: {{generate: 2, max_new_tokens: 4, every: 5}}
 """
 
 
-def killed(folder: Path, trials: int) -> list[dict[str, object]]:
-    """The outcomes of so many trials."""
-    tiny_base(folder / "base")
+def killed(folder: Path, adapter: str, trials: int) -> list[dict[str, object]]:
+    """The outcomes of so many trials, with two threads: their number may change no bit either."""
+    tiny_base(folder / "base", **WIDE)
     rows = [{"question": f"what is {n} and {n + 1}?", "answer": f"it is {2 * n + 1} apples"} for n in range(50)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "kills.yaml").write_text(RECIPE)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    (folder / "kills.yaml").write_text(RECIPE.format(adapter=adapter))
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder / "kills.yaml"), str(trials), "0"],
         capture_output=True, text=True, env=environment, check=False,
@@ -44,14 +48,22 @@ def every_trial_ended_as_if_nothing_had_happened(outcomes: list[dict[str, object
 
 
 def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
-    outcomes = killed(tmp_path, 6)
+    outcomes = killed(tmp_path, BY_HAND, 6)
     every_trial_ended_as_if_nothing_had_happened(outcomes)
     assert sum(int(outcome["kills"]) for outcome in outcomes) >= 10
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("adapter", [IN_FULL, IN_THEIR_OWN_WAY])
+def test_so_does_one_in_full_and_one_with_dropout(tmp_path: Path, adapter: str) -> None:
+    outcomes = killed(tmp_path, adapter, 9)
+    every_trial_ended_as_if_nothing_had_happened(outcomes)
+    assert sum(int(outcome["kills"]) for outcome in outcomes) >= 12
+
+
+@pytest.mark.long
 def test_fifty_kills_a_third_of_them_inside_a_save(tmp_path: Path) -> None:
-    outcomes = killed(tmp_path, 36)
+    outcomes = killed(tmp_path, BY_HAND, 36)
     every_trial_ended_as_if_nothing_had_happened(outcomes)
     kills, inside = (sum(int(outcome[name]) for outcome in outcomes) for name in ("kills", "inside"))
     print(f"{kills} kills, {inside} of them inside a save")

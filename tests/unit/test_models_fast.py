@@ -9,6 +9,7 @@ import architectures
 from tunesmith.kernels import build, products
 from tunesmith.models import load
 from tunesmith.models.adapters import full, lora
+from tunesmith.models.fast import layers as fast_layers
 from tunesmith.models.fast.buffers import Buffers
 from tunesmith.models.model import LanguageModel
 
@@ -122,6 +123,18 @@ def test_dropout_in_low_rank_additions_falls_back_and_says_so():
     model = opened(lora, settings=lora.Settings(rank=4, dropout=0.1))
     assert not any(path.fast for path in model.paths)
     assert "dropout" in model.paths[0].reason
+
+
+@pytest.mark.parametrize("adapter", [lora, full], ids=["lora", "full"])
+def test_where_memory_is_short_blocks_are_computed_again_with_the_same_bits(monkeypatch, adapter):
+    batch = architectures.batch_of(LENGTHS)
+    with products.counted() as once:
+        loss, gradients = learnt(opened(adapter), batch)
+    monkeypatch.setattr(fast_layers, "free_bytes", lambda: 0)
+    with products.counted() as twice:
+        other_loss, others = learnt(opened(adapter), batch)
+    assert loss == other_loss and all(torch.equal(gradients[name], others[name]) for name in gradients)
+    assert twice.calls > once.calls
 
 
 def test_a_batch_computed_twice_before_its_backward_pass_keeps_its_buffers_apart():

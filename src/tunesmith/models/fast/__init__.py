@@ -1,5 +1,5 @@
 """The fast path: decoder layers of a known structure computed by hand, each as one node of the graph."""
 
-from .install import Path, install, serves_rows
+from .layers import Path, install, serves_rows
 
 __all__ = ["Path", "install", "serves_rows"]

@@ -73,6 +73,12 @@ class Block:
         return (*linears, *(norm.weight for norm in self.norms() if norm.weight.requires_grad))
 
     @property
+    def kept_numbers(self) -> int:
+        """About how many numbers of a row the backward pass needs."""
+        norms = sum(norm is not None for norm in (self.after_attention, self.after_feed))
+        return (2 + norms) * self.inputs.inputs + self.inputs.outputs + self.output.inputs + self.gates.outputs
+
+    @property
     def signature(self) -> tuple[object, ...]:
         """What two layers have in common whose proof is one and the same."""
         shapes = tuple(

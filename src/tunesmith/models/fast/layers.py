@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path as File
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,6 +18,10 @@ from .buffers import Buffers
 from .node import Call, answer
 from .structure import Block, Unknown
 from .trial import prove, watch
+
+# Where a pass would keep more than this share of the memory that was free, blocks keep their rows alone and are
+# computed a second time on the way back: a quarter more work, a tenth of the memory
+SHARE_OF_MEMORY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
     if not ideas.on("block") or network.device.type != "cpu":
         return [Path(number, False, "the fast path is for CPUs") for number in range(len(layers))]
     seen = watch(network, list(layers))
-    paths = []
+    paths, most = [], free_bytes() * SHARE_OF_MEMORY / len(layers)
     proved: dict[tuple[object, ...], bool] = {}
     for number, layer in enumerate(layers):
         try:
@@ -54,7 +60,8 @@ def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
         except Unknown as reason:
             paths.append(Path(number, False, str(reason)))
             continue
-        use = Use(block, buffers, layer.forward, last=number == len(layers) - 1)
+        rows = int(most / (block.kept_numbers * network.dtype.itemsize))
+        use = Use(block, buffers, layer.forward, last=number == len(layers) - 1, most_rows=rows)
         layer.forward = partial(_forward, use)
         paths.append(Path(number, True, "of the Llama family"))
     return paths
@@ -67,12 +74,22 @@ def serves_rows(paths: Sequence[Path]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A block in its network. own: the layer's own forward pass."""
+    """A block in its network. own: the layer's own forward pass; most_rows: whose values fit into memory."""
 
     block: Block
     buffers: Buffers
     own: Any
     last: bool
+    most_rows: int
+
+
+def free_bytes() -> int:
+    """Memory that can be had without swapping, as Linux tells; half of what is built in, elsewhere."""
+    try:
+        facts = File("/proc/meminfo").read_text(encoding="ascii")
+        return 1024 * int(facts.partition("MemAvailable:")[2].split()[0])
+    except (OSError, IndexError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def _forward(use: Use, hidden_states: Tensor, *positional: Any, **named: Any) -> Any:
@@ -82,5 +99,6 @@ def _forward(use: Use, hidden_states: Tensor, *positional: Any, **named: Any) ->
         return use.own(hidden_states, *positional, **named)
     cos, sin = named["position_embeddings"]
     around = Around(borders, cos[0], sin[0], rows if use.last else None)
-    found = answer(Call(use.block, around, use.buffers), hidden_states[0])
+    again = hidden_states.shape[1] > use.most_rows
+    found = answer(Call(use.block, around, use.buffers, again), hidden_states[0])
     return found[None]
