@@ -105,6 +105,13 @@ def test_what_was_used_longest_ago_makes_room(tmp_path, monkeypatch):
     assert sorted(file.stem for file in tmp_path.iterdir()) == ["c", "d"]
 
 
+def test_many_small_files_make_room_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "KEPT_FILES", 3)
+    for age, key in enumerate("abcde"):
+        os.utime(written(tmp_path, key), (1000 + age, 1000 + age))
+    assert sorted(file.stem for file in tmp_path.iterdir()) == ["c", "d", "e"]
+
+
 def test_arrays_of_objects_are_refused(tmp_path):
     with pytest.raises(TypeError):
         cache.write(tmp_path, "k", {}, {"ids": np.array([object()])})

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tiny import CHATML, tiny_base
-from tunesmith.errors import Problems, Refusal
+from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.models import load
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
@@ -229,6 +229,12 @@ def test_rows_that_change_after_a_start_refuse_the_verdict(place: Path) -> None:
     write_rows(place / "rows.jsonl", [*ROWS, {"prompt": "and now?", "answer": "more"}])
     with pytest.raises((Refusal, Problems), match="not those that this run began with"):
         prepared.examples["test"]
+
+
+def test_a_template_that_is_missing_is_told_as_ever(place: Path) -> None:
+    with pytest.raises(Misuse) as caught:
+        prepare(recipe(place, f"data.template={place / 'missing.jinja'}"), date=DAY)
+    assert caught.value.kind == "template.unreadable"
 
 
 def test_what_is_refused_is_not_kept(place: Path, began: list[str]) -> None:

@@ -23,7 +23,7 @@ LAYOUT = b"tunesmith tokens 1\n"
 DIGEST = hashlib.sha256().digest_size
 HEADER = len(LAYOUT) + DIGEST + 8
 ALIGNED = 64
-KEPT_BYTES = 8 << 30
+KEPT_FILES, KEPT_BYTES = 64, 8 << 30
 DRAFT = ".draft"
 SUFFIX = ".tokens"
 
@@ -109,5 +109,5 @@ def _make_room(folder: Path) -> None:
     total = 0
     for place, (facts, file) in enumerate(files):
         total += facts.st_size
-        if place and total > KEPT_BYTES:
+        if place and (total > KEPT_BYTES or place >= KEPT_FILES):
             file.unlink(missing_ok=True)

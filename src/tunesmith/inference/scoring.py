@@ -41,10 +41,13 @@ def portions(documents: Sequence[Document], tokens: int) -> Iterator[list[Docume
     for document in documents:
         of_example.setdefault(document.example, []).append(document)
     held: list[Document] = []
+    rows = 0
     for parts in of_example.values():
-        if held and sum(map(len, held)) + sum(map(len, parts)) > tokens:
+        more = sum(map(len, parts))
+        if held and rows + more > tokens:
             yield held
-            held = []
+            held, rows = [], 0
         held.extend(parts)
+        rows += more
     if held:
         yield held

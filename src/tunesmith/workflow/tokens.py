@@ -11,19 +11,21 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache import cache_folder
-from ..data.files import find
-from ..encoding import cache as files
+from ..data.files import find, locate
+from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
 from ..kernels import ideas
 from ..recipe.write import leaves
 from ..records import SIDES, Finding, Side
+from ..runs import lineage
+from ..runs.digests import digest_file
 from .encode import Encoded
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
 OPTIONS = ("task.", "data.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
 TEMPLATES = "additional_chat_templates"
+JSON_LIMIT_BYTES = 64 << 20  # beyond which no file of a base is read as JSON, nor a template
 # The function that tells templates the date, or letters so written in JSON that they could be its name
 CLOCK = re.compile(rb"strftime_now|\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")
 
@@ -47,12 +50,11 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
     """
     if not all(_ours(section.module) for section in (recipe.task, recipe.data.format) if section is not None):
         return None
-    named = _template(recipe, base)
-    folder = {path.name: path.read_bytes() for path in _tokenizer_files(base.folder)}
-    asks = [named] if named else folder.values()
+    named, files = _template(recipe, base), _tokenizer_files(base.folder)
+    asks = [named] if named else (path.read_bytes() for path in files if path.stat().st_size <= JSON_LIMIT_BYTES)
     told = {
         "data": {side: _digests(wanted) for side, wanted in _named(recipe).items()},
-        "folder": {name: hashlib.sha256(content).hexdigest() for name, content in folder.items()},
+        "folder": {str(path.relative_to(base.folder)): digest_file(path) for path in files},
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
         "options": {path: value for path, value in leaves(recipe).items() if path.startswith(OPTIONS)},
@@ -65,7 +67,7 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
 
 def read(under: str | None) -> tuple[Mapping[Side, Encoded], Mapping[str, str], Sequence[Finding]] | None:
     """What was kept: each side, the digests of data, tokenizer and template, and all findings in their order."""
-    kept = files.read(_folder(), under) if under and ideas.on("cache") else None
+    kept = kept_files.read(_folder(), under) if under and ideas.on("cache") else None
     if kept is None:
         return None
     notes, arrays = kept
@@ -90,7 +92,7 @@ def write(
     }
     arrays = {f"{side}/{name}": array for side, encoded in sides.items()
               for name, array in encoded.documents.arrays.items()}
-    files.write(_folder(), under, notes, arrays)
+    kept_files.write(_folder(), under, notes, arrays)
 
 
 @cache
@@ -121,12 +123,7 @@ def _named(recipe: Recipe) -> dict[Side, Sequence[str]]:
 
 def _digests(wanted: Sequence[str]) -> list[tuple[str, str]]:
     """Each file that is meant, as it is called in findings, and the SHA-256 of its bytes."""
-    return [(written, _digest(Path(written).expanduser())) for written in find(wanted, Path())[0]]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return [(written, lineage.digest_file(locate(written, Path()))) for written in find(wanted, Path())[0]]
 
 
 def _template(recipe: Recipe, base: Base) -> bytes:
@@ -138,11 +135,15 @@ def _template(recipe: Recipe, base: Base) -> bytes:
         named = earlier.recipe_of(base.run).data.template
     if named is None:
         return b""
-    return Path(named).read_bytes() if Path(named).is_absolute() else named.encode()
+    if not Path(named).is_absolute():
+        return named.encode()
+    try:
+        return Path(named).read_bytes()
+    except OSError:
+        return b""  # whoever opens the codec says so
 
 
-def _tokenizer_files(folder: Path) -> Iterator[Path]:
+def _tokenizer_files(folder: Path) -> list[Path]:
     """Every file of a base that may decide about its tokens: all but weights."""
-    for path in sorted([*folder.iterdir(), *(folder / TEMPLATES).glob("*")]):
-        if path.is_file() and path.suffix not in WEIGHTS:
-            yield path
+    found = sorted([*folder.iterdir(), *(folder / TEMPLATES).glob("*")])
+    return [path for path in found if path.is_file() and path.suffix not in WEIGHTS]
