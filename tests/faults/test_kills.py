@@ -25,13 +25,13 @@ evaluation: {{generate: 2, max_new_tokens: 4, every: 5}}
 """
 
 
-def killed(folder: Path, adapter: str, trials: int) -> list[dict[str, object]]:
-    """The outcomes of so many trials, with two threads: their number may change no bit either."""
+def killed(folder: Path, adapter: str, trials: int, *, threads: int = 2) -> list[dict[str, object]]:
+    """The outcomes of so many trials. Two threads, where the cores are ours: they may change no bit either."""
     tiny_base(folder / "base", **WIDE)
     rows = [{"question": f"what is {n} and {n + 1}?", "answer": f"it is {2 * n + 1} apples"} for n in range(50)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "kills.yaml").write_text(RECIPE.format(adapter=adapter))
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder / "kills.yaml"), str(trials), "0"],
         capture_output=True, text=True, env=environment, check=False,
@@ -48,7 +48,7 @@ def every_trial_ended_as_if_nothing_had_happened(outcomes: list[dict[str, object
 
 
 def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
-    outcomes = killed(tmp_path, BY_HAND, 6)
+    outcomes = killed(tmp_path, BY_HAND, 6, threads=1)
     every_trial_ended_as_if_nothing_had_happened(outcomes)
     assert sum(int(outcome["kills"]) for outcome in outcomes) >= 10
 
