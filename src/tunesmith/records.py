@@ -37,6 +37,9 @@ class Message:
     content: str
     train: bool = True
 
+    def __hash__(self) -> int:
+        return hash(self.content)  # a text keeps its hash: beginnings of conversations are looked up turn by turn
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
