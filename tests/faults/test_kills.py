@@ -50,7 +50,7 @@ def every_trial_ended_as_if_nothing_had_happened(outcomes: list[dict[str, object
 def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
     outcomes = killed(tmp_path, BY_HAND, 6, threads=1)
     every_trial_ended_as_if_nothing_had_happened(outcomes)
-    assert sum(int(outcome["kills"]) for outcome in outcomes) >= 10
+    assert sum(int(outcome["kills"]) for outcome in outcomes) >= 6  # one a trial; how many strike depends on the load
 
 
 @pytest.mark.long
