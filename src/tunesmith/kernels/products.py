@@ -9,8 +9,6 @@ Letters: M rows, N and K the two widths of a weight (N, K), R the rank of a low-
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +22,6 @@ from .build import POINTER, REAL, WHOLE, pointer
 
 Low = tuple[Tensor, Tensor]
 MOST_RANK = 2048  # of a low-rank addition on the tiles
-# Rows, N and K of the products of a small model's block, and one that suits every library.
-ROOF_SHAPES = ((1840, 576, 576), (1840, 1536, 576), (1840, 576, 1536), (2048, 2048, 2048))
-
 MATRIX = (POINTER, WHOLE)  # an address, and how many numbers lie between its rows
 MULTIPLY = (*MATRIX, WHOLE, *MATRIX, WHOLE, WHOLE, WHOLE, POINTER, *MATRIX, *MATRIX, *MATRIX, WHOLE, POINTER, *MATRIX,
             WHOLE, WHOLE)
@@ -143,25 +138,6 @@ def multiply_across(
         out_NK.add_(torch.mm(left_MN.t(), right_MK), alpha=scale)
     else:
         torch.mul(torch.mm(left_MN.t(), right_MK), scale, out=out_NK)
-
-
-def roof(dtype: torch.dtype = torch.bfloat16, seconds: float = 1.0) -> float:
-    """Floating-point operations a second that `multiply` sustains with the current threads, on the processor.
-
-    The best of ROOF_SHAPES, of each the median over `seconds`: what a share of the roof is a share of.
-    """
-    def sustained(rows: int, wide: int, deep: int) -> float:
-        x, out = torch.linspace(-1, 1, rows * deep).view(rows, deep).to(dtype), torch.empty(rows, wide, dtype=dtype)
-        matrix = Matrix(torch.linspace(-1, 1, wide * deep).view(wide, deep).to(dtype), frozen=True)
-        taken: list[float] = []
-        multiply(x, matrix, out)
-        while sum(taken) < seconds:
-            began = time.perf_counter()
-            multiply(x, matrix, out)
-            taken.append(time.perf_counter() - began)
-        return 2 * rows * wide * deep / statistics.median(taken)
-
-    return max(sustained(*shape) for shape in ROOF_SHAPES)
 
 
 def _multiply_on_tiles(
