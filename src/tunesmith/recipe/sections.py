@@ -5,13 +5,12 @@ The docstrings' first sentences become comments of the written recipe, and `tune
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from .. import catalog
-from .starred import Choice, Section, default, named, problem
+from .kinds import Card, Files, MetricName, ShareOrFiles
+from .starred import Choice, Section, default
 
 MANY = 10**9
 ADAPTER = "lora"
@@ -24,55 +23,6 @@ class Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
-
-
-def _files(value: object) -> tuple[str, ...]:
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list | tuple) or not found or not all(isinstance(name, str) and name for name in found):
-        raise PydanticCustomError("must", "{must}", {"must": "a file, folder or glob, or a list of them"})
-    return tuple(found)
-
-
-def _share_or_files(value: object) -> float | tuple[str, ...]:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and 0 <= value < 1:  # type: ignore[operator]  # mypy does not follow `number`
-        return float(value)  # type: ignore[arg-type]
-    if number or not isinstance(value, str | list | tuple):
-        raise PydanticCustomError("must", "{must}", {"must": "a share from 0 to below 1, a file, or a list of files"})
-    return _files(value)
-
-
-def _one_or_many(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return value[0] if len(value) == 1 else list(value)
-    return value
-
-
-def _metric(value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        names = ", ".join(f"`{name}`" for name in catalog.names("metric"))
-        raise PydanticCustomError("must", "{must}", {"must": f"the name of a metric ({names})"})
-    module = vars(named("metric", value))
-    if "needs" not in module or "measure" not in module:
-        raise problem("metric.unknown", f"`{value}` is no metric", f"use one of: {', '.join(catalog.names('metric'))}")
-    return value
-
-
-Files = Annotated[
-    tuple[str, ...],
-    PlainValidator(_files, json_schema_input_type=str | list[str]),
-    PlainSerializer(_one_or_many),
-]
-Card = Annotated[str, Field(pattern=r"^cuda:\d{1,3}$", examples=["cuda:1"])]
-Share = Annotated[float, Field(ge=0, lt=1)]
-ShareOrFiles = Annotated[
-    float | tuple[str, ...],
-    PlainValidator(_share_or_files, json_schema_input_type=Share | str | list[str]),
-    PlainSerializer(_one_or_many),
-]
-MetricName = Annotated[str | None, PlainValidator(_metric, json_schema_input_type=str | None)]
 
 
 class Base(Options):
