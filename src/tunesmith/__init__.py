@@ -1,11 +1,16 @@
 """Tune a language model on your examples, and prove that it got better.
 
     import tunesmith
-    recipe = tunesmith.read_recipe("orders.yaml")
-    tunesmith.check(recipe).ok
-    tunesmith.train(recipe)
 
-Names are imported when they are first used: `import tunesmith` alone loads neither torch nor transformers.
+    recipe = tunesmith.load_recipe("orders.yaml", {"training.epochs": 1})
+    report = tunesmith.check(recipe)          # findings, each with its place and what to do
+    run = tunesmith.train(recipe)
+    print(run.verdict.word)                   # better, worse, not proven
+    print(run.generate(["Two red mugs to Oslo by Monday, please. Anna Berg"]))
+
+A loop of your own: `for step in tunesmith.steps(recipe): …`. Nothing here prints, and what a user can act on is raised
+as `Problem` (what, where, remedy) or several at once as `Problems`. Names are imported when they are first used:
+`import tunesmith` alone loads neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -16,31 +21,41 @@ if TYPE_CHECKING:
     from .errors import Problem as Problem
     from .errors import Problems as Problems
     from .inference.predictor import open as open_model
-    from .recipe.read import read as read_recipe
+    from .recipe.read import load as load_recipe
     from .records import Finding as Finding
+    from .records import Loss as Loss
+    from .records import Step as Step
     from .records import Verdict as Verdict
-    from .runs.folder import open_run as open_run
+    from .workflow.check import CheckReport as CheckReport
     from .workflow.check import check as check
-    from .workflow.judge import evaluate as evaluate
-    from .workflow.train import resume as resume
-    from .workflow.train import train as train
+    from .workflow.run import Run as Run
+    from .workflow.run import evaluate as evaluate
+    from .workflow.run import resume as resume
+    from .workflow.run import train as train
+    from .workflow.steps import Steps as Steps
+    from .workflow.steps import steps as steps
 
 __version__ = "0.1.0"
 
 __all__ = [  # noqa: RUF022 — in the order of the story
-    "read_recipe", "check", "train", "resume", "evaluate", "open_run", "open_model",
-    "Finding", "Verdict", "Problem", "Problems",
+    "load_recipe", "check", "train", "resume", "steps", "evaluate", "Run", "open_model",
+    "CheckReport", "Finding", "Loss", "Step", "Steps", "Verdict", "Problem", "Problems",
 ]
 
 _HOMES = {
-    "read_recipe": ("recipe.read", "read"),
+    "load_recipe": ("recipe.read", "load"),
     "check": ("workflow.check", "check"),
-    "train": ("workflow.train", "train"),
-    "resume": ("workflow.train", "resume"),
-    "evaluate": ("workflow.judge", "evaluate"),
-    "open_run": ("runs.folder", "open_run"),
+    "train": ("workflow.run", "train"),
+    "resume": ("workflow.run", "resume"),
+    "steps": ("workflow.steps", "steps"),
+    "evaluate": ("workflow.run", "evaluate"),
+    "Run": ("workflow.run", "Run"),
     "open_model": ("inference.predictor", "open"),
+    "CheckReport": ("workflow.check", "CheckReport"),
     "Finding": ("records", "Finding"),
+    "Loss": ("records", "Loss"),
+    "Step": ("records", "Step"),
+    "Steps": ("workflow.steps", "Steps"),
     "Verdict": ("records", "Verdict"),
     "Problem": ("errors", "Problem"),
     "Problems": ("errors", "Problems"),

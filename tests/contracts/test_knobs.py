@@ -45,7 +45,7 @@ class Reader(ast.NodeVisitor):
             return self.names.get(node.id)
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func).split(".")[-1]
-            return "Recipe" if called in ("read", "parse", "read_recipe") else None
+            return "Recipe" if called in ("read", "parse", "load_recipe") else None
         if isinstance(node, ast.Attribute):
             if node.attr in ("recipe", "settings"):
                 return {"recipe": "Recipe", "settings": self.names.get("settings")}[node.attr]

@@ -18,6 +18,27 @@ from .paths import resolve
 from .sections import Recipe
 
 NAMELESS = "run"
+TEXT = "recipe"  # where a recipe stands that came as text
+
+
+def load(
+    source: Path | str | Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any] = (), *,
+    folder: Path | str | None = None,
+) -> Recipe:
+    """The recipe of a YAML file, of YAML text (more than one line), or of values that a program made.
+
+    overrides: `["training.epochs=1"]` or `{"training.epochs": 1}`, laid over it. folder: what relative paths of text
+    or values count from, by default the current folder; those of a file count from its own. Raises Misuse, or Problems
+    with every mistake at once, each with its line.
+    """
+    laid = [f"{key}={json.dumps(value)}" for key, value in overrides.items()] if isinstance(overrides, Mapping) \
+        else overrides
+    start = Path(folder or ".").absolute()
+    if isinstance(source, Mapping):
+        return parse(source, source="recipe", overrides=laid, folder=start)
+    if isinstance(source, str) and "\n" in source:
+        return checked(_document(source, TEXT), laid, start)
+    return read(Path(source), laid)
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -41,13 +62,19 @@ def parse(
 
 def located(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Document]:
     """The recipe of a file, and the document that knows where each of its options stands."""
-    document = read_yaml(text_of(path), lambda line: f"{path}:{line}")
+    document = _document(text_of(path), str(path))
+    return checked(document, overrides, path.absolute().parent, name=_run_name(path)), document
+
+
+def _document(text: str, source: str) -> Document:
+    document = read_yaml(text, lambda line: f"{source}:{line}")
     if document.values is None:
-        raise Misuse("recipe.empty", "the recipe is empty", str(path),
+        raise Misuse("recipe.empty", "the recipe is empty", source,
                      "write at least `base`, `task` and `data: {train: FILE}`")
     if not isinstance(document.values, dict):
-        raise Misuse("recipe.value", "the recipe is no mapping of options", f"{path}:1", "write `option: value` lines")
-    return checked(document, overrides, path.absolute().parent, name=_run_name(path)), document
+        raise Misuse("recipe.value", "the recipe is no mapping of options", f"{source}:1",
+                     "write `option: value` lines")
+    return document
 
 
 def checked(document: Document, overrides: Sequence[str], folder: Path, *, name: str = NAMELESS) -> Recipe:

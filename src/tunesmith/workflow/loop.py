@@ -16,7 +16,7 @@ from typing import Literal
 from ..contracts import Given
 from ..errors import Refusal
 from ..inference.scoring import score
-from ..records import Step
+from ..records import Batch, Loss, Step
 from ..runs import checkpoints
 from ..runs.records import Journal
 from ..runs.signals import Stop
@@ -46,7 +46,7 @@ def loop(
     state, recipe = session.state, session.recipe
     if state.memory.get("stopped"):
         return "early"
-    for step in steps(session):
+    for step in steps(session, session.loss):
         if progress.steps == 0:
             refuse_unreached(session)
         improved = evaluate(session, step, records, observe)
@@ -65,8 +65,8 @@ def loop(
     return "done"
 
 
-def steps(session: Session) -> Iterator[Step]:
-    """The engine's steps from where the state stands."""
+def steps(session: Session, loss: Callable[[Batch], Loss]) -> Iterator[Step]:
+    """The engine's steps from where the state stands, down that loss."""
     recipe, state = session.recipe, session.state
     task, settings = recipe.task.module, recipe.task.settings
     batches = task.batches(
@@ -74,7 +74,7 @@ def steps(session: Session) -> Iterator[Step]:
         given=Given(lambda: session.prepared.codec),
     )
     return engine.steps(
-        state, batches, session.loss, rate=session.rate, cut=session.cut, clip=recipe.training.clip,
+        state, batches, loss, rate=session.rate, cut=session.cut, clip=recipe.training.clip,
         seed=recipe.training.seed,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,10 +100,10 @@ def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prep
     return prepared
 
 
-def begin(run: Run, recipe: Recipe, prepared: Prepared) -> None:
-    """Write down what the run is: the recipe last, which makes the folder a run."""
+def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, Any] | None = None) -> None:
+    """Write down what the run is: the recipe last, which makes the folder a run. chosen: where that is done already."""
     lineage.write(run.lineage_file, lineage.collect(
-        digests=digests(recipe, prepared), chosen={**choose(recipe), "date": prepared.date},
+        digests=digests(recipe, prepared), chosen={**(chosen or choose(recipe)), "date": prepared.date},
     ))
     durable.write_json(run.check_file, redacted(report(prepared).as_json()))
     durable.write_file(run.recipe_file, write.dump(recipe).encode())
