@@ -103,7 +103,7 @@ def _attention(
 def generation_stop(base: Base) -> tuple[int, ...]:
     """The ids on which the base's own generation ends, sorted; empty where it names none."""
     for name in ("generation_config.json", "config.json"):
-        stop = _json(base, name).get("eos_token_id")
+        stop = json_of(base, name).get("eos_token_id")
         if stop is not None:
             return tuple(sorted(stop)) if isinstance(stop, list) else (stop,)
     return ()
@@ -111,11 +111,12 @@ def generation_stop(base: Base) -> tuple[int, ...]:
 
 def generation_defaults(base: Base) -> Mapping[str, Any]:
     """The sampling settings that the base ships with, those that it names: temperature, top_p, top_k and so on."""
-    found = _json(base, "generation_config.json")
+    found = json_of(base, "generation_config.json")
     return {name: found[name] for name in SAMPLING if found.get(name) is not None}
 
 
-def _json(base: Base, name: str) -> dict[str, Any]:
+def json_of(base: Base, name: str) -> dict[str, Any]:
+    """The content of one of the base's JSON files; empty where it has none."""
     file = base.folder / name
     values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return values
