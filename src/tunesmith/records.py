@@ -238,7 +238,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One metric of a verdict; low and high bound the 95% interval of `difference` (tuned minus against)."""
+    """One metric of a verdict: a difference (tuned minus against) and its 95% interval, in the metric's units.
+
+    rows_needed: where zero is inside, about how many rows would have put it outside, if this difference is the true
+    one; None where zero is outside already, or the difference is 0.
+    """
 
     against: float
     tuned: float
@@ -247,11 +251,36 @@ class Measured:
     high: float
     rows: int
     groups: int
+    rows_needed: int | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether zero is outside."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What tuning did to other rows: one entry of `evaluation.also`. It stands beside the verdict, never decides it.
+
+    `word` is of the `primary` metric: kept (the whole interval within 2% of the base's value), better, worse, else not
+    proven. task: how the rows were measured; digest: of the examples' content, in hex. `examples` are as a verdict's.
+    """
+
+    word: Literal["kept", "better", "worse", "not proven"]
+    primary: str
+    task: str
+    metrics: Mapping[str, Measured]
+    digest: str
+    examples: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Tuned against the base on held-out rows: better, worse or not proven, by the primary metric."""
+    """Tuned against the base on held-out rows: better, worse or not proven, by the primary metric.
+
+    also: what tuning did to each entry of `evaluation.also`, by its name; empty where there is none.
+    """
 
     word: Literal["better", "worse", "not proven"]
     primary: str
@@ -260,3 +289,4 @@ class Verdict:
     examples: Sequence[Mapping[str, Any]] = ()
     findings: Sequence[Finding] = ()
     rows_needed: int | None = None
+    also: Mapping[str, Elsewhere] = field(default_factory=dict)

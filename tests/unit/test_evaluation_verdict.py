@@ -176,7 +176,8 @@ def test_json_has_the_promised_shape_and_is_read_back_the_same() -> None:
     told = judged(BASE, TUNED, "exact_match")
     value = json.loads(json.dumps(verdict.as_json(told), allow_nan=False))
     assert (value["verdict"], value["primary"], value["against"]) == ("better", "exact_match", "base")
-    assert list(value["metrics"]["exact_match"]) == ["against", "tuned", "difference", "low", "high", "rows", "groups"]
+    assert list(value["metrics"]["exact_match"]) == ["against", "tuned", "difference", "low", "high", "rows", "groups",
+                                                     "rows_needed"]
     assert {"where", "prompt", "reference", "against", "tuned"} <= value["examples"][0].keys()
     assert verdict.from_json(value) == told
 

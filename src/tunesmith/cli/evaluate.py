@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import DONE
-from ..records import Verdict
+from ..records import Measured, Verdict
 from . import _findings
 from ._output import BOLD, GREEN, RED, YELLOW, Screen
 from ._progress import watching
@@ -19,7 +19,7 @@ MANY = 1000
 NEW_LINE = "\n"
 INDENTED = NEW_LINE + " " * 11
 SIDE_BY_SIDE = ("where", "prompt", "reference", "against", "tuned")
-STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW}
+STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW, "kept": GREEN}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +50,19 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
     screen.say(f"{'metric':<14}{verdict.against:>12}{'tuned':>12}{'difference':>12}   95% interval")
     for name, each in sorted(verdict.metrics.items(), key=lambda pair: pair[0] != verdict.primary):
         mark = "  (decides)" if name == verdict.primary else ""
-        screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
-                   f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
+        _measured(name, each, screen, mark)
+    for name, other in verdict.also.items():
+        screen.say(f"elsewhere, {name}: {other.word}", STYLES[other.word])
+        for metric, each in other.metrics.items():
+            _measured(metric, each, screen, "  (decides its word)" if metric == other.primary else "")
     _findings.show(verdict.findings, screen.say)
     for example in verdict.examples[:examples]:
         screen.say()
         for name in SIDE_BY_SIDE:
             who = verdict.against if name == "against" else name
             screen.say(f"{who:<11}{example[name].replace(NEW_LINE, INDENTED)}")
+
+
+def _measured(name: str, each: Measured, screen: Screen, mark: str) -> None:
+    screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
+               f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")

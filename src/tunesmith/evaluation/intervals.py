@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist
 from typing import Final
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import Floats, Metric
+from ..records import Measured
 
 DRAWS: Final = 2000
 SWAPS: Final = 5000
@@ -32,32 +32,9 @@ LEVEL: Final = 0.95
 _NUMBERS_AT_ONCE: Final = 1 << 23
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A difference (tuned minus against) and its 95% interval, in the metric's units.
-
-    rows_needed: where zero is inside, about how many rows would have put it outside, if this difference is the true
-    one; None where zero is outside already, or the difference is 0.
-    """
-
-    against: float
-    tuned: float
-    difference: float
-    low: float
-    high: float
-    rows: int
-    groups: int
-    rows_needed: int | None
-
-    @property
-    def clear(self) -> bool:
-        """Whether zero is outside."""
-        return self.low > 0 or self.high < 0
-
-
 def paired(
     metric: Metric, against_RK: Floats, tuned_RK: Floats, groups: Sequence[Hashable], *, seed: int
-) -> Interval:
+) -> Measured:
     """The difference between two sides of the same rows, and its interval.
 
     groups: one label a row; rows of one group are drawn, and exchanged, together. Raises ValueError without rows.
@@ -78,7 +55,7 @@ def paired(
     if share > 1 - LEVEL or low <= 0 <= high:
         needed = _rows_needed(difference, (low, high), largest, rows=len(groups), groups=count)
         low, high = min(low, 0.0), max(high, 0.0)
-    return Interval(against, tuned, difference, low, high, len(groups), count, needed)
+    return Measured(against, tuned, difference, low, high, len(groups), count, needed)
 
 
 def bootstrap(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..contracts import Metric
@@ -18,7 +18,8 @@ def markdown(
     metrics: the modules of the metrics, from which units and directions are told.
     """
     parts = [f"# Verdict: {verdict.word}", _sentence(verdict), _facts(facts), _table(verdict, metrics or {}),
-             _findings(verdict), _examples(verdict)]
+             _findings(verdict), _elsewhere(verdict), _examples(verdict.examples, verdict.against),
+             *_elsewhere_answers(verdict)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -61,11 +62,33 @@ def _findings(verdict: Verdict) -> str:
     return "\n".join(["## Beside the word", "", *lines])
 
 
-def _examples(verdict: Verdict) -> str:
-    if not verdict.examples:
+def _elsewhere(verdict: Verdict) -> str:
+    """What tuning did to other rows, a line a metric."""
+    if not verdict.also:
         return ""
-    shown = [_example(number, example, verdict.against) for number, example in enumerate(verdict.examples, 1)]
-    return "\n\n".join(["## Answers side by side", f"{len(shown)} drawn by the run's seed, none chosen.", *shown])
+    against = _plain(verdict.against)
+    lines = ["## Elsewhere", "", "These rows are not what the run is for: they tell what tuning cost, and decide "
+             "nothing. *Kept*: the whole interval is within 2% of the base's value.", "",
+             f"| data | word | metric | {against} | tuned | difference | 95% interval | rows | groups |",
+             "|---|---|---|---:|---:|---:|---:|---:|---:|"]
+    for name, other in verdict.also.items():
+        for metric, one in sorted(other.metrics.items(), key=lambda pair: pair[0] != other.primary):
+            title = f"{_plain(name)} | {other.word}" if metric == other.primary else " | "
+            lines.append(f"| {title} {_line(metric, one, None, False)}")
+        if not other.metrics:
+            lines.append(f"| {_plain(name)} | {other.word} | nothing was measured | | | | | | |")
+    return "\n".join(lines)
+
+
+def _examples(examples: Sequence[Mapping[str, Any]], against: str, of: str = "") -> str:
+    if not examples:
+        return ""
+    shown = [_example(number, example, against) for number, example in enumerate(examples, 1)]
+    return "\n\n".join([f"## Answers side by side{of}", f"{len(shown)} drawn by the run's seed, none chosen.", *shown])
+
+
+def _elsewhere_answers(verdict: Verdict) -> list[str]:
+    return [_examples(other.examples, verdict.against, f": {_plain(name)}") for name, other in verdict.also.items()]
 
 
 def _example(number: int, example: Mapping[str, Any], against: str) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from ..contracts import Floats, Metric
 from ..errors import Failure, Misuse
-from ..records import Example, Finding, Measured, Prediction, Verdict
-from .intervals import FEWEST_GROUPS, Interval, paired
+from ..records import Elsewhere, Example, Finding, Measured, Prediction, Verdict
+from .intervals import FEWEST_GROUPS, paired
 
 SHOWN: Final = 8
 Word = Literal["better", "worse", "not proven"]
@@ -35,25 +36,40 @@ def judge(
     side has predicted.
     """
     _vet(against, tuned, examples, metrics, primary)
-    measured: dict[str, Interval] = {}
-    findings: list[Finding] = []
-    for name, metric in metrics.items():
-        rows = _rows(metric, against, tuned)
-        if rows:
-            measured[name] = _measure(name, metric, against, tuned, examples, rows=rows, seed=seed)
-        else:
-            findings.append(Finding("note", "verdict.not_measured", f"`{name}` was not measured: no answers were "
-                                    "generated", "evaluation.generate", "set `evaluation.generate` to 1 or more"))
+    measured = measure(against, tuned, examples, metrics, seed=seed)
+    findings = [
+        Finding("note", "verdict.not_measured", f"`{name}` was not measured: no answers were generated",
+                "evaluation.generate", "set `evaluation.generate` to 1 or more")
+        for name in metrics if name not in measured
+    ]
     if primary not in measured:
         raise Misuse("verdict.nothing_generated", f"`{primary}` decides, but no row has what it is measured on",
                      "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")
-    words = {name: _word(interval, metrics[name]) for name, interval in measured.items()}
+    words = {name: word(one, metrics[name]) for name, one in measured.items()}
     findings += _beside(words, measured, primary)
     findings += _cut_answers(tuned)
     return Verdict(
-        words[primary], primary, against_name, {name: _record(interval) for name, interval in measured.items()},
-        side_by_side(against, tuned, examples, seed=seed), tuple(findings), measured[primary].rows_needed,
+        words[primary], primary, against_name, measured, side_by_side(against, tuned, examples, seed=seed),
+        tuple(findings), measured[primary].rows_needed,
     )
+
+
+def measure(
+    against: Predictions, tuned: Predictions, examples: Sequence[Example], metrics: Mapping[str, Metric], *, seed: int
+) -> dict[str, Measured]:
+    """The difference in each metric that some row has what it needs for. Raises Failure for what is no number."""
+    rows = {name: _rows(metric, against, tuned) for name, metric in metrics.items()}
+    return {
+        name: _measure(name, metric, against, tuned, examples, rows=rows[name], seed=seed)
+        for name, metric in metrics.items() if rows[name]
+    }
+
+
+def word(one: Measured, metric: Metric) -> Word:
+    """Better or worse where zero is outside the interval, else not proven."""
+    if not one.clear:
+        return "not proven"
+    return "better" if (one.low > 0) == metric.higher_is_better else "worse"
 
 
 def side_by_side(
@@ -81,26 +97,35 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.word,
         "primary": verdict.primary,
         "against": verdict.against,
-        "metrics": {
-            name: {
-                "against": one.against, "tuned": one.tuned, "difference": one.difference, "low": one.low,
-                "high": one.high, "rows": one.rows, "groups": one.groups,
-            }
-            for name, one in verdict.metrics.items()
-        },
+        "metrics": {name: asdict(one) for name, one in verdict.metrics.items()},
         "examples": [dict(example) for example in verdict.examples],
         "rows_needed": verdict.rows_needed,
         "findings": [finding.as_json() for finding in verdict.findings],
+        "also": {
+            name: {
+                "word": one.word, "primary": one.primary, "task": one.task, "digest": one.digest,
+                "metrics": {metric: asdict(measured) for metric, measured in one.metrics.items()},
+                "examples": [dict(example) for example in one.examples],
+            }
+            for name, one in verdict.also.items()
+        },
     }
 
 
 def from_json(value: Mapping[str, Any]) -> Verdict:
     """The verdict that `as_json` wrote."""
+    also = {
+        name: Elsewhere(one["word"], one["primary"], one["task"], _metrics(one), one["digest"], tuple(one["examples"]))
+        for name, one in value.get("also", {}).items()  # a verdict of an earlier version has none
+    }
     return Verdict(
-        value["verdict"], value["primary"], value["against"],
-        {name: Measured(**numbers) for name, numbers in value["metrics"].items()},
-        tuple(value["examples"]), tuple(Finding(**finding) for finding in value["findings"]), value["rows_needed"],
+        value["verdict"], value["primary"], value["against"], _metrics(value), tuple(value["examples"]),
+        tuple(Finding(**finding) for finding in value["findings"]), value["rows_needed"], also,
     )
+
+
+def _metrics(value: Mapping[str, Any]) -> dict[str, Measured]:
+    return {name: Measured(**numbers) for name, numbers in value["metrics"].items()}
 
 
 def _vet(
@@ -127,7 +152,7 @@ def _rows(metric: Metric, against: Predictions, tuned: Predictions) -> list[int]
 def _measure(
     name: str, metric: Metric, against: Predictions, tuned: Predictions, examples: Sequence[Example],
     *, rows: Sequence[int], seed: int,
-) -> Interval:
+) -> Measured:
     settings = metric.Settings()
     sides: list[Floats] = []
     for side, predictions in (("the model compared with", against), ("the tuned model", tuned)):
@@ -144,18 +169,7 @@ def _measure(
     return interval
 
 
-def _word(interval: Interval, metric: Metric) -> Word:
-    if not interval.clear:
-        return "not proven"
-    return "better" if (interval.low > 0) == metric.higher_is_better else "worse"
-
-
-def _record(interval: Interval) -> Measured:
-    return Measured(interval.against, interval.tuned, interval.difference, interval.low, interval.high,
-                    interval.rows, interval.groups)
-
-
-def _beside(words: Mapping[str, Word], measured: Mapping[str, Interval], primary: str) -> list[Finding]:
+def _beside(words: Mapping[str, Word], measured: Mapping[str, Measured], primary: str) -> list[Finding]:
     """What the word alone does not tell."""
     found = [
         Finding("warning", "verdict.also_worse", f"`{name}` is worse: {one.against:.4g} became {one.tuned:.4g}, 95% "
