@@ -13,7 +13,7 @@ from ..errors import Misuse, Problem, raise_all
 from ..records import Finding
 from .quoting import listed, quoted
 
-RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
 PLAIN = (".txt", ".md")
 
 
@@ -80,7 +80,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _of_one_sort(written: str, below: list[str], findings: list[Finding]) -> list[str]:
     """The record files, or where there are none the text files; what else there is becomes a note."""
-    records = [one for one in below if suffix(one) in RECORDS]
+    locks = {one for one in below if Path(one).name.startswith("~$")}  # that Office leaves beside an open workbook
+    records = [one for one in below if suffix(one) in RECORDS and one not in locks]
     taken = records or [one for one in below if suffix(one) in PLAIN]
     aside = [one for one in below if one not in set(taken)]
     if aside and taken:
@@ -99,7 +100,7 @@ def _refused(written: str, base_folder: Path) -> Misuse | None:
                           "write its content into a file and name that")
         if suffix(written) not in (*RECORDS, *PLAIN):
             return Misuse("data.unknown_kind", f"`{written}` is of no kind that can be read", written,
-                          f"name it by its kind: one of {', '.join((*RECORDS, *PLAIN))}, each also with .gz")
+                          f"name it by its kind: one of {', '.join((*RECORDS, *PLAIN))}; text also with .gz")
         with path.open("rb"):
             return None
     except OSError as error:

@@ -87,7 +87,7 @@ def _judged(value: Any, text: str, flaws: Flaws, where: str) -> Row | Finding:
     if len(_OPENING.findall(text)) > DEPTH and _is_deep(value):
         return _too_deep(where)
     if _ESCAPED.search(text):
-        found = wrong_characters(_texts(value), where)
+        found = wrong_characters(every_text(value), where)
         if found:
             return found
     return Row(value, where)
@@ -109,14 +109,14 @@ def _inside(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _texts(value: Any) -> Iterator[str]:
+def every_text(value: Any) -> Iterator[str]:
     """Every text in a value, keys included."""
     if isinstance(value, str):
         yield value
     if isinstance(value, dict):
         yield from value
     for one in _inside(value):
-        yield from _texts(one)
+        yield from every_text(one)
 
 
 def _named(value: Any) -> str:

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..records import Finding, Row
-from . import json_lines, paragraphs, tables
+from . import json_lines, paragraphs, parquet, tables, workbooks
 from .files import find, locate, suffix
 from .lines import Line, head, lines
+from .signatures import contradiction
 
 
 def rows(path: str | Path, *, base_folder: Path = Path()) -> Iterator[Row | Finding]:
     """Every row of one file, and in their places findings for what could not be read as a row.
 
-    The kind of the file is told by its name (.jsonl, .ndjson, .json, .csv, .tsv, .txt, .md; each also with .gz);
-    `where` names the file as `path` does. Raises Misuse for what is missing or no readable file.
+    The kind of the file is told by its name (.jsonl, .ndjson, .json, .csv, .tsv, .txt, .md; each also with .gz;
+    .parquet, .xlsx, .xlsm); `where` names the file as `path` does, and counts rows where a file has no lines. Raises
+    Misuse for what is missing or no readable file, and where the package is missing that reads it.
     """
     for written in find(str(path), base_folder)[0]:
         count = broken = 0
@@ -33,6 +35,13 @@ def _rows(written: str, path: Path) -> Iterator[Row | Finding]:
         return lines(written, path)
 
     kind = suffix(written)
+    found = contradiction(written, path, kind)
+    if found:
+        return iter([found])
+    if kind == ".parquet":
+        return parquet.from_parquet(written, path)
+    if kind in (".xlsx", ".xlsm"):
+        return workbooks.from_xlsx(written, path)
     if kind == ".csv":
         return tables.from_csv(written, opened)
     if kind == ".tsv":

@@ -49,8 +49,8 @@ class Data(Options):
     train: Files
     """The examples: a file, a folder or a glob, or a list of them.
 
-    JSONL, JSON, CSV, TSV and plain text, each also with `.gz`. Typed on the command line, a relative path counts from
-    the current folder.
+    JSONL, JSON, CSV, TSV and plain text, each also with `.gz`; Parquet; XLSX, of which the first sheet is read. Typed
+    on the command line, a relative path counts from the current folder.
     """
 
     validation: ShareOrFiles = 0.1
