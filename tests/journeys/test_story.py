@@ -107,7 +107,7 @@ def test_train_answers_with_run_step_loss_and_verdict(trained):
 
 def test_the_run_folder_holds_what_it_should(run):
     for name in ("recipe.yaml", "lineage.json", "check.json", "records.jsonl", "timings.jsonl", "verdict.json",
-                 "verdict.md", "checkpoints/step-00000004/manifest.json"):
+                 "verdict.md", "verdict.html", "checkpoints/step-00000004/manifest.json"):
         assert (run / name).is_file(), name
     steps = [record for record in map(json.loads, (run / "records.jsonl").read_text().splitlines())
              if record["kind"] == "step"]

@@ -9,15 +9,14 @@ import logging
 import math
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from ..errors import FAILED
+from ..visible import visible
 
 RED, YELLOW, CYAN, GREEN, BOLD, DIM = "31", "33", "36", "32", "1", "2"
-TURNS_TEXT_ROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -112,11 +111,6 @@ def painted(text: str, style: str, colours: bool) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if style and colours and text else text
 
 
-def visible(text: str) -> str:
-    """The text with control characters spelt out: a data file must not steer a terminal."""
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
 def sized(byte_count: float) -> str:
     """Bytes for a person: `6.1 GB`."""
     return f"{byte_count / 1e9:.1f} GB" if byte_count >= 1e9 else f"{byte_count / 1e6:.0f} MB"
@@ -133,12 +127,6 @@ def hang_up() -> int:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     return FAILED
-
-
-def _shown(letter: str) -> str:
-    if letter in "\n\t" or (unicodedata.category(letter) not in ("Cc", "Cs") and letter not in TURNS_TEXT_ROUND):
-        return letter
-    return letter.encode("unicode_escape").decode("ascii")
 
 
 def _finite(value: Any) -> Any:

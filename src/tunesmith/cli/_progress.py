@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..visible import visible
 from ..workflow.events import Answered, Event, Found, Judged, Said, Stepped
 from ._findings import show_one
-from ._output import Screen, clock, coloured, sized, visible
+from ._output import Screen, clock, coloured, sized
 
 LINES_OF_A_RUN = 100
 

@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         screen.answer(as_json(verdict))
     else:
         show(verdict, screen)
+        screen.say()
+        show_page(Path(arguments.run), screen)
     return DONE
 
 
@@ -66,3 +68,10 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
 def _measured(name: str, each: Measured, screen: Screen, mark: str) -> None:
     screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
                f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
+
+
+def show_page(run: Path, screen: Screen) -> None:
+    """Where the verdict's page is."""
+    from ..runs.folder import Run
+
+    screen.say(f"report   {Run(run).page_file}")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 ANSWERS = 2  # base beside tuned; `tunesmith evaluate` shows all
-REPORT = "verdict.md"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -66,5 +65,5 @@ def _show(outcome: Outcome, screen: Screen) -> None:
         screen.say(f"stopped after step {outcome.step}; go on with: tunesmith train --resume {outcome.run}")
         return
     if outcome.verdict:
-        screen.say(f"report   {outcome.run / REPORT}")
+        evaluate.show_page(outcome.run, screen)
     screen.say(f"speak    tunesmith chat {outcome.run}")

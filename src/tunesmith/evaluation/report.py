@@ -17,13 +17,14 @@ def markdown(
 
     metrics: the modules of the metrics, from which units and directions are told.
     """
-    parts = [f"# Verdict: {verdict.word}", _sentence(verdict), _facts(facts), _table(verdict, metrics or {}),
+    parts = [f"# Verdict: {verdict.word}", sentence(verdict), _facts(facts), _table(verdict, metrics or {}),
              _findings(verdict), _elsewhere(verdict), _examples(verdict.examples, verdict.against),
              *_elsewhere_answers(verdict)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _sentence(verdict: Verdict) -> str:
+def sentence(verdict: Verdict) -> str:
+    """What decided, in words and numbers, with names in backticks."""
     one = verdict.metrics[verdict.primary]
     told = (f"Tuned against {_plain(verdict.against)} by `{verdict.primary}` on {one.rows} held-out "
             f"{_many(one.rows, 'row')} in {one.groups} {_many(one.groups, 'group')}: {one.against:.4g} became "

@@ -72,6 +72,11 @@ class Run:
         return self.path / "verdict.md"
 
     @property
+    def page_file(self) -> Path:
+        """The verdict as one HTML page."""
+        return self.path / "verdict.html"
+
+    @property
     def lock_file(self) -> Path:
         """The file whose lock owns the run."""
         return self.path / ".lock"

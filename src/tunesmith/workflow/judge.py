@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,15 @@ from ..contracts import Given
 from ..encoding.flat import examples_of
 from ..encoding.order import seed_for
 from ..errors import Misuse
-from ..evaluation import report, verdict
+from ..evaluation import predictions, report, verdict
 from ..inference import predictor
 from ..inference.scoring import loss_of, score
 from ..recipe import read
 from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
-from ..runs import durable, folder, lineage, lock, plain
+from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
+from . import pages
 from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -54,10 +55,11 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
-    durable.write_file(run.predictions_file, b"".join(lines(measured, examples)))
+    durable.write_file(run.predictions_file, b"".join(predictions.lines(measured, examples)))
     durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
     durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
+    pages.write_verdict(run, metrics, facts)
     return found
 
 
@@ -77,19 +79,6 @@ def evaluate(path: Path, *, observe: Observe = silent) -> Verdict:
         raise Misuse("verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
                      "train again with a share or files in `data.test`")
     return found
-
-
-def lines(measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[Example]) -> Iterator[bytes]:
-    """What was measured of each row on both sides, as JSON lines: whoever doubts the verdict can compute it again."""
-    for index in sorted(measured["tuned"]):
-        row: dict[str, Any] = {"where": examples[index].where, "group": examples[index].group}
-        for who, found in measured.items():
-            one = found[index]
-            row[who] = {"loss": one.term, "weight": one.weight}
-            if one.stopped_by:
-                row[who] |= {"text": one.text, "stopped_by": one.stopped_by, "tokens": one.tokens}
-                row["reference"] = one.reference
-        yield plain.line(redacted(row))
 
 
 def held_out(prepared: Prepared) -> Side | None:
