@@ -12,7 +12,7 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "preview", "train", "evaluate", "chat", "list", "explain", "schema", "doctor"}
+VERBS = {"init", "check", "completion", "preview", "train", "evaluate", "chat", "list", "explain", "schema", "doctor"}
 
 
 @pytest.fixture

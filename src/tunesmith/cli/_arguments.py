@@ -32,15 +32,19 @@ def module(verb: str) -> ModuleType:
 
 def parse(verb: str, words: Sequence[str], screen: Screen) -> argparse.Namespace:
     """What the words say; also `.screen`. Raises Misuse for words that the verb does not know."""
-    described = module(verb)
-    parser = Parser(prog=f"tunesmith {verb}", description=described.__doc__, allow_abbrev=False,
+    parser = Parser(prog=f"tunesmith {verb}", description=module(verb).__doc__, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    described.add(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON value on stdout, all else on stderr")
+    filled(parser, verb)
     _flags(words, parser)
     arguments = parser.parse_intermixed_args(list(words))
     arguments.screen = screen
     return arguments
+
+
+def filled(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Let the parser take what the verb takes."""
+    module(verb).add(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON value on stdout, all else on stderr")
 
 
 def recipe(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

@@ -93,7 +93,7 @@ def _help(file: Path) -> str:
 
 
 def _table() -> str:
-    return "\n".join(f"  {verb:<10}{line}" for verb, line in verbs().items())
+    return "\n".join(f"  {verb:<12}{line}" for verb, line in verbs().items())
 
 
 def _say(text: str) -> int:

@@ -7,11 +7,11 @@ import platform
 import re
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..errors import FAILED, INTERRUPTED, SHOWN_IN_FULL, Failure, Misuse, Problem, Problems
+from ..errors import FAILED, INTERRUPTED, REFUSED, SHOWN_IN_FULL, Failure, Misuse, Problem, Problems
 from ..runs.redact import redacted
 from ._output import CYAN, RED, Screen
 
@@ -30,7 +30,15 @@ def told(problem: Problem | Problems, screen: Screen) -> int:
         _part("at: ", one.where, screen)
         _part("fix:", one.remedy, screen)
     counted(each[SHOWN_IN_FULL:], screen)
+    why([one.kind for one in each if one.exit_code == REFUSED], screen.tell)
     return problem.exit_code
+
+
+def why(kinds: Iterable[str], line: Callable[[str], None]) -> None:
+    """Where to read why, of the first of these kinds."""
+    first = next((kind for kind in kinds if "." in kind), None)
+    if first:
+        line(f"why: tunesmith explain {first}")
 
 
 def counted(rest: Sequence[Problem], screen: Screen) -> None:

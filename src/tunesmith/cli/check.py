@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import DONE, REFUSED
-from . import _arguments, _findings
+from . import _arguments, _findings, _problems
 from ._output import BOLD, GREEN, RED
 
 
@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         screen.answer(report.as_json())
         return DONE if report.ok else REFUSED
     _findings.show(report.findings, screen.say)
+    _problems.why([finding.kind for finding in report.findings if finding.severity != "note"], screen.say)
     screen.say("rows        " + "   ".join(f"{side} {number}" for side, number in report.rows.items()), BOLD)
     supervised = report.supervised
     roles = ", ".join(f"{role} {tokens}" for role, tokens in supervised["by_role"].items())

@@ -1,7 +1,8 @@
-"""Tell what an option means, or where each value of a recipe comes from.
+"""Tell what an option or a kind of problem means, or where each value of a recipe comes from.
 
-`tunesmith explain training.learning_rate`: what it is, its range, what to try. `tunesmith explain RECIPE`: the recipe
-as it will be used, and whether a value stands in the file, was overridden, or is the default.
+`tunesmith explain training.learning_rate`: what it is, its range, what to try. `tunesmith explain template.prefix`:
+what it says, why it matters, what to do. `tunesmith explain RECIPE`: the recipe as it will be used, and whether a
+value stands in the file, was overridden, or is the default.
 """
 
 from __future__ import annotations
@@ -9,32 +10,45 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import DONE
+from ..catalog import nearest
+from ..errors import DONE, Misuse
 from . import _arguments
 from ._output import Screen
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take an option's path or a recipe, and overrides."""
-    parser.add_argument("subject", metavar="OPTION|RECIPE", help="such as training.learning_rate, or a recipe file")
+    parser.add_argument("subject", metavar="OPTION|KIND|RECIPE",
+                        help="such as training.learning_rate, template.prefix, or a recipe file")
     _arguments.overrides(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain one option or a whole recipe."""
+    """Explain one option, one kind, or a whole recipe."""
     subject = Path(arguments.subject)
     if subject.suffix in (".yaml", ".yml") or subject.is_file():
         return _recipe(subject, arguments.overrides, arguments.screen)
-    return _option(arguments.subject, arguments.screen)
+    return _name(arguments.subject, arguments.screen)
 
 
-def _option(name: str, screen: Screen) -> int:
+def _name(name: str, screen: Screen) -> int:
+    """An option, a kind of problem, or (`training.max_length`) both."""
+    from .. import kinds
     from ..recipe.explain import option
 
-    text = option(name)
+    facts: dict[str, str] = {}
+    if name in kinds.names():
+        facts = {"kind": name, "text": kinds.explain(name)}
+    try:
+        facts = {"option": name, **facts, "text": "\n\n".join([option(name), *filter(None, [facts.get("text")])])}
+    except Misuse as unknown:
+        if not facts:
+            near = nearest(name, kinds.names())
+            raise Misuse(unknown.kind, f"there is no option and no kind of problem `{name}`", name,
+                         f"use `{near}`" if near and "use `" not in unknown.remedy else unknown.remedy) from unknown
     if screen.as_json:
-        screen.answer({"option": name, "text": text})
-    screen.say(text)
+        screen.answer(facts)
+    screen.say(facts["text"])
     return DONE
 
 

@@ -44,6 +44,14 @@ def recipe(path: Path, overrides: Sequence[str] = ()) -> str:
     return "\n".join(f"{name:{wide}}  {values[name]:{long}}  {origin.origin}" for name, origin in found.items())
 
 
+def names() -> list[str]:
+    """Every option that a recipe can set, of every file of every open folder, sorted; sections are none."""
+    known = every({}, files=False)
+    leaves = {path: told for path, told in {**known, **_all_choices(known)}.items() if told.inner is None}
+    chosen = [(*path, "type") if told.choice else path for path, told in leaves.items()]
+    return sorted({spell(path) for path in chosen})
+
+
 def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:
     for other in _choices(known):
         section, choice = other.path, other.choice

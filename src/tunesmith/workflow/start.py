@@ -12,6 +12,7 @@ from typing import Any
 
 from ..data.load import Loaded, load
 from ..errors import Misuse, Problem, Refusal, raise_all
+from ..recipe.schema import schema
 from ..records import Conversation, Example, Finding, Pair
 
 STARTER = "smollm2-135m-instruct"
@@ -20,7 +21,9 @@ LENGTHS = (128, 256, 512, 1024, 2048)
 MANY_EXAMPLES = 5000
 PLAIN_PATH = re.compile(r"[A-Za-z_./][\w./-]*")
 
+SCHEMA = ".recipe.schema.json"  # beside the recipe, so that both can be moved and shared together
 RECIPE = """\
+# yaml-language-server: $schema={schema}
 # {examples} examples of the format `{format}` were recognised.{unused}
 base: {base}  # what it starts from: a starter, a folder, a GGUF file or an earlier run
 task: {task}  # {learnt}
@@ -69,7 +72,7 @@ class Started:
 
 
 def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
-    """Write a recipe for the data to `output` and read it once.
+    """Write a recipe for the data to `output`, and beside it the schema by which an editor completes and checks it.
 
     Raises Misuse where the file exists already, a path or the base is missing; Refusal where nothing was recognised.
     """
@@ -82,12 +85,13 @@ def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
         raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
     task = "chat" if isinstance(loaded.examples[0], Conversation | Pair) else "completion"
     text = RECIPE.format(
-        examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded),
+        schema=SCHEMA, examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded),
         base=_base(base or STARTER, output), task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
         epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1, max_length=_max_length(loaded.examples, context),
         name=re.sub(r"[^\w.-]+", "-", output.stem).strip("-._") or "run",
     )
     output.parent.mkdir(parents=True, exist_ok=True)
+    output.with_name(SCHEMA).write_text(json.dumps(schema(), ensure_ascii=False) + "\n", encoding="utf-8")
     output.write_text(text, encoding="utf-8")
     return Started(output, base or STARTER, task, loaded)
 
