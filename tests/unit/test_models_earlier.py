@@ -74,6 +74,20 @@ def test_a_run_from_a_run_carries_both(tmp_path):
     torch.testing.assert_close(logits(network), answers[2], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("adapter", [lora, full], ids=["lora", "full"])
+def test_a_second_run_computes_and_learns_as_one_from_a_plain_base_does(tmp_path, adapter):
+    base = tiny_base(tmp_path / "base", head_dim=16)
+    path, _ = finished_run(tmp_path, base, adapter)
+    plain, again = (
+        LanguageModel(load.network(bases.find(str(name)), dtype=torch.bfloat16, device=CPU), lora, lora.Settings(),
+                      seed=0)
+        for name in (base, path)
+    )
+    assert (again.layout, again.paths) == (plain.layout, plain.paths) and all(path.fast for path in plain.paths)
+    again.network(input_ids=IDS, use_cache=False).logits.sum().backward()
+    assert not again.unreached()
+
+
 def test_a_run_without_a_checkpoint_says_how_to_go_on(tmp_path):
     path, _ = finished_run(tmp_path, tiny_base(tmp_path / "base"), lora, steps=())
     with pytest.raises(Failure, match="no checkpoint") as caught:

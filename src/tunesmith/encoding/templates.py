@@ -42,6 +42,8 @@ NAMED = {
     ),
 }
 
+CONTROL = {"chatml": ("<|im_start|>", "<|im_end|>")}  # what a base needs as tokens for a shipped template to be learnt
+
 
 class Template:
     """A chat template ready to render.

@@ -73,7 +73,7 @@ def open_run(path: Path, *, base: bool = False) -> Predictor:
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
-    found = bases.find(recipe.base.name, f"{run.recipe_file}: base.name")
+    found = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
     encoder = load.codec(found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]))
     demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)

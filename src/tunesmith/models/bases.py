@@ -10,6 +10,8 @@ from typing import Any
 
 from ..catalog import nearest
 from ..errors import Misuse, Refusal
+from ..recipe.sections import Recipe, SpecialTokens
+from ..records import Conversation
 from ..runs.digests import digest_file
 from . import conversion, vetting
 
@@ -23,7 +25,8 @@ class Base:
     """A pretrained model on this machine, in the Hub's layout with safetensors.
 
     digest: of its content; context: the longest document in tokens. An earlier run as base has `under`, the base that
-    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands.
+    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands. special: tokens that
+    were set or added to what stands in the folder, the earliest first.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Base:
     run: Path | None = None
     checkpoint: Path | None = None
     under: Base | None = None
+    special: tuple[SpecialTokens, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,20 @@ def find(name: str, where: str = "") -> Base:
     near, known = nearest(name, STARTERS), ", ".join(STARTERS)
     remedy = f"use `{near}`" if near else f"give a folder, a .gguf file, an earlier run, or one of: {known}"
     raise Misuse("base.unknown", f"there is no base `{name}`", where, remedy)
+
+
+def of_recipe(recipe: Recipe, where: str = "") -> Base:
+    """The base that a recipe names, with the special tokens that it sets and those that its template needs.
+
+    Raises as `find` does.
+    """
+    from ..encoding import templates
+
+    base, special = find(recipe.base.name, where), recipe.base.special_tokens
+    needed = templates.CONTROL.get(recipe.data.template or "", ())
+    if Conversation in recipe.task.module.takes:
+        special = special.model_copy(update={"additional": (*special.additional, *needed)})
+    return replace(base, special=(*base.special, special)) if special != SpecialTokens() else base
 
 
 def _starter(name: str, where: str) -> Path:
@@ -117,7 +135,7 @@ def _run(name: str, run: Path) -> Base:
     from . import earlier
 
     recipe = earlier.recipe_of(run)
-    under = find(recipe.base.name, f"{run / 'recipe.yaml'}: base.name")
+    under = of_recipe(recipe, f"{run / 'recipe.yaml'}: base.name")
     checkpoint = earlier.best_checkpoint(run)
     weights = digest_file(checkpoint / recipe.adapter.module.weights_file)
     digest = hashlib.sha256(f"{under.digest} {weights}".encode()).hexdigest()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..errors import Failure, Refusal
 from ..recipe.read import read
 from ..recipe.sections import Recipe
@@ -36,15 +34,19 @@ def best_checkpoint(run: Path) -> Path:
 
 
 def merge_into(network: Any, run: Path, checkpoint: Path) -> None:
-    """Fold what a run learnt into the network of its base, which then is a plain network again."""
+    """Fold what a run learnt into the network of its base, which then is a plain network again.
+
+    Nothing computes here, so no layer is given a way of computing that would outlast the merge.
+    """
     from safetensors.torch import load_file
 
-    from .model import LanguageModel
+    from .model import lay_in
 
     recipe = recipe_of(run)
     adapter = recipe.adapter.module
-    tuned = LanguageModel(network, adapter, recipe.adapter.settings, seed=recipe.training.seed)
-    learnt: dict[str, Tensor] = load_file(checkpoint / adapter.weights_file)
-    tuned.load(learnt)
+    names = adapter.attach(network, recipe.adapter.settings, seed=recipe.training.seed)
+    weights = dict(network.named_parameters())
+    lay_in({adapter.disk_name(name): weights[name].detach() for name in names},
+           load_file(checkpoint / adapter.weights_file))
     adapter.merge(network)
     network.requires_grad_(False)

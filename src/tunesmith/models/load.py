@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..encoding import templates
 from ..encoding.codec import Codec, build
 from ..errors import Misuse, Refusal
 from ..kernels import attention
-from . import earlier, layouts
+from . import earlier, layouts, special_tokens
 from .bases import Base
 from .offline import transformers
 
@@ -22,8 +23,19 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 
 def tokenizer(base: Base) -> Any:
-    """The base's own transformers tokenizer, with its chat template where it has one."""
-    return transformers().AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+    """The base's own transformers tokenizer with its special tokens, and its chat template where it has one."""
+    found = transformers().AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+    for special in base.special:
+        special_tokens.add(found, special)
+    return found
+
+
+def new_ids(base: Base) -> tuple[int, ...]:
+    """The ids that its special tokens add to a base, or to the earlier run that it is."""
+    before = base.under.special if base.under is not None else ()
+    if base.special == before:
+        return ()
+    return special_tokens.new_ids(tokenizer(replace(base, special=before)), tokenizer(base))
 
 
 def codec(base: Base, template: str | None, date: datetime) -> Codec:
@@ -55,14 +67,24 @@ def _source(name: str) -> str:
 def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
     """The base as a transformers causal language model, in evaluation mode, with our attention where it takes it.
 
-    An earlier run is merged in float32, then rounded once. Raises Refusal where weights are missing, or where the
-    architecture does not write text.
+    An earlier run is merged in float32, then rounded once. Tokens that are new to the base have rows. Raises Refusal
+    where weights are missing, or where the architecture does not write text.
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
-        merged = network(base.under, dtype=exact, device=device)
-        earlier.merge_into(merged, base.run, base.checkpoint)
-        return merged.to(dtype).eval()
+        found = network(base.under, dtype=exact, device=device)
+        earlier.merge_into(found, base.run, base.checkpoint)
+        found = found.to(dtype).eval()
+    else:
+        found = _from_folder(base, dtype, device)
+    added = new_ids(base)
+    if added:
+        special_tokens.grow(found, added)
+    return found
+
+
+def _from_folder(base: Base, dtype: torch.dtype, device: torch.device) -> Any:
+    """The network of a base's folder, as it stands there."""
     library = transformers()
     _register(library)
     ours = attention.NAME if layouts.takes_our_attention(layouts.architecture(base)) else None

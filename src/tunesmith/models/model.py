@@ -14,6 +14,7 @@ from ..kernels import head
 from ..kernels.products import Matrix
 from ..records import Batch
 from . import fast, layouts, padded, probe
+from . import rows as rows_of
 from .adapters import _none
 
 
@@ -74,7 +75,8 @@ class LanguageModel:
         linear = self.network.get_output_embeddings()
         states = self.states(batch, batch.supervised).to(linear.weight.dtype)  # Mamba's are float32 in any network
         targets = batch.targets[batch.supervised]
-        return head.log_probabilities(states, self._head(linear), targets, bias_V=linear.bias, shape=self._shape)
+        found = head.log_probabilities(states, self._head(linear), targets, bias_V=linear.bias, shape=self._shape)
+        return rows_of.reached_by_head(self.network, found, states, targets, self._shape)
 
     def _head(self, linear: Any) -> Tensor | Matrix:
         """The head's weight: laid out for its products once, where its numbers stay what they are."""
@@ -143,16 +145,20 @@ class LanguageModel:
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the masters from what `tensors` gave. Raises Refusal where names or shapes differ."""
-        wanted = self.tensors()
-        wrong = sorted(set(wanted) ^ set(tensors)) or [
-            name for name, tensor in wanted.items() if tensor.shape != tensors[name].shape
-        ]
-        if wrong:
-            raise Refusal("model.tensors", f"{len(wrong)} learnt weights do not fit this base, `{wrong[0]}` first", "",
-                          "use the base and the adapter that the weights were learnt with")
-        for name, tensor in wanted.items():
-            tensor.copy_(tensors[name])
+        lay_in(self.tensors(), tensors)
         self.publish()
+
+
+def lay_in(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Fill what learns from tensors of the same names. Raises Refusal where names or shapes differ."""
+    wrong = sorted(set(wanted) ^ set(tensors)) or [
+        name for name, tensor in wanted.items() if tensor.shape != tensors[name].shape
+    ]
+    if wrong:
+        raise Refusal("model.tensors", f"{len(wrong)} learnt weights do not fit this base, `{wrong[0]}` first", "",
+                      "use the base and the adapter that the weights were learnt with")
+    for name, tensor in wanted.items():
+        tensor.copy_(tensors[name])
 
 
 def _master(computing: nn.Parameter) -> nn.Parameter:
@@ -166,7 +172,7 @@ def _master(computing: nn.Parameter) -> nn.Parameter:
 def _kind(name: str) -> str:
     """The kind of layer that a weight belongs to: the name of its module, without what an adapter added."""
     parts = name.split(".")[:-1]
-    while parts and (parts[-1].startswith("lora_") or parts[-1].isdigit()):
+    while parts and (parts[-1].startswith("lora_") or parts[-1] == rows_of.CHILD or parts[-1].isdigit()):
         parts.pop()
     return parts[-1] if parts else name
 

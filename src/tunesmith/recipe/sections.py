@@ -25,6 +25,38 @@ class Options(BaseModel):
     )
 
 
+Token = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S+$", examples=["<|im_end|>"])]
+
+
+class SpecialTokens(Options):
+    """Tokens with a meaning of their own. Those that the base lacks are added, and learn with any adapter.
+
+    A new token begins as the mean of all others. Those that `data.template: chatml` needs are added without being named
+    here.
+    """
+
+    bos: Token | None = None
+    """The token that a text begins with; null: the base's own.
+
+    Seldom worth changing: a base expects the beginning that it knows.
+    """
+
+    eos: Token | None = None
+    """The token that ends a text, and on which generation stops; null: the base's own.
+
+    Name the end of turn that your template writes, where it is not a control token of the base.
+    """
+
+    pad: Token | None = None
+    """The token that fills up short rows where other programs pad; null: the base's own. Nothing is padded here."""
+
+    additional: tuple[Token, ...] = ()
+    """Further control tokens, such as `["<|im_start|>", "<|tool|>"]`: each is one token, and never split.
+
+    Name what your template or your data mark with. A few are learnt soon; a new language's words are not learnt so.
+    """
+
+
 class Base(Options):
     """The pretrained model that the run starts from. `base: X` is short for `base: {name: X}`."""
 
@@ -41,6 +73,9 @@ class Base(Options):
     `auto` takes bfloat16 where the processor multiplies it in hardware, else float32, and says which. What learns is
     kept in float32 either way. Try `float32` when a loss is not finite, or to compare machines exactly.
     """
+
+    special_tokens: SpecialTokens = Field(default_factory=SpecialTokens)
+    """Tokens with a meaning of their own, set or added. `{eos: "<|im_end|>", additional: ["<|im_start|>"]}`."""
 
 
 class Data(Options):

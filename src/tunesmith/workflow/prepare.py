@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     from ..models import bases
 
     today = date or datetime.now().astimezone().date().isoformat()
-    base = bases.find(recipe.base.name, "base.name")
+    base = bases.of_recipe(recipe, "base.name")
     refuse_impossible(recipe, base)
     under = tokens.key(recipe, base, today)
     kept = tokens.read(under)
@@ -77,7 +77,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     codec = _codec(recipe, base, today)
     examples, findings = read_sides(recipe)
     sides = {side: encode(recipe, codec, each) for side, each in examples.items()}
-    findings += [finding for encoded in sides.values() for finding in encoded.findings]
+    findings += [*(finding for encoded in sides.values() for finding in encoded.findings), *new_tokens(base, codec)]
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in examples.items()}, **codec.digests()}
@@ -88,6 +88,19 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
         base, lambda: codec, examples, {side: encoded.documents for side, encoded in sides.items()}, told,
         sides["train"].supervised, {**digests, "base": base.digest}, today,
     )
+
+
+def new_tokens(base: Base, codec: Codec) -> list[Finding]:
+    """That the base gets tokens which it does not have, if it does."""
+    from ..models import load
+
+    added = [f"`{codec.token(index)}`" for index in load.new_ids(base)]
+    if not added:
+        return []
+    return [Finding(
+        "note", "base.new_tokens", f"new to the base, each beginning as the mean of all tokens: {', '.join(added)}",
+        "base.special_tokens", "to serve the result with vLLM, merge it: it takes no adapter with new tokens",
+    )]
 
 
 def _codec(recipe: Recipe, base: Base, today: str) -> Codec:

@@ -57,6 +57,7 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
         "folder": {str(path.relative_to(base.folder)): digest_file(path) for path in files},
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
+        "special": [special.model_dump() for special in base.special],
         "options": {path: value for path, value in leaves(recipe).items() if path.startswith(OPTIONS)},
         "code": code(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...catalog import nearest
 from ...errors import Misuse
+from .. import rows as new_rows
 
 weights_file = "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -110,7 +111,7 @@ def _conv1d() -> Any:
 
 
 def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, ...]:
-    """Put an addition on every target, nothing else learns; returns the names of the As and Bs.
+    """Put an addition on every target; beside them only rows of new tokens learn. Returns all their names.
 
     B starts at zero, so the first answers are the base's; A is drawn from `seed` and its layer's name.
     Raises Misuse for a target that names no linear layer.
@@ -129,7 +130,7 @@ def attach(network: nn.Module, settings: Settings, *, seed: int) -> tuple[str, .
         parent, _, child = name.rpartition(".")
         setattr(network.get_submodule(parent), child, added)
         learning += [f"{name}.lora_A.weight", f"{name}.lora_B.weight"]
-    return tuple(learning)
+    return (*learning, *new_rows.learn(network))
 
 
 def _begin(added: LoraLinear, seed: int, name: str) -> None:
@@ -145,6 +146,7 @@ def _begin(added: LoraLinear, seed: int, name: str) -> None:
 
 def merge(network: nn.Module) -> None:
     """Fold every addition into its layer's weight and put a plain linear layer in its place."""
+    new_rows.merge(network)
     for name, added in list(_added(network)):
         with torch.no_grad():
             added.weight.copy_(added.weight.double() + added.addition())
@@ -154,13 +156,17 @@ def merge(network: nn.Module) -> None:
 
 @contextmanager
 def _off(network: nn.Module) -> Iterator[None]:
-    for _, added in _added(network):
-        added.active = False
+    _switch(network, False)
     try:
         yield
     finally:
-        for _, added in _added(network):
-            added.active = True
+        _switch(network, True)
+
+
+def _switch(network: nn.Module, active: bool) -> None:
+    new_rows.switch(network, active)
+    for _, added in _added(network):
+        added.active = active
 
 
 def off(network: nn.Module) -> AbstractContextManager[None]:
@@ -187,6 +193,7 @@ def disk_name(name: str) -> str:
 def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[str, Mapping[str, Any]]:
     """PEFT's `adapter_config.json`."""
     suffixes = sorted({name for name, _ in _added(network)})
+    new = new_rows.configuration(network)
     return {
         "adapter_config.json": {
             "peft_type": "LORA",
@@ -199,6 +206,7 @@ def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[
             "bias": "none",
             "fan_in_fan_out": any(isinstance(added, LoraConv1D) for _, added in _added(network)),
             "inference_mode": True,
+            **({"trainable_token_indices": new} if new else {}),
         }
     }
 
