@@ -10,7 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import errno
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 DONE = 0
@@ -21,6 +24,9 @@ TRY_AGAIN = 75
 INTERRUPTED = 130
 
 SHOWN_IN_FULL = 20
+# How libraries say it that have no kind of error for it: torch on a processor and on a device, C++, the system
+SPENT = re.compile(r"can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
+                   r"|can't start new thread", re.I)
 
 
 class Problem(Exception):
@@ -101,3 +107,24 @@ def raise_all(problems: Sequence[Problem]) -> None:
         raise problems[0]
     if problems:
         raise Problems(problems)
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Whatever says that memory is spent becomes a Failure that says what to do about it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not _is_spent(error):
+            raise
+        asked = re.search(r"allocate ([\d.]+ ?(?:bytes|[KMGT]i?B))", str(error))
+        more = f": {asked[1]} more were asked for" if asked else ""
+        raise Failure("memory.spent", f"the memory of this machine is spent{more}", "",
+                      "lower `training.batch_size` or `training.max_length`, use a smaller base, or end other programs;"
+                      " a run that had begun stands as it was saved, and goes on with `--resume`") from error
+
+
+def _is_spent(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or bool(SPENT.search(str(error)))

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from tunesmith.errors import Busy
 from tunesmith.runs import signals
 
 
@@ -16,7 +17,7 @@ def test_nothing_is_asked_for_until_a_signal_comes() -> None:
         assert (stop.requested, stop.by) == (False, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", signals.ASKING)
 def test_a_signal_raises_the_flag_and_lets_the_work_go_on(number: signal.Signals) -> None:
     with signals.listening() as stop:
         os.kill(os.getpid(), number)
@@ -58,3 +59,26 @@ def test_outside_the_main_thread_nothing_is_changed() -> None:
     thread.start()
     thread.join()
     assert seen == [(False, before)]
+
+
+@pytest.mark.parametrize("number", signals.ASKING)
+def test_where_there_is_nothing_to_save_a_signal_ends_the_work_at_once(number: signal.Signals) -> None:
+    with pytest.raises(Busy, match=f"stopped by {number.name} before the first step"), signals.at_once():
+        os.kill(os.getpid(), number)
+        pytest.fail("it went on")
+
+
+def test_inside_what_ends_at_once_a_listener_takes_over() -> None:
+    with signals.at_once(), signals.listening() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.at_once(), signals.listening() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..errors import DONE, Misuse, Problem, Problems
+from ..errors import DONE, Misuse, Problem, Problems, memory_told
 
 FACE = """usage: tunesmith VERB … [--json]
 
@@ -49,7 +49,7 @@ def _run(words: list[str]) -> int:
 
     screen = _output.Screen.of("--json" in words, sys.stdout, sys.stderr)
     try:
-        with screen.guarded(), screen.told():
+        with screen.guarded(), screen.told(), memory_told():
             _platform()
             verb = _verb(words[0])
             arguments = _arguments.parse(verb, words[1:], screen)
@@ -64,7 +64,7 @@ def _run(words: list[str]) -> int:
         return _problems.interrupted(screen)
     except (Problem, Problems) as problem:
         return _problems.told(problem, screen)
-    except (OSError, MemoryError) as error:
+    except OSError as error:
         return _problems.told(_problems.of_system(error), screen)
     except Exception as error:  # noqa: BLE001 — the one place that turns a bug into a report
         return _problems.crashed(error, words, screen)

@@ -55,11 +55,8 @@ def tally(kinds: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def of_system(error: OSError | MemoryError) -> Problem:
+def of_system(error: OSError) -> Problem:
     """An error of the operating system in three parts."""
-    if isinstance(error, MemoryError):
-        return Failure("memory.spent", "the memory of this machine is spent", "",
-                       "use a smaller base, or lower `training.batch_size` or `training.max_length`")
     where = str(error.filename or "")
     what = error.strerror or str(error)
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):

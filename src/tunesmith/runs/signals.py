@@ -1,13 +1,17 @@
-"""A request to stop, as a flag that the loop reads between two steps."""
+"""A request to stop: obeyed at once while nothing must be saved, then a flag that the loop reads between two steps."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+from ..errors import Busy
+
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last one where a terminal is closed
 
 
 @dataclass(slots=True)
@@ -19,17 +23,36 @@ class Stop:
     interrupts: int = 0
 
 
+class _Asked(KeyboardInterrupt):
+    """Somebody asked for a stop; like Ctrl-C, nothing that handles errors takes it for one."""
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Whoever asks for a stop is obeyed at once, by a Busy; for as long as there is nothing that must be saved.
+
+    Inside, `listening` takes over for a while.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Asked(signal.Signals(number).name)
+
+    try:
+        with _handled(end):
+            yield
+    except _Asked as asked:
+        raise Busy("run.stopped", f"stopped by {asked} before the first step; there was nothing to save", "",
+                   "run the same command again") from None
+
+
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """A flag that SIGTERM and Ctrl-C raise while the context lasts; a second Ctrl-C is a KeyboardInterrupt at once.
+    """A flag that SIGTERM, SIGHUP and Ctrl-C raise while the context lasts; a second Ctrl-C is a KeyboardInterrupt.
 
     The handlers that stood before are put back. Signals reach the main thread only: elsewhere nothing is changed and
     the flag stays down.
     """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
     def ask(number: int, frame: FrameType | None) -> None:
         stop.requested, stop.by = True, signal.Signals(number).name
@@ -38,10 +61,22 @@ def listening() -> Iterator[Stop]:
         if stop.interrupts > 1:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with _handled(ask):
         yield stop
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """The handler stands for every signal that asks for a stop, but for a hang-up that `nohup` has ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asking = [number for number in ASKING
+              if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in asking}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
+        for number, kept in before.items():
             # None: the handler was set outside Python and cannot be put back
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, signal.SIG_DFL if kept is None else kept)

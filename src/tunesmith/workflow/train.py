@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import Busy, Refusal, raise_all
+from ..errors import Busy, Refusal, memory_told, raise_all
 from ..evaluation import verdict as verdicts
 from ..recipe import read, write
 from ..recipe.digests import differences, digest
@@ -49,6 +49,8 @@ class Outcome:
         }
 
 
+@signals.at_once()
+@memory_told()
 def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe = silent) -> Outcome:
     """Train and judge; `resume` goes on with a run instead of starting one.
 
@@ -70,6 +72,8 @@ def resume(path: Path, *, observe: Observe = silent) -> Outcome:
     return go_on(path, None, observe)
 
 
+@signals.at_once()
+@memory_told()
 def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
     """Continue a run from its newest checkpoint that verifies; from its start where it has none."""
     run = folder.open_run(path)
