@@ -41,7 +41,8 @@ test: setup
 	$(ONE_THREAD) $(BIN)/python -m pytest -m "not long and not gpu" -n $(WORKERS)
 
 faults: setup
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "long and not gpu" -n $(WORKERS) --timeout 3600
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "(long or fault) and not gpu" -n $(WORKERS) --timeout 3600 \
+		--faults docs/faults.md
 
 lint: setup
 	$(BIN)/ruff check .

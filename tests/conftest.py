@@ -10,6 +10,7 @@ from tunesmith.kernels.allocator import prepare_environment
 
 prepare_environment()  # as the command line does, before anything imports torch
 
+pytest_plugins = ["tally"]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
