@@ -16,6 +16,7 @@ from pathlib import Path
 
 CALLS = ("open", "write", "fsync", "ftruncate", "rename", "replace", "mkdir", "chmod", "unlink", "rmdir")
 DIED = -1
+PENDING, DRAWN = 12, 500
 
 
 def start(work: Callable[[], object]) -> tuple[int, int]:
@@ -45,6 +46,24 @@ def finished(child: int, reading: int) -> tuple[int, str]:
 def in_child(work: Callable[[], object]) -> tuple[int, str]:
     """Do `work` in a forked child, as `finished` tells it."""
     return finished(*start(work))
+
+
+def damage(path: Path, how: str, draw: random.Random) -> None:
+    """Harm a file in a way that disks and people have: `one bit`, `removed`, `cut short` and so on."""
+    data = bytearray(path.read_bytes())
+    if how == "removed":
+        path.unlink()
+    elif how == "emptied":
+        path.write_bytes(b"")
+    elif how == "cut short":
+        path.write_bytes(data[: draw.randrange(len(data))])
+    elif how == "half zeros":
+        path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    elif how == "longer":
+        path.write_bytes(data + b"\n")
+    else:
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        path.write_bytes(data)
 
 
 @contextmanager
@@ -148,6 +167,13 @@ class PowerCut:
         assert isinstance(found, dict)
         return found
 
+    def content(self, number: int = 0) -> object:
+        """All that can be reached, as something to compare."""
+        thing = self.inodes.get(number, bytearray())
+        if isinstance(thing, bytearray):
+            return bytes(thing)
+        return tuple((name, self.content(inside)) for name, inside in sorted(thing.items()))
+
     def build(self, folder: Path, number: int = 0) -> None:
         """Make real what stood."""
         folder.mkdir(parents=True)
@@ -183,25 +209,29 @@ class Recorder:
         with replaced({name: getattr(self, f"_{name}")(getattr(os, name)) for name in CALLS if name != "chmod"}):
             yield
 
-    def states(self, at: int, most: int, seed: int) -> Iterator[PowerCut]:
-        """What the disk could hold after the first `at` operations: all subsets of what was pending, or `most`."""
+    def states(self, at: int, seed: int) -> Iterator[PowerCut]:
+        """What the disk could hold after the first `at` operations, each state once.
+
+        Of up to `PENDING` pending operations all subsets are lost, of more than that `DRAWN` drawn ones; what is lost
+        of a write is either not there or zeros.
+        """
         done = self.operations[:at]
         synced = [(place, what) for place, what in enumerate(done) if isinstance(what, int)]
-        pending = [
+        waiting = [
             place for place, what in enumerate(done)
             if isinstance(what, Operation) and not any(later > place and what.durable_by == by for later, by in synced)
         ]
-        if 2 ** len(pending) <= most:
-            subsets = [set(s) for n in range(len(pending) + 1) for s in itertools.combinations(pending, n)]
-        else:
-            draw = random.Random(f"{seed} {at}")
-            subsets = [set(), set(pending), *({p for p in pending if draw.random() < 0.5} for _ in range(most - 2))]
-        for kept in subsets:
+        seen = set()
+        for kept, zeros in itertools.product(_subsets(waiting, f"{seed} {at}"), (True, False)):
             disk = PowerCut(self.first.inodes)
             for place, what in enumerate(done):
-                if isinstance(what, Operation):
-                    (what.apply if place not in pending or place in kept else what.lost)(disk)
-            yield disk
+                if isinstance(what, Operation) and (place not in waiting or place in kept):
+                    what.apply(disk)
+                elif isinstance(what, Operation) and zeros:
+                    what.lost(disk)
+            if (content := disk.content()) not in seen:
+                seen.add(content)
+                yield disk
 
     def _at(self, path: object, dir_fd: int | None = None) -> Path:
         if dir_fd is None:
@@ -296,3 +326,13 @@ def _both(first: Callable[[PowerCut], None], second: Callable[[PowerCut], object
         first(disk)
         second(disk)
     return call
+
+
+def _subsets(waiting: list[int], seed: str) -> Iterator[set[int]]:
+    if len(waiting) <= PENDING:
+        for count in range(len(waiting) + 1):
+            yield from map(set, itertools.combinations(waiting, count))
+        return
+    yield from (set(), set(waiting))
+    draw = random.Random(seed)
+    yield from ({place for place in waiting if draw.random() < 0.5} for _ in range(DRAWN - 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,12 +12,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from disk import finished, start
 from tunesmith.errors import Busy, Failure
-from tunesmith.runs import lock
+from tunesmith.runs import folder, lock
 from tunesmith.runs.folder import Run
 
 
@@ -61,6 +63,7 @@ def owner(run: Run, fork: bool = False) -> Iterator[tuple[int, int]]:
                 os.waitpid(child, 0)
 
 
+@pytest.mark.fault("two owners")
 def test_a_second_owner_is_told_who_the_first_is(run: Run) -> None:
     with owner(run) as (child, _), pytest.raises(Busy) as raised, lock.hold(run):
         pass
@@ -81,6 +84,7 @@ def test_a_run_is_free_after_an_error(run: Run) -> None:
     assert attempt(run) == "held"
 
 
+@pytest.mark.fault("two owners")
 def test_a_killed_owner_frees_the_run(run: Run) -> None:
     with owner(run) as (child, _):
         assert f"process {child} " in attempt(run)
@@ -89,6 +93,7 @@ def test_a_killed_owner_frees_the_run(run: Run) -> None:
         assert attempt(run) == "held"
 
 
+@pytest.mark.fault("two owners")
 def test_a_killed_owner_frees_the_run_though_its_forked_children_live(run: Run) -> None:
     with owner(run, fork=True) as (child, grandchild):
         os.kill(child, signal.SIGKILL)
@@ -97,6 +102,7 @@ def test_a_killed_owner_frees_the_run_though_its_forked_children_live(run: Run) 
         assert attempt(run) == "held"
 
 
+@pytest.mark.fault("two owners")
 def test_a_program_that_the_owner_starts_does_not_keep_the_run(run: Run) -> None:
     with lock.hold(run):
         program = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE,
@@ -149,13 +155,31 @@ def race(run: Run, racers: int) -> list[str]:
     return said
 
 
+@pytest.mark.fault("two owners")
 @pytest.mark.parametrize("races", [20, pytest.param(200, marks=pytest.mark.long)])
-def test_races_have_one_winner_each_and_the_others_say_who(run: Run, races: int) -> None:
+def test_races_have_one_winner_each_and_the_others_say_who(run: Run, races: int, record_property: Any) -> None:
+    record_property("tried", races)
     for _ in range(races):
         said = race(run, 3)
         winners = [text.removeprefix("held ") for text in said if text.startswith("held ")]
         assert len(winners) == 1, said
         assert sum(f"process {winners[0]} on" in text for text in said) == 2, said
+
+
+@pytest.mark.fault("two owners")
+def test_runs_that_begin_at_once_never_share_a_name(tmp_path: Path, record_property: Any) -> None:
+    """Of two letters in place of four hexadecimal digits, so that names collide all the time."""
+
+    def work() -> str:
+        draw = random.Random(os.getpid())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(folder.secrets, "token_hex", lambda count: "".join(draw.choices("0123456789", k=2)))
+            return " ".join(folder.create(tmp_path, "same").name for _ in range(10))
+
+    names = [name for child in [start(work) for _ in range(8)] for name in finished(*child)[1].split()]
+    record_property("tried", 8)
+    assert len(names) == 80
+    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
 
 
 def test_a_file_system_without_locks_is_a_clear_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

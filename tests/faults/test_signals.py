@@ -68,6 +68,7 @@ def goes_on(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None
     assert any(found["run"] == str(run) for found in json.loads(capsys.readouterr().out))
 
 
+@pytest.mark.fault("signals in each phase")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_saves_says_how_to_go_on_and_ends_with_75(
     folder: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]
@@ -83,6 +84,7 @@ def test_asked_to_stop_it_saves_says_how_to_go_on_and_ends_with_75(
     assert (run / "checkpoints" / f"step-{last:08d}" / "manifest.json").is_file()
 
 
+@pytest.mark.fault("signals in each phase")
 def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing_torn(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing_torn(
     goes_on(folder, "twice", capsys)
 
 
+@pytest.mark.fault("full disk, limit, read-only folder")
 def test_a_file_that_may_not_grow_ends_with_1_and_the_run_goes_on_later(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
