@@ -22,6 +22,7 @@ KINDS = {
     "format": "data.formats",
     "metric": "metrics",
     "optimiser": "training.optimisers",
+    "export": "exports",
 }
 
 

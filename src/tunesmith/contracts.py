@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Batch, Document, Example, Finding, Loss, Order, Position, Prediction, Row
+from .records import Batch, Document, Example, Finding, Loss, Message, Order, Position, Prediction, Row
 
 if TYPE_CHECKING:
     import torch
@@ -214,9 +214,67 @@ class Optimiser(Protocol):
 
 
 class Export(Protocol):
-    """Writes a run in another program's format and opens it again there."""
+    """Writes a run in another program's format, and opens it again there.
+
+    source: an `exports._source.Source`, what an export is made from beside the model. What is written is held against
+    the run by the workflow, with whatever `reload` opens; the file itself has no say in that.
+    """
 
     @property
     def Settings(self) -> type[BaseModel]: ...
-    def write(self, model: Model, folder: Path, settings: Any) -> None: ...
-    def reload(self, folder: Path) -> Any: ...
+    @property
+    def library(self) -> str:
+        """What opens the folder, under the Hub's name for it."""
+
+    def refuse(self, source: Any, settings: Any) -> None:
+        """Raise Misuse where this run cannot leave in this format; asked before any weight is read."""
+
+    def precision(self, source: Any, settings: Any) -> torch.dtype:
+        """The number format that the weights will be written in."""
+
+    def meant(self, model: Any, source: Any, settings: Any) -> Model:
+        """The model that will be written, still computing in float32: merged and rounded where the format does that."""
+
+    def write(self, model: Any, source: Any, folder: Path, settings: Any) -> None:
+        """Put what `meant` gave into an empty folder, all that the other program needs, under its own file names."""
+
+    def reload(self, folder: Path, source: Any) -> Reloaded:
+        """The folder as the program that will use it opens it: from its files alone, nothing of the run's.
+
+        Raises Refusal, or OSError, ValueError, KeyError, RuntimeError or SafetensorError, where it cannot be opened.
+        """
+
+    def uses(self, source: Any) -> Sequence[Any]:
+        """How the folder is used with each program, as `runs.card.Use`, for its model card."""
+
+
+class Reloaded(Protocol):
+    """An export, opened by another program. It computes in float32, so that only what was written can differ."""
+
+    @property
+    def stop(self) -> frozenset[int]:
+        """The ids on which it ends an answer."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token's text and id."""
+
+    def encode(self, text: str) -> Sequence[int]:
+        """The ids of a text in which control tokens are meant, with nothing put before or after."""
+
+    def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
+        """The conversation as its own template writes it. Raises ValueError where it has none."""
+
+    def answer(self, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+        """Pairs of a prompt's index and the ids of its greedy answer, the one that ended it included."""
+
+    def score(self, ids: Sequence[int], start: int) -> Scored:
+        """What it thinks of the ids from `start` on, each after all that stands before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Log-probabilities, in nats, at each place of an answer: of the id that stands there, and of the likeliest."""
+
+    given: Floats
+    likeliest: Floats

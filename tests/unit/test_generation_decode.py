@@ -227,4 +227,4 @@ def test_an_answer_cut_inside_a_character_still_tells_all_its_text() -> None:
 
 
 def test_an_answer_that_ends_at_once_is_empty() -> None:
-    assert list(stream(Model(Scripted([2])), Reader(), [5], Sampling())) == [Answer((), "", "end", 1)]
+    assert list(stream(Model(Scripted([2])), Reader(), [5], Sampling())) == [Answer((), "", "end", 1, 2)]

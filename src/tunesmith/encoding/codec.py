@@ -112,6 +112,11 @@ class Codec:
         """SHA-256 of the tokenizer and of the template's source, for a run's lineage."""
         return {"tokenizer": self.digest, "template": self.template.digest if self.template else ""}
 
+    def words(self) -> Mapping[str, int]:
+        """The vocabulary: the id of each of its own spellings, added tokens included."""
+        found: Mapping[str, int] = self._parsing.get_vocab(with_added_tokens=True)
+        return found
+
     def token(self, index: int) -> str:
         """The vocabulary's own spelling of an id."""
         return str(self._parsing.id_to_token(index))

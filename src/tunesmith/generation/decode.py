@@ -52,13 +52,15 @@ class Answer:
     """What a model answered.
 
     ids: without the token that ended it; text: these decoded; stopped_by: `end` by a stop token, `length` by
-    `max_new_tokens` or the end of the context; tokens: how many were generated, the ending one included.
+    `max_new_tokens` or the end of the context; tokens: how many were generated, the ending one included; end: the
+    stop token that ended it.
     """
 
     ids: tuple[int, ...]
     text: str
     stopped_by: Literal["end", "length"]
     tokens: int
+    end: int | None = None
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def _carries_a_state(network: Any) -> bool:
 
 def _answer(codec: Reader, ids: Sequence[int], stopped_by: Literal["end", "length"]) -> Answer:
     kept = tuple(ids[:-1] if stopped_by == "end" else ids)
-    return Answer(kept, codec.decode(kept), stopped_by, len(ids))
+    return Answer(kept, codec.decode(kept), stopped_by, len(ids), ids[-1] if stopped_by == "end" else None)
 
 
 def _vet(codec: Reader, prompts: Sequence[Sequence[int]]) -> None:

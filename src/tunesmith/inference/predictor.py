@@ -68,8 +68,11 @@ def open_base(name: str) -> Predictor:
     return Predictor(name, model, load.codec(found, None, datetime.now().astimezone()), shipped_sampling(found))
 
 
-def open_run(path: Path, *, base: bool = False) -> Predictor:
-    """A run's tuned model, its best checkpoint where it has one; or the base as the run saw it."""
+def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None) -> Predictor:
+    """A run's tuned model, its best checkpoint where it has one; or the base as the run saw it.
+
+    dtype: another number format to compute in than the run's own.
+    """
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
@@ -79,7 +82,7 @@ def open_run(path: Path, *, base: bool = False) -> Predictor:
     sampling = shipped_sampling(found)
     chosen = kept["chosen"]
     network = load.network(
-        found, dtype=precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"])
+        found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"])
     )
     if base:
         return Predictor("base", LanguageModel.frozen(network), encoder, sampling, recipe.data.system)

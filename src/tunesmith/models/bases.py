@@ -64,7 +64,7 @@ def find(name: str, where: str = "") -> Base:
     in the recipe, for errors. Raises Misuse for an unknown base or a starter that is not installed, Refusal for one
     whose content is not safe or not whole.
     """
-    path = _starter(name, where) if name in STARTERS else Path(name).expanduser()
+    path = starter_file(name, where) if name in STARTERS else Path(name).expanduser()
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return _run(name, path.resolve())
     if path.is_dir():
@@ -79,6 +79,7 @@ def find(name: str, where: str = "") -> Base:
     raise Misuse("base.unknown", f"there is no base `{name}`", where, remedy)
 
 
+<<<<<<< HEAD
 def of_recipe(recipe: Recipe, where: str = "") -> Base:
     """The base that a recipe names, with the special tokens that it sets and those that its template needs.
 
@@ -94,6 +95,9 @@ def of_recipe(recipe: Recipe, where: str = "") -> Base:
 
 
 def _starter(name: str, where: str) -> Path:
+=======
+def starter_file(name: str, where: str = "") -> Path:
+>>>>>>> 6931b4d (A run leaves for PEFT and transformers, and only if it answers there as it did here)
     """Where a starter's package keeps the model; the package is not imported."""
     starter = STARTERS[name]
     found = importlib.util.find_spec(starter.module)

@@ -12,7 +12,6 @@ A reader believes a checkpoint only if every hash of its manifest verifies. The 
 from __future__ import annotations
 
 import contextlib
-import errno
 import re
 import secrets
 import shutil
@@ -162,7 +161,7 @@ def _placed(
     except (OSError, SafetensorError) as error:
         needed = max(space, _bytes(staging), *(_bytes(folder) for _, folder in _folders(run)))
         shutil.rmtree(staging, ignore_errors=True)  # before the free space is looked at
-        raise _told(error, target, needed) from error
+        raise durable.of_writing(error, target, needed) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target, content
@@ -188,14 +187,6 @@ def _free_name(run: Run, step: int) -> Path:
     while taken and (run.checkpoints / f"{name}.{taken + 1}").exists():
         taken += 1
     return run.checkpoints / (f"{name}.{taken + 1}" if taken else name)
-
-
-def _told(error: Exception, target: Path, needed: int) -> Failure:
-    """The Failure of an error while staging. safetensors tells the system's error number in its text alone."""
-    if isinstance(error, OSError):
-        return durable.problem(error, target, needed)
-    number = re.search(r"(?:os error|code:) (\d+)", str(error))
-    return durable.problem(OSError(int(number[1]) if number else errno.EIO, str(error)), target, needed)
 
 
 def _retain(run: Run, keep: int, wanted: set[int], saved: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import resource
 import secrets
 import sys
@@ -152,6 +153,14 @@ def problem(error: OSError, path: Path, needed: int = 0) -> Failure:
                        "make the folder writable, or choose another with `run.folder`")
     return Failure("runs.not_written", f"`{path.name}` was not written: {reason}", str(path),
                    "look at the system log for disk errors, then start again")
+
+
+def of_writing(error: Exception, path: Path, needed: int = 0) -> Failure:
+    """The Failure of an error while tensors are written: safetensors tells the system's number in its text alone."""
+    if isinstance(error, OSError):
+        return problem(error, path, needed)
+    number = re.search(r"(?:os error|code:) (\d+)", str(error))
+    return problem(OSError(int(number[1]) if number else errno.EIO, str(error)), path, needed)
 
 
 def no_space(path: Path, needed: int, reason: str) -> Failure:

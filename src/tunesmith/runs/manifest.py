@@ -10,11 +10,11 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import durable, plain
+from . import durable, placing, plain
 
 NAME = "manifest.json"
 UNSIGNED = "0" * 64
@@ -34,17 +34,7 @@ def seal(folder: Path, step: int, facts: Mapping[str, Any]) -> dict[str, Any]:
     Files get the mode that the umask leaves (safetensors writes 0600), are fsynced and hashed. Raises OSError, and
     Failure `runs.fsync_failed`.
     """
-    mode = folder.stat().st_mode & 0o666  # the folder was made with 0o777 less the umask
-    files: dict[str, Any] = {}
-    for path in _files(folder):
-        path.chmod(mode)
-        with path.open("rb") as file:
-            durable.sync(file.fileno(), path)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            files[path.relative_to(folder).as_posix()] = {"bytes": file.tell(), "sha256": digest}
-    for path in folder.rglob("*"):
-        if path.is_dir():
-            durable.sync_folder(path)
+    files = placing.settle(folder)
     content: dict[str, Any] = plain.plain({"step": step, "files": files, "facts": facts, "digest": UNSIGNED})
     content["digest"] = hashlib.sha256(plain.pretty(content)).hexdigest()
     durable.write_new(folder / NAME, plain.pretty(content))
@@ -120,7 +110,3 @@ def _opened(folder: Path, name: str) -> int:
         os.close(descriptor)
         raise Damaged(name, "is no plain file")
     return descriptor
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if not path.is_dir())

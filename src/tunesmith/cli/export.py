@@ -1,0 +1,65 @@
+"""Take a run to other programs: a PEFT adapter, or a plain transformers model.
+
+The folder is written, opened again by the program that will use it, and asked held-out prompts; it is put in its place
+only if it answers as the run does. Exit code 3 where it does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..catalog import names
+from ..errors import DONE, Misuse
+from ._output import GREEN, Screen
+from ._progress import watching
+
+if TYPE_CHECKING:
+    from ..workflow.export import Exported
+
+PROMPTS = 50
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take a run, a format and its options."""
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument("kind", metavar="FORMAT", help=f"one of: {', '.join(names('export'))}")
+    parser.add_argument("options", metavar="key=value", nargs="*", default=[], help="the format's options")
+    parser.add_argument("--output", metavar="FOLDER", help="where to (default: RUN/exports/FORMAT)")
+    parser.add_argument("--prompts", metavar="N", type=int, default=PROMPTS,
+                        help=f"how many held-out prompts it must answer as the run does (default: {PROMPTS})")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, and say what was compared."""
+    from ..workflow.export import export
+
+    if arguments.prompts < 1:
+        raise Misuse("command.arguments", f"`--prompts` is {arguments.prompts}", "", "give 1 or more")
+    screen: Screen = arguments.screen
+    with watching(screen) as observe:
+        done = export(
+            Path(arguments.run), arguments.kind, options=arguments.options, prompts=arguments.prompts,
+            output=Path(arguments.output) if arguments.output else None, observe=observe,
+        )
+    if screen.as_json:
+        screen.answer(done.as_json())
+    else:
+        show(done, screen)
+    return DONE
+
+
+def show(done: Exported, screen: Screen) -> None:
+    """Where it stands, what is in it, and how near it is to the run."""
+    answers = done.parity["answers"]
+    screen.say(f"exported: {done.folder}", GREEN)
+    screen.say(f"files     {', '.join(done.files)}")
+    screen.say(f"weights   {done.parity['weights']}, of step {done.step}")
+    screen.say(f"answers   {answers['equal']} of {answers['prompts']} greedy answers equal, {answers['ties']} ties; "
+               f"log-probabilities of {answers['tokens']} tokens within {answers['largest_difference']:.1e} nats")
+    judged = done.parity.get("as_judged")
+    if judged:
+        screen.say(f"as judged {judged['equal']} of {judged['prompts']} equal, {judged['ties']} ties; within "
+                   f"{judged['mean_difference']:.1e} nats on average, {judged['largest_difference']:.1e} at most (the "
+                   f"run computed in {done.parity['run_computed_in']})")

@@ -1,0 +1,1 @@
+"""One file a destination: `tunesmith export RUN NAME` writes what `exports/NAME.py` says."""

@@ -1,0 +1,107 @@
+"""A PEFT adapter: what was learnt alone, to be laid over the base, under PEFT's file names.
+
+Opens with `PeftModel.from_pretrained(base, folder)`. Weights are written in float32, as they were learnt. Source: PEFT
+0.21, `save_pretrained` and `PeftConfig`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import save_file
+
+from ..errors import Misuse
+from ..models import about, stopping
+from ..models.model import LanguageModel
+from ..models.offline import transformers
+from ..runs.card import Use
+from ._opened import Opened
+from ._source import Source
+
+library = "peft"
+WEIGHTS = "adapter_model.safetensors"
+
+
+class Settings(BaseModel):
+    """What the adapter says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    base: str | None = Field(default=None, min_length=1)
+    """The name of the base in `adapter_config.json`: a Hub id, or a path on the machine that will use the adapter.
+
+    By default the base's Hub id where it has one, else the last part of its path.
+    """
+
+
+def refuse(source: Source, settings: Settings) -> None:
+    """Raise Misuse where what was learnt is no adapter, or where the base exists as no file of its own."""
+    if source.adapter.module.weights_file != WEIGHTS:
+        raise Misuse("export.no_adapter", f"this run has no adapter: `adapter: {source.adapter.type}` changed the "
+                     "base's own weights", f"{source.run}/recipe.yaml: adapter.type",
+                     "use `tunesmith export RUN merged`")
+    if source.base.run is not None:
+        raise Misuse("export.base_is_a_run", "the base of this run is an earlier run, merged when it is opened: there "
+                     "are no files that the adapter could be laid over", f"{source.run}/recipe.yaml: base.name",
+                     "use `tunesmith export RUN merged`; for an adapter, export the earlier run merged first and train "
+                     "with that folder as `base`")
+
+
+def precision(source: Source, settings: Settings) -> torch.dtype:
+    """float32, as the adapter was learnt."""
+    return torch.float32
+
+
+def meant(model: LanguageModel, source: Source, settings: Settings) -> LanguageModel:
+    """The model as it is: nothing is merged or rounded."""
+    return model
+
+
+def write(model: LanguageModel, source: Source, folder: Path, settings: Settings) -> None:
+    """Put the adapter, its configuration, tokenizer, template and generation_config.json into an empty folder."""
+    tensors = {name: tensor.float().cpu().contiguous() for name, tensor in model.tensors().items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    named = settings.base or about.about(source.base).reference
+    for name, content in model.adapter.configuration(model.network, source.adapter.settings, named).items():
+        (folder / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    stopping.write(folder, source.base, source.codec, turns=source.turns)
+
+
+def reload(folder: Path, source: Source) -> Opened:
+    """The folder as PEFT opens it over the base's own files, in float32."""
+    peft = _peft()
+    base = transformers().AutoModelForCausalLM.from_pretrained(
+        source.base.folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True)
+    network = peft.PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True)
+    return Opened(network.get_base_model(), folder)
+
+
+def uses(source: Source) -> tuple[Use, ...]:
+    """How the folder is used, for its card."""
+    known = about.about(source.base)
+    base = f'"folder of {known.gguf}", gguf_file="{known.gguf}"' if known.gguf else f'"{known.reference}"'
+    code = f"""\
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+base = AutoModelForCausalLM.from_pretrained({base})
+model = PeftModel.from_pretrained(base, "{source.run}")
+tokenizer = AutoTokenizer.from_pretrained("{source.run}")
+stopping = GenerationConfig.from_pretrained("{source.run}")
+{source.asking}
+print(tokenizer.decode(model.generate(**ids, generation_config=stopping, max_new_tokens=256)[0]))"""
+    return (Use("PEFT", "python", code),)
+
+
+def _peft() -> Any:
+    transformers()
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise Misuse("export.no_peft", "an adapter is proved by the program that will use it, and `peft` is not "
+                     "installed", "", "pip install 'tunesmith[peft]', or use `tunesmith export RUN merged`") from error
+    return peft

@@ -1,0 +1,199 @@
+"""The model card in the Hub's format, made from what a run wrote down of itself: its recipe, lineage and verdict.
+
+Names of files stand in it, paths do not: a card is for others, and where things lay on this machine is not theirs.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from .redact import redacted
+
+TASK = "text-generation"
+OWN_SECTIONS = ("run",)
+LONGEST_DIGEST = 32
+PLAIN = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*", re.ASCII)
+OTHER_WORDS = frozenset({"y", "yes", "n", "no", "on", "off", "true", "false", "null"})
+TITLES = {"base": "the base's files", "data_train": "training rows", "data_validation": "validation rows",
+          "data_test": "test rows", "tokenizer": "tokenizer", "template": "chat template", "recipe": "recipe"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How the model is opened with one program: its name, the language of the code, the code."""
+
+    program: str
+    language: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells. Mappings are as the run's own files hold them.
+
+    library: what opens the folder that the card stands in; base: a name for others; parity: that of an export.
+    """
+
+    name: str
+    library: str
+    base: str
+    licence: str | None
+    languages: Sequence[str]
+    recipe: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    verdict: Mapping[str, Any] | None
+    uses: Sequence[Use]
+    notes: Sequence[str] = ()
+    parity: Mapping[str, Any] | None = None
+
+    @property
+    def data(self) -> list[str]:
+        """The names of the files that were trained on."""
+        named = self.recipe["data"]["train"]
+        return [PurePath(name).name for name in ([named] if isinstance(named, str) else named)]
+
+
+def render(facts: Facts) -> str:
+    """The whole `README.md`: the facts for the Hub at its head, then the same for a reader."""
+    text = "\n\n".join(["---\n" + _yaml(metadata(facts)) + "---", *filter(None, _sections(facts))]) + "\n"
+    return str(redacted(text))
+
+
+def metadata(facts: Facts) -> dict[str, Any]:
+    """The head of the card, under the Hub's names."""
+    found = {
+        "base_model": _identifier(facts.base),
+        "library_name": facts.library,
+        "pipeline_tag": TASK,
+        "tags": ["tunesmith", *dict.fromkeys([facts.recipe["task"]["type"], facts.recipe["adapter"]["type"]])],
+        "datasets": list(dict.fromkeys(map(_identifier, facts.data))),
+        "license": facts.licence,
+        "language": list(facts.languages),
+        "model-index": _index(facts),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _index(facts: Facts) -> list[dict[str, Any]]:
+    """The verdict's figures as the Hub's leaderboards read them; the intervals stand among a metric's arguments."""
+    if facts.verdict is None:
+        return []
+    metrics = [
+        {"type": name, "name": f"{name}, held-out rows", "value": one["tuned"],
+         "args": {"compared_with": facts.verdict["against"], "compared_value": one["against"],
+                  "difference": one["difference"], "difference_low_95": one["low"],
+                  "difference_high_95": one["high"], "rows": one["rows"], "groups": one["groups"]}}
+        for name, one in facts.verdict["metrics"].items()
+    ]
+    dataset = {"type": _identifier(facts.data[0]), "name": f"rows of {', '.join(facts.data)} that were held out"}
+    return [{"name": facts.name, "results": [
+        {"task": {"type": TASK, "name": facts.recipe["task"]["type"]}, "dataset": dataset, "metrics": metrics}]}]
+
+
+def _sections(facts: Facts) -> Iterator[str]:
+    recipe, chosen = facts.recipe, facts.lineage["chosen"]
+    yield f"# {facts.name}"
+    yield (f"`{facts.base}`, tuned with [tunesmith](https://pypi.org/project/tunesmith/) for the task "
+           f"`{recipe['task']['type']}` on {', '.join(f'`{name}`' for name in facts.data)} "
+           f"(adapter: `{recipe['adapter']['type']}`), begun on {str(chosen['date'])[:10]}.")
+    yield _verdict(facts.verdict)
+    yield "## How to use it"
+    yield from (f"With {use.program}:\n\n```{use.language}\n{use.code}\n```" for use in facts.uses)
+    yield _parity(facts.parity)
+    yield "## What it was made from"
+    yield _table(("what", "SHA-256, first half"), [
+        (TITLES.get(name, name), f"`{str(digest)[:LONGEST_DIGEST]}`")
+        for name, digest in sorted(facts.lineage["digests"].items()) if digest])
+    yield f"The recipe, without paths:\n\n```yaml\n{_yaml(_told(recipe)).rstrip()}\n```"
+    yield "## Limits"
+    yield "\n".join(f"- {note}" for note in _limits(facts))
+    yield "## Versions"
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(facts.lineage["versions"].items()) if version)
+    yield f"{versions}. Computed in {chosen['dtype']} on `{str(chosen['device']).split(':')[0]}`."
+
+
+def _verdict(verdict: Mapping[str, Any] | None) -> str:
+    if verdict is None:
+        return "## Verdict\n\nNone: this model was not measured against its base on held-out rows."
+    lines = [
+        (f"**{name}** (decides)" if name == verdict["primary"] else name, f"{one['against']:.4g}",
+         f"{one['tuned']:.4g}", f"{one['difference']:+.4g}", f"{one['low']:+.4g} to {one['high']:+.4g}",
+         str(one["rows"]), str(one["groups"]))
+        for name, one in verdict["metrics"].items()
+    ]
+    head = ("metric", verdict["against"], "tuned", "difference", "95% interval", "rows", "groups")
+    return (f"## Verdict: {verdict['verdict']}\n\nMeasured on rows that it was not trained on, the same rows for both; "
+            f"*better* means that the interval of the difference is clear of zero.\n\n{_table(head, lines)}")
+
+
+def _parity(parity: Mapping[str, Any] | None) -> str:
+    if parity is None:
+        return ""
+    answers = parity["answers"]
+    tied = f" ({answers['ties']} differ where two tokens are equally likely)" if answers["ties"] else ""
+    return (f"These files were opened again before they were put here: {answers['equal']} of {answers['prompts']} "
+            f"greedy answers are token for token those of the run{tied}, and no log-probability of their "
+            f"{answers['tokens']:,} tokens is off by more than {answers['largest_difference']:.1g} nats "
+            "(`parity.json`).")
+
+
+def _limits(facts: Facts) -> Iterator[str]:
+    yield "It knows what its base knew and what the rows above taught; nothing else of it was measured."
+    yield "The figures hold for rows like the held-out ones."
+    for finding in (facts.verdict or {}).get("findings", ()):
+        yield " ".join(str(finding["what"]).split())
+    yield from facts.notes
+    if facts.licence is None:
+        yield "The base's files do not name a licence: find out which one holds before you pass this model on."
+
+
+def _told(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _without_paths(value) for name, value in recipe.items() if name not in OWN_SECTIONS}
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_paths(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_paths(item) for item in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
+
+
+def _identifier(name: str) -> str:
+    """A name as the Hub allows it in an id."""
+    return re.sub(r"[^\w./-]+", "-", name, flags=re.ASCII).strip("-./") or "unnamed"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _yaml(value: Any) -> str:
+    from ruamel.yaml import YAML
+
+    writer = YAML(typ="rt", pure=True)
+    writer.default_flow_style, writer.allow_unicode, writer.width = False, True, 1000
+    stream = io.StringIO()
+    writer.dump(_quoted(value), stream)
+    return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    """Texts that an older YAML would read as something else in quotes: the language `no` is no denial."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    if isinstance(value, Mapping):
+        return {key: _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    if isinstance(value, str) and (value.lower() in OTHER_WORDS or not PLAIN.fullmatch(value)):
+        return DoubleQuotedScalarString(value)
+    return value

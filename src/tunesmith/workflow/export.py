@@ -1,0 +1,206 @@
+"""A run taken out: written in another program's format, opened again there, compared, and only then put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from ..errors import Problem, Problems, Refusal, raise_all
+from ..recipe import choices, read
+from ..recipe.starred import Section
+from ..records import Conversation, Finding
+from ..runs import durable, folder, lineage, lock, placing, plain
+from ..runs.redact import redacted
+from . import card
+from .events import Event, Found, Said, silent
+from .prepare import Prepared, prepare, refuse
+
+if TYPE_CHECKING:
+    from ..exports._source import Source
+    from ..recipe.sections import Recipe
+    from .parity import Expected
+    from .questions import Asked
+
+Observe = Callable[[Event], None]
+
+PROMPTS = 50
+REPORT_FILE = "parity.json"
+CARD_FILE = "README.md"
+NOT_OPENED = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
+CONTENT = ("base", "tokenizer", "template")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that stands. files: their names; parity: what was compared when it was opened again."""
+
+    run: Path
+    kind: str
+    folder: Path
+    step: int
+    files: tuple[str, ...]
+    parity: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The export under the names that `export --json` promises."""
+        return {"run": str(self.run), "kind": self.kind, "folder": str(self.folder), "step": self.step,
+                "files": list(self.files), "parity": dict(self.parity)}
+
+
+def export(
+    path: Path, kind: str, *, options: Sequence[str] = (), output: Path | None = None, prompts: int = PROMPTS,
+    observe: Observe = silent,
+) -> Exported:
+    """The run's judged checkpoint in the format `exports/KIND`, in `output` or in the run's `exports/KIND`.
+
+    options: `key=value`, as the format's `Settings` have them; prompts: how many held-out prompts the export must
+    answer as the run does. Raises Misuse, before any weight is read, where the run cannot leave in this format or
+    where something else stands in the way; Refusal where the export does not say what the run says: nothing is left
+    behind then but `exports/KIND.refused.json`.
+    """
+    run = folder.open_run(path)
+    chosen = choices.section("export", kind, options)
+    target = (output or run.exports / kind).absolute()
+    placing.refuse_foreign(target, REPORT_FILE)
+    recipe = read.read(run.recipe_file)
+    with lock.hold(run):
+        source = _source(run, recipe)
+        chosen.module.refuse(source, chosen.settings)
+        prepared = _prepared(run, recipe, observe)
+        placing.clean(run.exports / kind)
+        return _Leaving(run, recipe, chosen, source, observe).to(target, prepared, prompts)
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """A run on its way out, all that its steps need in common."""
+
+    run: folder.Run
+    recipe: Recipe
+    chosen: Section
+    source: Source
+    observe: Observe
+
+    def to(self, target: Path, prepared: Prepared, prompts: int) -> Exported:
+        """Write, open again, compare, put in place."""
+        from . import questions
+
+        codec = self.source.codec
+        asked = questions.questions(self.recipe, prepared, codec.context, prompts)
+        refused = self.run.exports / f"{self.chosen.type}.refused.json"
+        with placing.staged(target) as staging:
+            expected = self._written(staging, asked, target)
+            try:
+                facts = self._compared(staging, asked, expected)
+            except (Refusal, Problems) as problem:
+                self._tell_why(refused, problem)
+                raise
+            facts["files"] = self._finished(staging, facts, target)
+            placing.put(staging, target)
+        refused.unlink(missing_ok=True)
+        names = (*facts["files"], REPORT_FILE)
+        return Exported(self.run.path, self.chosen.type, target, facts["step"], names, facts)
+
+    def _written(self, staging: Path, asked: Asked, target: Path) -> Expected:
+        """Put the files there; what the run answers before that, and what they are meant to."""
+        import torch
+
+        from ..exports._parity import Answered, ask
+        from ..inference import predictor
+        from .parity import Expected
+
+        module, settings = self.chosen.module, self.chosen.settings
+        kept = lineage.read(self.run.lineage_file)["chosen"]["dtype"]
+        rounded = str(module.precision(self.source, settings)).removeprefix("torch.")
+
+        def answered(model: Any, who: str) -> list[Answered]:
+            self.observe(Said(f"asking {who} {len(asked.questions)} prompts"))
+            return ask(model, self.source.codec, asked.questions, batch_size=self.recipe.evaluation.batch_size)
+
+        exact = predictor.open_run(self.run.path, dtype=torch.float32).model
+        alike = kept == rounded == "float32"
+        judged = answered(exact if kept == "float32" else predictor.open_run(self.run.path).model, "the run")
+        meant = module.meant(exact, self.source, settings)
+        expected = judged if alike else answered(meant, f"the run, its weights in {rounded},")
+        self.observe(Said(f"writing {self.chosen.type}"))
+        try:
+            module.write(meant, self.source, staging, settings)
+        except (OSError, SafetensorError) as error:
+            raise durable.of_writing(error, target) from error
+        return Expected(expected, None if alike else judged, rounded, kept)
+
+    def _compared(self, staging: Path, asked: Asked, expected: Expected) -> dict[str, Any]:
+        """What was found by opening the files again. Raises every Refusal at once."""
+        from . import parity
+
+        self.observe(Said(f"opening it again with {self.chosen.module.library}"))
+        try:
+            reloaded = self.chosen.module.reload(staging, self.source)
+        except Problem:
+            raise
+        except NOT_OPENED as error:
+            what = " ".join(str(error).replace(str(staging), self.chosen.type).split())[:300]
+            raise Refusal("export.reload", f"{self.chosen.module.library} does not open what was written: {what}",
+                          self.chosen.type, parity.REPORT) from error
+        found = parity.hold(reloaded, self.source.codec, asked.examples, expected, turns=self.source.turns)
+        raise_all(list(found.refusals))
+        return {"kind": self.chosen.type, "run": self.run.name, "step": _step(self.run), "prompts_from": asked.side,
+                "versions": lineage.versions(), **found.facts}
+
+    def _finished(self, staging: Path, facts: Mapping[str, Any], target: Path) -> dict[str, Any]:
+        """The card and the report beside the files, all of it on the disk; what the files are."""
+        module, base = self.chosen.module, self.source.base
+        try:
+            text = card.render(self.run, self.recipe, base, module.library, module.uses(self.source), parity=facts)
+            durable.write_new(staging / CARD_FILE, text.encode())
+            files = placing.settle(staging)
+            durable.write_new(staging / REPORT_FILE, plain.pretty(redacted({**facts, "files": files})))
+            durable.sync_folder(staging)
+        except OSError as error:
+            raise durable.problem(error, target) from error
+        return files
+
+    def _tell_why(self, file: Path, problem: Refusal | Problems) -> None:
+        each = problem.problems if isinstance(problem, Problems) else (problem,)
+        durable.make_folder(file.parent)
+        durable.write_json(file, redacted({
+            "kind": self.chosen.type, "run": self.run.name, "step": _step(self.run),
+            "versions": lineage.versions(), "refused": [one.as_json() for one in each]}))
+
+
+def _source(run: folder.Run, recipe: Recipe) -> Source:
+    """What is known before a weight is read."""
+    from datetime import datetime
+
+    from ..exports._source import Source
+    from ..models import bases, load
+
+    base = bases.find(recipe.base.name, f"{run.recipe_file}: base.name")
+    date = datetime.fromisoformat(lineage.read(run.lineage_file)["chosen"]["date"])
+    codec = load.codec(base, recipe.data.template, date)
+    return Source(run.name, base, recipe.adapter, codec, Conversation in recipe.task.module.takes)
+
+
+def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:
+    """The run's rows. Raises Refusal where base, tokenizer or template are others now; other rows are only told."""
+    kept = lineage.read(run.lineage_file)
+    prepared = prepare(recipe, date=kept["chosen"]["date"])
+    refuse(prepared.findings)
+    before, now = kept["digests"], prepared.digests
+    lineage.demand_same({"digests": {name: before.get(name) for name in CONTENT}},
+                        {"digests": {name: now.get(name) for name in CONTENT}}, str(run.path))
+    if any(before.get(name) != now[name] for name in now if name not in CONTENT):
+        observe(Found(Finding("warning", "export.other_rows", "the rows are not those that the run was made with: its "
+                              "export is asked with the rows of now", "data")))
+    return prepared
+
+
+def _step(run: folder.Run) -> int:
+    """The step of the checkpoint that is judged, spoken with and exported."""
+    from ..models import earlier
+
+    return int(earlier.best_checkpoint(run.path).name.split("-")[1].split(".")[0])

@@ -1,0 +1,63 @@
+"""What an export is asked: prompts of the run's held-out rows, and the texts and turns that they come from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..encoding.flat import examples_of
+from ..encoding.order import seed_for
+from ..encoding.shift import spans
+from ..errors import Misuse
+from ..exports._parity import Question
+from ..records import Document, Example, Side
+from .judge import held_out
+from .prepare import Prepared
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+LONGEST_BEGINNING = 64  # tokens of a plain text that are given, to be gone on with
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Questions and the rows that they are made of; side: where the rows stood."""
+
+    side: Side
+    questions: Sequence[Question]
+    examples: Sequence[Example]
+
+
+def questions(recipe: Recipe, prepared: Prepared, context: int, most: int) -> Asked:
+    """Up to so many prompts of held-out rows, of training rows where none were held out; drawn by the recipe's seed.
+
+    A prompt is just the ids that the training had before the row's last answer; of a plain text, its beginning.
+    Raises Misuse where there is no row whose prompt leaves room in the context.
+    """
+    side: Side = held_out(prepared) or "train"
+    documents = prepared.documents[side]
+    last = {example: place for place, example in enumerate(examples_of(documents).tolist())}
+    prompts = {example: prompt for example, place in last.items() if 0 < len(prompt := _prompt(documents[place]))
+               < context}
+    if not prompts:
+        raise Misuse("export.no_prompts", "no row has a prompt that an export could be asked with", f"data.{side}",
+                     "train on rows whose prompts leave room in the base's context")
+    drawn = random.Random(seed_for(recipe.training.seed, "export"))  # noqa: S311 - a draw that can be repeated
+    chosen = sorted(drawn.sample(sorted(prompts), min(most, len(prompts))))
+    examples = [prepared.examples[side][index] for index in chosen]
+    longest = recipe.evaluation.max_new_tokens
+    return Asked(side, [
+        Question(example.where, prompts[index], min(longest, context - len(prompts[index])))
+        for index, example in zip(chosen, examples, strict=True)
+    ], examples)
+
+
+def _prompt(document: Document) -> tuple[int, ...]:
+    learnt = spans(document)
+    start = learnt[-1][0] if learnt else 0
+    if start <= 1:  # a text that is learnt from its beginning
+        start = max(1, min(len(document) // 2, LONGEST_BEGINNING))
+    return tuple(int(token) for token in document.ids[:start])
