@@ -232,8 +232,8 @@ class Export(Protocol):
     def precision(self, source: Any, settings: Any) -> torch.dtype:
         """The number format that the weights will be written in."""
 
-    def meant(self, model: Any, source: Any, settings: Any) -> Model:
-        """The model that will be written, still computing in float32: merged and rounded where the format does that."""
+    def meant(self, source: Any, settings: Any) -> Model:
+        """The model that will be written, computing in float32: merged and rounded where the format does that."""
 
     def write(self, model: Any, source: Any, folder: Path, settings: Any) -> None:
         """Put what `meant` gave into an empty folder, all that the other program needs, under its own file names."""

@@ -1,11 +1,18 @@
-"""What an export is made from, beside the weights: the run's base, its adapter, and the codec it was proved with."""
+"""What an export is made from: the run, its base, its adapter, and the codec that it was proved with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
 
 from ..encoding.codec import Codec
+from ..inference import predictor
+from ..models import earlier, load
 from ..models.bases import Base
+from ..models.model import LanguageModel
 from ..recipe.starred import Section
 
 
@@ -13,11 +20,32 @@ from ..recipe.starred import Section
 class Source:
     """A run, for whoever writes it in another format. turns: whether its task teaches turns, or texts."""
 
-    run: str
+    run: Path
     base: Base
+    checkpoint: Path
     adapter: Section
     codec: Codec
     turns: bool
+
+    @property
+    def name(self) -> str:
+        """The run's own name."""
+        return self.run.name
+
+    @property
+    def step(self) -> int:
+        """The step of the checkpoint that was judged."""
+        return int(self.checkpoint.name.split("-")[1].split(".")[0])
+
+    def adapted(self) -> LanguageModel:
+        """The tuned model in float32, what was learnt laid over its base."""
+        return predictor.open_run(self.run, dtype=torch.float32).model
+
+    def merged(self) -> Any:
+        """The tuned network in float32, a plain one of transformers; what was learnt is added in float64."""
+        network = load.network(self.base, dtype=torch.float32, device=torch.device("cpu"))
+        earlier.merge_into(network, self.run, self.checkpoint)
+        return network
 
     @property
     def asking(self) -> str:

@@ -42,11 +42,11 @@ def refuse(source: Source, settings: Settings) -> None:
     """Raise Misuse where what was learnt is no adapter, or where the base exists as no file of its own."""
     if source.adapter.module.weights_file != WEIGHTS:
         raise Misuse("export.no_adapter", f"this run has no adapter: `adapter: {source.adapter.type}` changed the "
-                     "base's own weights", f"{source.run}/recipe.yaml: adapter.type",
+                     "base's own weights", f"{source.name}/recipe.yaml: adapter.type",
                      "use `tunesmith export RUN merged`")
     if source.base.run is not None:
         raise Misuse("export.base_is_a_run", "the base of this run is an earlier run, merged when it is opened: there "
-                     "are no files that the adapter could be laid over", f"{source.run}/recipe.yaml: base.name",
+                     "are no files that the adapter could be laid over", f"{source.name}/recipe.yaml: base.name",
                      "use `tunesmith export RUN merged`; for an adapter, export the earlier run merged first and train "
                      "with that folder as `base`")
 
@@ -56,9 +56,9 @@ def precision(source: Source, settings: Settings) -> torch.dtype:
     return torch.float32
 
 
-def meant(model: LanguageModel, source: Source, settings: Settings) -> LanguageModel:
-    """The model as it is: nothing is merged or rounded."""
-    return model
+def meant(source: Source, settings: Settings) -> LanguageModel:
+    """The model as it was learnt: nothing is merged or rounded."""
+    return source.adapted()
 
 
 def write(model: LanguageModel, source: Source, folder: Path, settings: Settings) -> None:
@@ -76,6 +76,9 @@ def reload(folder: Path, source: Source) -> Opened:
     peft = _peft()
     base = transformers().AutoModelForCausalLM.from_pretrained(
         source.base.folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True)
+    rows = len(transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    if rows > base.get_input_embeddings().num_embeddings:  # tokens that the base lacks: as PEFT's own loader does
+        base.resize_token_embeddings(rows)
     network = peft.PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True)
     return Opened(network.get_base_model(), folder)
 
@@ -89,9 +92,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 base = AutoModelForCausalLM.from_pretrained({base})
-model = PeftModel.from_pretrained(base, "{source.run}")
-tokenizer = AutoTokenizer.from_pretrained("{source.run}")
-stopping = GenerationConfig.from_pretrained("{source.run}")
+model = PeftModel.from_pretrained(base, "{source.name}")
+tokenizer = AutoTokenizer.from_pretrained("{source.name}")
+stopping = GenerationConfig.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, generation_config=stopping, max_new_tokens=256)[0]))"""
     return (Use("PEFT", "python", code),)

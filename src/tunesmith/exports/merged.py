@@ -66,14 +66,13 @@ def _stored(folder: Path) -> str:
     return STORED.get(counted.most_common(1)[0][0], "float32")
 
 
-def meant(model: LanguageModel, source: Source, settings: Settings) -> LanguageModel:
+def meant(source: Source, settings: Settings) -> LanguageModel:
     """The adapter folded in, and every weight rounded to what will be written; it goes on computing in float32."""
-    model.adapter.merge(model.network)
-    rounded = precision(source, settings)
+    network, rounded = source.merged(), precision(source, settings)
     with torch.no_grad():
-        for weight in model.network.parameters():
+        for weight in network.parameters():
             weight.copy_(weight.to(rounded))
-    return LanguageModel.frozen(model.network)
+    return LanguageModel.frozen(network)
 
 
 def write(model: LanguageModel, source: Source, folder: Path, settings: Settings) -> None:
@@ -113,8 +112,8 @@ def uses(source: Source) -> tuple[Use, ...]:
     code = f"""\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = AutoModelForCausalLM.from_pretrained("{source.run}")
-tokenizer = AutoTokenizer.from_pretrained("{source.run}")
+model = AutoModelForCausalLM.from_pretrained("{source.name}")
+tokenizer = AutoTokenizer.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=256)[0]))"""
-    return Use("transformers", "python", code), Use("tunesmith", "sh", f"tunesmith chat {source.run}")
+    return Use("transformers", "python", code), Use("tunesmith", "sh", f"tunesmith chat {source.name}")

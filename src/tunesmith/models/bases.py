@@ -79,7 +79,6 @@ def find(name: str, where: str = "") -> Base:
     raise Misuse("base.unknown", f"there is no base `{name}`", where, remedy)
 
 
-<<<<<<< HEAD
 def of_recipe(recipe: Recipe, where: str = "") -> Base:
     """The base that a recipe names, with the special tokens that it sets and those that its template needs.
 
@@ -94,10 +93,7 @@ def of_recipe(recipe: Recipe, where: str = "") -> Base:
     return replace(base, special=(*base.special, special)) if special != SpecialTokens() else base
 
 
-def _starter(name: str, where: str) -> Path:
-=======
 def starter_file(name: str, where: str = "") -> Path:
->>>>>>> 6931b4d (A run leaves for PEFT and transformers, and only if it answers there as it did here)
     """Where a starter's package keeps the model; the package is not imported."""
     starter = STARTERS[name]
     found = importlib.util.find_spec(starter.module)

@@ -72,11 +72,11 @@ class Run:
         return self.path / "verdict.md"
 
     @property
-<<<<<<< HEAD
     def page_file(self) -> Path:
         """The verdict as one HTML page."""
         return self.path / "verdict.html"
-=======
+
+    @property
     def card_file(self) -> Path:
         """The model card, in the Hub's format."""
         return self.path / "README.md"
@@ -85,7 +85,6 @@ class Run:
     def exports(self) -> Path:
         """The folder of exports, one folder a kind."""
         return self.path / "exports"
->>>>>>> 6931b4d (A run leaves for PEFT and transformers, and only if it answers there as it did here)
 
     @property
     def lock_file(self) -> Path:

@@ -107,8 +107,6 @@ class _Leaving:
 
     def _written(self, staging: Path, asked: Asked, target: Path) -> Expected:
         """Put the files there; what the run answers before that, and what they are meant to."""
-        import torch
-
         from ..exports._parity import Answered, ask
         from ..inference import predictor
         from .parity import Expected
@@ -121,10 +119,9 @@ class _Leaving:
             self.observe(Said(f"asking {who} {len(asked.questions)} prompts"))
             return ask(model, self.source.codec, asked.questions, batch_size=self.recipe.evaluation.batch_size)
 
-        exact = predictor.open_run(self.run.path, dtype=torch.float32).model
+        judged = answered(predictor.open_run(self.run.path).model, "the run")
+        meant = module.meant(self.source, settings)
         alike = kept == rounded == "float32"
-        judged = answered(exact if kept == "float32" else predictor.open_run(self.run.path).model, "the run")
-        meant = module.meant(exact, self.source, settings)
         expected = judged if alike else answered(meant, f"the run, its weights in {rounded},")
         self.observe(Said(f"writing {self.chosen.type}"))
         try:
@@ -148,7 +145,7 @@ class _Leaving:
                           self.chosen.type, parity.REPORT) from error
         found = parity.hold(reloaded, self.source.codec, asked.examples, expected, turns=self.source.turns)
         raise_all(list(found.refusals))
-        return {"kind": self.chosen.type, "run": self.run.name, "step": _step(self.run), "prompts_from": asked.side,
+        return {"kind": self.chosen.type, "run": self.run.name, "step": self.source.step, "prompts_from": asked.side,
                 "versions": lineage.versions(), **found.facts}
 
     def _finished(self, staging: Path, facts: Mapping[str, Any], target: Path) -> dict[str, Any]:
@@ -168,7 +165,7 @@ class _Leaving:
         each = problem.problems if isinstance(problem, Problems) else (problem,)
         durable.make_folder(file.parent)
         durable.write_json(file, redacted({
-            "kind": self.chosen.type, "run": self.run.name, "step": _step(self.run),
+            "kind": self.chosen.type, "run": self.run.name, "step": self.source.step,
             "versions": lineage.versions(), "refused": [one.as_json() for one in each]}))
 
 
@@ -177,12 +174,13 @@ def _source(run: folder.Run, recipe: Recipe) -> Source:
     from datetime import datetime
 
     from ..exports._source import Source
-    from ..models import bases, load
+    from ..models import bases, earlier, load
 
-    base = bases.find(recipe.base.name, f"{run.recipe_file}: base.name")
+    base = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
     date = datetime.fromisoformat(lineage.read(run.lineage_file)["chosen"]["date"])
     codec = load.codec(base, recipe.data.template, date)
-    return Source(run.name, base, recipe.adapter, codec, Conversation in recipe.task.module.takes)
+    return Source(run.path, base, earlier.best_checkpoint(run.path), recipe.adapter, codec,
+                  Conversation in recipe.task.module.takes)
 
 
 def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:
@@ -197,10 +195,3 @@ def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:
         observe(Found(Finding("warning", "export.other_rows", "the rows are not those that the run was made with: its "
                               "export is asked with the rows of now", "data")))
     return prepared
-
-
-def _step(run: folder.Run) -> int:
-    """The step of the checkpoint that is judged, spoken with and exported."""
-    from ..models import earlier
-
-    return int(earlier.best_checkpoint(run.path).name.split("-")[1].split(".")[0])

@@ -20,11 +20,7 @@ from ..recipe.starred import named
 from ..records import Document, Example, Finding, Prediction, Side, Verdict
 from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
-<<<<<<< HEAD
-from . import pages
-=======
-from . import card
->>>>>>> 6931b4d (A run leaves for PEFT and transformers, and only if it answers there as it did here)
+from . import card, pages
 from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -63,11 +59,8 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
     durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
-<<<<<<< HEAD
-    pages.write_verdict(run, metrics, facts)
-=======
     card.put(run, recipe, prepared.base)
->>>>>>> 6931b4d (A run leaves for PEFT and transformers, and only if it answers there as it did here)
+    pages.write_verdict(run, metrics, facts)
     return found
 
 
