@@ -7,11 +7,11 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 from judged import HOSTILE, METRICS, judged
+from seen import Seen
 from tunesmith.evaluation.answers import Answer, worst_first
 from tunesmith.evaluation.predictions import Kept
 from tunesmith.metrics import exact_match, loss
@@ -22,32 +22,6 @@ from tunesmith.pages.verdict import verdict_page
 from tunesmith.records import Measured, Pair, Prediction
 
 NETWORK = {"src", "href", "action", "formaction", "srcset", "poster", "background", "ping", "data", "style"}
-
-
-class Seen(HTMLParser):
-    """The tags of a page with their attributes, and its text outside scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._silent = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._silent = tag if tag in ("script", "style") else self._silent
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = "" if tag == self._silent else self._silent
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 def test_the_page_says_the_word_what_it_means_and_the_numbers() -> None:

@@ -62,6 +62,13 @@ def overrides(parser: argparse.ArgumentParser) -> None:
                         help="options that replace the recipe's")
 
 
+def count(word: str) -> int:
+    """A number of things, 0 or more, for argparse's `type`."""
+    if not word.isascii() or not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{word}` is no count")
+    return int(word)
+
+
 def _flags(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
     """Raise Misuse for all unknown flags, before anything else that may be wrong."""
     known = {"-h", "--help", *re.findall(r"--[a-z][a-z-]*", parser.format_usage())}

@@ -1,7 +1,8 @@
 """Show examples as the model will see them, supervised tokens marked.
 
 Supervised tokens are coloured on a terminal and stand in ⟦brackets⟧ in a pipe. `--row FILE:LINE` shows every stage
-of one row, from the file to the tokens.
+of one row, from the file to the tokens. `--html FILE` writes a page instead, with lengths, shares, findings, and
+rows of every side and file, the odd ones among them.
 """
 
 from __future__ import annotations
@@ -10,20 +11,26 @@ import argparse
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DONE
 from . import _arguments
 from ._output import BOLD, DIM, GREEN, Screen
 
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+ROWS = 8
 OPENS, CLOSES = "⟦", "⟧"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take a recipe, overrides, how many rows, or one row."""
     _arguments.recipe(parser)
-    parser.add_argument("--rows", metavar="N", type=int, default=8, help="how many rows to show (default 8)")
+    parser.add_argument("--rows", metavar="N", type=_arguments.count,
+                        help="how many rows to show (default 8, on a page 40)")
     parser.add_argument("--row", metavar="FILE:LINE", help="every stage of this one row")
+    parser.add_argument("--html", metavar="FILE", help="write a page to look at, and show nothing here")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,15 +40,28 @@ def run(arguments: argparse.Namespace) -> int:
 
     screen: Screen = arguments.screen
     recipe = read(Path(arguments.recipe), arguments.overrides)
+    if arguments.html:
+        return _write(recipe, arguments, screen)
     if arguments.row and not screen.as_json:
         for name, text in stages(recipe, arguments.row):
             screen.say(name, BOLD)
             screen.say(text + "\n")
-    shown = preview(recipe, rows=arguments.rows, row=arguments.row)
+    shown = preview(recipe, rows=ROWS if arguments.rows is None else arguments.rows, row=arguments.row)
     if screen.as_json:
         screen.answer(shown)
     for each in shown:
         _show(each, screen)
+    return DONE
+
+
+def _write(recipe: Recipe, arguments: argparse.Namespace, screen: Screen) -> int:
+    from ..workflow import preview_page
+
+    told = preview_page.write(recipe, Path(arguments.recipe).name, Path(arguments.html), rows=arguments.rows,
+                              row=arguments.row)
+    if screen.as_json:
+        screen.answer(told)
+    screen.say(f"page     {told['page']}")
     return DONE
 
 

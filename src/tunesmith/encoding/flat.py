@@ -93,3 +93,19 @@ def examples_of(documents: Sequence[Document]) -> NDArray[np.int64]:
     if isinstance(documents, Flat):
         return np.asarray(documents.arrays["examples"], np.int64)
     return np.fromiter((document.example for document in documents), np.int64, len(documents))
+
+
+def lengths_of(documents: Sequence[Document]) -> NDArray[np.int64]:
+    """(D,) the tokens of each document."""
+    if isinstance(documents, Flat):
+        return np.diff(documents.arrays["borders"])
+    return np.fromiter(map(len, documents), np.int64, len(documents))
+
+
+def supervised_of(documents: Sequence[Document]) -> NDArray[np.int64]:
+    """(D,) the supervised tokens of each document."""
+    if isinstance(documents, Flat):
+        before = np.concatenate([[0], np.cumsum(documents.arrays["weights"] > 0, dtype=np.int64)])
+        borders = documents.arrays["borders"]
+        return np.asarray(before[borders[1:]] - before[borders[:-1]], np.int64)
+    return np.fromiter((np.count_nonzero(each.weights > 0) for each in documents), np.int64, len(documents))

@@ -27,7 +27,7 @@ def answers(ranked: Sequence[Answer], primary: str, against: str) -> Markup | No
         return None
     shown = _within(ranked)
     return tag(
-        "section", tag("h2", "Answers side by side"), tag("p.note", _said(shown, ranked, primary)),
+        "section", tag("h2", "Answers side by side"), tag("p.aside", _said(shown, ranked, primary)),
         _controls(ranked, shown),
         tag("ol.answers", (_answer(one, primary, against) for one in shown)),
         tag("p.nothing", "No answer matches.", at={"hidden": True}),

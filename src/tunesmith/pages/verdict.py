@@ -116,7 +116,7 @@ def _differences(judged: Judged) -> Markup:
     return tag(
         "section", tag("h2", "Differences"),
         differences.table(verdict.metrics, judged.metrics, verdict.primary, names=(verdict.against, "tuned")),
-        tag("p.note", f"Each bar is the 95 % interval of tuned minus {verdict.against}, each on a scale of its own, "
+        tag("p.aside", f"Each bar is the 95 % interval of tuned minus {verdict.against}, each on a scale of its own, "
             "turned so that right of the zero line is better. A bar that touches the line proves nothing."),
         at={"aria-label": "Differences"},
     )
@@ -136,12 +136,12 @@ def _elsewhere(judged: Judged) -> Markup | None:
     files = (
         tag("div.elsewhere", tag("h3", name, " ", tag(f"span.tagged.{one.word.replace(' ', '-')}", one.word)),
             differences.table(one.metrics, judged.metrics, one.primary, names=(verdict.against, "tuned"))
-            if one.metrics else tag("p.note", "Nothing was measured."))
+            if one.metrics else tag("p.aside", "Nothing was measured."))
         for name, one in verdict.also.items()
     )
     return tag(
         "section", tag("h2", "Elsewhere"),
-        tag("p.note", "These rows are not what the run is for: they tell what tuning cost, and decide nothing. Kept: "
+        tag("p.aside", "These rows are not what the run is for: they tell what tuning cost, and decide nothing. Kept: "
             "the whole interval is within 2 % of the base's value."), files, at={"aria-label": "Elsewhere"})
 
 
@@ -155,7 +155,7 @@ def _curves(judged: Judged) -> Markup | None:
         if judged.best is not None else ""
     label = f"Loss over {many(len(judged.losses), 'step')}; the numbers are in the table below."
     return tag("section", tag("h2", "Loss"), curves.figure("loss", drawn, label),
-               tag("p.note", chosen.strip()) if chosen else None, at={"aria-label": "Loss"})
+               tag("p.aside", chosen.strip()) if chosen else None, at={"aria-label": "Loss"})
 
 
 def _lineage(judged: Judged) -> Markup:

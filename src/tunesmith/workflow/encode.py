@@ -57,3 +57,9 @@ def readable(recipe: Recipe, codec: Codec, example: Example, index: int) -> list
 
 def _lengths(recipe: Recipe, codec: Codec) -> Lengths:
     return Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)
+
+
+def whole_tokens(recipe: Recipe, codec: Codec, example: Example) -> int:
+    """Tokens of the example's longest document before it is fitted to the length."""
+    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings)
+    return max(map(len, made), default=0)
