@@ -14,9 +14,11 @@ from tunesmith.models import bases, load
 from tunesmith.models.model import LanguageModel
 
 CPU = torch.device("cpu")
-CASES = [(name, values) for name in catalog.names("adapter") for values in (
-    [{}, {"rank": 3, "alpha": 5.0, "targets": ["q_proj", "mlp.down_proj"]}] if name == "lora" else [{}]
-)]
+VALUES = {
+    "lora": [{}, {"rank": 3, "alpha": 5.0, "targets": ["q_proj", "mlp.down_proj"]}, {"layers": ["1-"]}],
+    "full": [{}, {"freeze": ["embeddings", 1, "norm"]}],
+}
+CASES = [(name, values) for name in catalog.names("adapter") for values in VALUES.get(name, [{}])]
 IDS = torch.randint(3, 300, (1, 24), generator=torch.Generator().manual_seed(0))
 
 
@@ -149,6 +151,42 @@ def test_transformers_opens_what_full_tuning_wrote(base, tmp_path):
     folder = written(model, catalog.load("adapter", "full").Settings(), base, tmp_path / "tuned")
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     torch.testing.assert_close(logits(theirs), logits(model.network), rtol=0, atol=1e-4)
+
+
+def test_a_folder_without_the_frozen_weights_is_not_taken_for_a_model(base, tmp_path):
+    values = {"freeze": "embeddings"}
+    model = opened(base, ("full", values))
+    folder = written(model, catalog.load("adapter", "full").Settings(**values), base, tmp_path / "tuned")
+    assert [file.name for file in folder.iterdir()] == ["model.safetensors"]
+
+
+FROZEN = [
+    ("embeddings", {"model.embed_tokens.weight"}),
+    (["lm_head", "model.norm"], {"lm_head.weight", "model.norm.weight"}),
+    ([1, "self_attn.*_proj"], {"model.layers.0.", ".self_attn."}),
+    ("layers.1", {"model.layers.1."}),
+]
+
+
+@pytest.mark.parametrize(("freeze", "parts"), FROZEN, ids=str)
+def test_what_is_frozen_is_what_was_named(tmp_path, freeze, parts):
+    base = bases.find(str(tiny_base(tmp_path / "untied", tie_word_embeddings=False)))
+    every = {name for name, _ in fresh(base).named_parameters()}
+    wanted = {name for name in every if any(part in name for part in parts)}
+    assert every - set(opened(base, ("full", {"freeze": freeze})).learns) == wanted
+
+
+@pytest.mark.parametrize(("case", "remedy"), [
+    (("full", {"freeze": "embedings"}), "use `embeddings`"),
+    (("full", {"freeze": 3}), "use a number up to 2"),
+    (("full", {"freeze": "*"}), "freeze less"),
+    (("lora", {"layers": [2]}), "use numbers from 0, the lowest, to 1"),
+    (("lora", {"layers": "1-9"}), "use numbers from 0, the lowest, to 1"),
+], ids=str)
+def test_layers_that_are_not_there_are_an_error_with_what_there_is(base, case, remedy):
+    with pytest.raises(Misuse) as caught:
+        opened(base, case)
+    assert caught.value.remedy == remedy
 
 
 def test_an_unknown_target_is_an_error_with_the_nearest_name(base):

@@ -11,6 +11,7 @@ from tiny import tiny_base, tiny_network
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full, lora
+from tunesmith.models.fast import block
 from tunesmith.models.model import LanguageModel
 from tunesmith.records import Batch
 
@@ -288,3 +289,31 @@ def test_other_families_answer_packed_as_they_do_by_themselves(tmp_path, name):
 def test_the_tiny_network_is_the_same_every_time():
     one, two = tiny_network(), tiny_network()
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("adapter", "settings"), [
+    (lora, {"layers": "2-"}), (full, {"freeze": ["embeddings", 2]}),
+], ids=["lora", "full"])
+def test_nothing_is_sent_back_through_frozen_layers_and_they_keep_their_bytes(tmp_path, monkeypatch, adapter, settings):
+    """Four layers, of which the lower two are frozen: two ways back, and the lower of them for its weights alone."""
+    folder = tiny_base(tmp_path / "deep", num_hidden_layers=4, head_dim=16, tie_word_embeddings=False)
+    network = load.network(bases.find(str(folder)), dtype=torch.float32, device=CPU)
+    model = LanguageModel(network, adapter, adapter.Settings(**settings), seed=0)
+    assert all(path.fast for path in model.paths)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    back, wanted = block.backward, []
+
+    def counted(*values, **named):
+        wanted.append(named["wanted"])
+        return back(*values, **named)
+
+    monkeypatch.setattr(block, "backward", counted)
+    optimiser = torch.optim.AdamW(model.learns.values(), lr=1e-2, weight_decay=0.1)
+    for _ in range(2):
+        wanted.clear()
+        loss_of(model, [batch_of([3, 7])])
+        assert wanted == [True, False] and not model.unreached()
+        optimiser.step()
+        model.publish()
+    changed = {name for name, weight in network.state_dict().items() if not torch.equal(weight, before[name])}
+    assert changed == set(model.learns)

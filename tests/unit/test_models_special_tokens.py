@@ -131,6 +131,16 @@ def test_the_gradients_of_new_rows_are_those_of_the_whole_matrix(tmp_path, tied)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+def test_rows_of_a_frozen_embedding_learn_while_the_rest_is_tuned(tmp_path):
+    folder = plain_base(tmp_path / "base", tie_word_embeddings=False)
+    found, whole = gradients(opened(folder, full, freeze="embeddings")), gradients(opened(folder, full))
+    rows_name = f"model.embed_tokens.{ROWS}"
+    assert set(whole) - set(found) == {"model.embed_tokens.weight"} and set(found) - set(whole) == {rows_name}
+    for name, gradient in found.items():
+        wanted = whole["model.embed_tokens.weight"][300:] if name == rows_name else whole[name]
+        torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("shape", [Shape(), Shape(scale=0.3), Shape(scale=1.7, softcap=5.0)], ids=str)
 @pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
 def test_a_head_of_any_shape_sends_its_new_rows_their_gradient(shape, bias):

@@ -73,10 +73,12 @@ def mark(embedding: nn.Module, head: nn.Module, ids: Tensor) -> None:
 
 
 def learn(network: Any) -> list[str]:
-    """Make the new rows learn, where there are any; returns their names."""
+    """Make the new rows of matrices that do not learn themselves learn; returns their names."""
     embedding = network.get_input_embeddings()
     names = []
     for name, rows in list(_of(network)):
+        if rows.matrix.requires_grad:
+            continue
         rows.trainable_tokens_delta = nn.Parameter(rows.matrix.detach()[rows.ids])
         rows.hooks.append(embedding.register_forward_pre_hook(partial(_lay, rows)))
         if rows.matrix is embedding.weight:

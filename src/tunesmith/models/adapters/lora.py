@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...catalog import nearest
 from ...errors import Misuse
 from .. import rows as new_rows
+from ._layers import Numbers, in_layers, is_embedding, is_head
 
 weights_file = "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -36,6 +37,12 @@ class Settings(BaseModel):
     """Share of the inputs of A set to zero while training, at random. Try 0.05 where data is scarce."""
     targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = "all-linear"
     """Which linear layers: `all-linear` (all but the head), or ends of their names, such as [q_proj, v_proj]."""
+    layers: Numbers | None = None
+    """Which layers of the stack get additions, from 0, the lowest: numbers and ranges, `[0, 16-29]`; null: all.
+
+    `16-` is from 16 up. Nothing is sent back through the layers below the lowest that learns: try the upper half where
+    time is short.
+    """
 
 
 class LoraLinear(nn.Linear):
@@ -179,7 +186,7 @@ def parameters(shapes: Mapping[str, tuple[int, ...]], settings: Settings) -> int
     linears = {
         name.removesuffix(".weight"): shape
         for name, shape in shapes.items()
-        if name.endswith(".weight") and len(shape) == 2 and not _is_embedding(name) and not _is_head(name)
+        if name.endswith(".weight") and len(shape) == 2 and not is_embedding(name) and not is_head(name)
         and not _is_read_by_kernels(name.removesuffix(".weight"), shapes)
     }
     return sum(settings.rank * sum(linears[name]) for name in _targets(linears, settings))
@@ -215,11 +222,6 @@ def _added(network: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
     return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLinear))
 
 
-def _is_embedding(name: str) -> bool:
-    """Whether a name is an embedding's, of tokens or (GPT-2's `wte`, `wpe`) of positions."""
-    return "embed" in name or name.removesuffix(".weight").rpartition(".")[2] in ("wte", "wpe")
-
-
 def _is_read_by_kernels(name: str, weights: Container[str]) -> bool:
     """Whether a layer is one of a Mamba mixer's that are never called: their weights are read, so nothing can be added.
 
@@ -229,26 +231,25 @@ def _is_read_by_kernels(name: str, weights: Container[str]) -> bool:
     return last in ("dt_proj", "out_proj") and f"{parent}.A_log" in weights
 
 
-def _is_head(name: str) -> bool:
-    """Whether a name is the output head's: it stands at the top, outside the stack of layers."""
-    return name.removesuffix(".weight").rpartition(".")[2] in ("lm_head", "head", "embed_out", "output_layer")
-
-
 def _targets(linears: Iterable[str], settings: Settings) -> list[str]:
     """The names, in order, that the settings mean."""
-    names = [name for name in linears if not _is_head(name)]
+    names = [name for name in linears if not is_head(name)]
     if settings.targets == "all-linear":
         if not names:
             raise Misuse("adapter.targets", "this base has no linear layer that LoRA could add to", "adapter.targets",
                          "use `adapter: {type: full}`")
-        return names
+        return _in_layers(names, settings)
     ends = sorted({name.rpartition(".")[2] for name in names})
     for target in settings.targets:
         if not any(_ends(name, target) for name in names):
             near = nearest(target, ends)
             remedy = f"use `{near}`" if near else f"use `all-linear` or some of: {', '.join(ends)}"
             raise Misuse("adapter.targets", f"no linear layer is called `{target}`", "adapter.targets", remedy)
-    return [name for name in names if any(_ends(name, target) for target in settings.targets)]
+    return _in_layers([name for name in names if any(_ends(name, target) for target in settings.targets)], settings)
+
+
+def _in_layers(names: list[str], settings: Settings) -> list[str]:
+    return names if settings.layers is None else in_layers(names, settings.layers)
 
 
 def _ends(name: str, target: str) -> bool:
