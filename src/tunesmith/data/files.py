@@ -10,29 +10,25 @@ from pathlib import Path
 
 from ..catalog import nearest
 from ..errors import Misuse, Problem, raise_all
+from ..hub import local
+from ..recipe.hub_id import parse
 from ..records import Finding
+from . import repository
+from .kinds import PLAIN, RECORDS, suffix
 from .quoting import listed, quoted
-
-RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
-PLAIN = (".txt", ".md")
-
-
-def suffix(written: str) -> str:
-    """The suffix that tells the kind of a file, `.gz` left aside: `.csv` of `a.CSV.gz`."""
-    name = Path(written).name.lower().removesuffix(".gz")
-    return Path(name).suffix
 
 
 def locate(written: str, base_folder: Path) -> Path:
     """Where the file lies that the user calls `written`; a relative path counts from `base_folder`."""
-    return base_folder / Path(written).expanduser()
+    return local(written) or base_folder / Path(written).expanduser()
 
 
 def find(paths: str | Sequence[str], base_folder: Path) -> tuple[tuple[str, ...], list[Finding]]:
     """The files that are meant, as written and in order, and what was left aside.
 
     A folder stands for the data files below it (text files only where it holds no records), a glob for what it
-    matches. Raises Misuse, for all paths at once, for what is missing or is no readable file.
+    matches, and `owner/rows` that is no path for a data set on the Hub, which is fetched. Raises Misuse, for all paths
+    at once, for what is missing or is no readable file.
     """
     files: list[str] = []
     findings: list[Finding] = []
@@ -62,6 +58,9 @@ def find(paths: str | Sequence[str], base_folder: Path) -> tuple[tuple[str, ...]
 def _expand(written: str, base_folder: Path, findings: list[Finding]) -> list[str]:
     """The files below a folder or matched by a glob; a plain path is itself, there or not."""
     path = locate(written, base_folder)
+    asked = parse(written)
+    if asked is not None and not os.path.lexists(path):
+        return repository.files(asked, findings)
     if path.is_dir():
         below = [os.path.join(written, Path(found).relative_to(path)) for found in _walk(path)]  # noqa: PTH118
         return _of_one_sort(written, below, findings)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..records import Finding, Row
 from . import json_lines, paragraphs, parquet, tables, workbooks
-from .files import find, locate, suffix
+from .files import find, locate
+from .kinds import suffix
 from .lines import Line, head, lines
 from .signatures import contradiction
 

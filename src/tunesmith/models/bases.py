@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..catalog import nearest
 from ..errors import Misuse, Refusal
+from ..recipe.hub_id import parse
 from ..recipe.sections import Recipe, SpecialTokens
 from ..records import Conversation
 from ..runs.digests import digest_file
-from . import conversion, vetting
+from . import conversion, from_hub, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
 STATE_KEY = "state_size"
@@ -58,13 +60,16 @@ STARTERS = {
 
 
 def find(name: str, where: str = "") -> Base:
-    """The base of that name: a starter, a folder in the Hub's layout, a GGUF file, or an earlier run.
+    """The base of that name: a starter, a folder in the Hub's layout, a GGUF file, an earlier run, or one on the Hub.
 
-    A GGUF file is converted when it is first seen, which takes half a minute for a small model. `where` is the place
-    in the recipe, for errors. Raises Misuse for an unknown base or a starter that is not installed, Refusal for one
-    whose content is not safe or not whole.
+    A path that exists is that path, whatever the Hub holds. A GGUF file is converted when it is first seen, which takes
+    half a minute for a small model. `where` is the place in the recipe, for errors. Raises Misuse for an unknown base
+    or a starter that is not installed, Refusal for one whose content is not safe or not whole.
     """
     path = starter_file(name, where) if name in STARTERS else Path(name).expanduser()
+    asked = parse(name)
+    if asked is not None and not os.path.exists(path):  # noqa: PTH110 — pathlib's raises for long names
+        path = from_hub.fetched(asked, where)
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return _run(name, path.resolve())
     if path.is_dir():
@@ -75,7 +80,8 @@ def find(name: str, where: str = "") -> Base:
     if path.is_file():
         raise _no_model_file(path, where)
     near, known = nearest(name, STARTERS), ", ".join(STARTERS)
-    remedy = f"use `{near}`" if near else f"give a folder, a .gguf file, an earlier run, or one of: {known}"
+    kinds = "a folder, a .gguf file, an earlier run, `owner/name` on the Hub"
+    remedy = f"use `{near}`" if near else f"give {kinds}, or one of: {known}"
     raise Misuse("base.unknown", f"there is no base `{name}`", where, remedy)
 
 

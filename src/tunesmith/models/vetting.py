@@ -42,6 +42,21 @@ def vet_folder(folder: Path) -> dict[str, Any]:
         problems.append(_no_weights(folder))
     for file in weights:
         problems += vet_safetensors(file)
+    for file in sorted(folder.glob("*.safetensors.index.json")):
+        problems += _strange_names(file, _parsed(file)[0])
+    config, found = _settings(folder)
+    raise_all([*problems, *found])
+    return config
+
+
+def vet_settings(folder: Path) -> None:
+    """Raise what is wrong with the files of a folder that hold no weights, all at once, as Refusals."""
+    raise_all(_settings(folder)[1])
+
+
+def _settings(folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The parsed `config.json`, and what is wrong with it and with the other JSON files."""
+    problems: list[Problem] = []
     config: dict[str, Any] = {}
     for file in sorted(folder.glob("*.json")):
         if file.name == "tokenizer.json":  # the tokenizers library reads it; it knows no code
@@ -49,8 +64,6 @@ def vet_folder(folder: Path) -> dict[str, Any]:
         values, found = _parsed(file)
         problems += found
         problems += [_untrusted(file, path) for path in _trust_keys(values)]
-        if file.name.endswith(".safetensors.index.json"):
-            problems += _strange_names(file, values)
         if file.name == "config.json" and isinstance(values, dict):
             config = values
     if not (folder / "config.json").is_file():
@@ -59,8 +72,7 @@ def vet_folder(folder: Path) -> dict[str, Any]:
     if config.get("quantization_config"):
         problems.append(Refusal("base.quantised", "the weights are quantised", str(folder / "config.json"),
                                 "use the original, or a GGUF file of it"))
-    raise_all(problems)
-    return config
+    return config, problems
 
 
 def vet_safetensors(file: Path) -> list[Problem]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .hub_id import parse
 from .sections import Recipe
 from .write import leaves
 
@@ -48,4 +49,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
 def _last_name(value: Any) -> Any:
     if isinstance(value, list):
         return [_last_name(name) for name in value]
-    return Path(value).name if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    asked = parse(value)  # the revision that a run was pinned to is content too
+    return str(asked.at("")) if asked else Path(value).name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .hub_id import URL, parse
 from .lines import Document, Steps
 from .sections import Recipe
 
@@ -23,7 +24,7 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
 
     data = recipe.data
     sides = {"train": data.train, "validation": data.validation, "test": data.test}
-    files = {side: tuple(absolute(name, start(("data", side))) for name in names)
+    files = {side: tuple(data_file(name, start(("data", side))) for name in names)
              for side, names in sides.items() if isinstance(names, tuple)}
     template = data.template
     if template is not None and ("/" in template or template.endswith(TEMPLATES)):
@@ -38,6 +39,14 @@ def absolute(name: str, folder: Path) -> str:
     """`name` counted from `folder`, `~` and `..` written out; globs and links stay as they are."""
     # not pathlib's: `resolve` would follow links, and `expanduser` raises for a user who is not there
     return os.path.abspath(folder / os.path.expanduser(name))  # noqa: PTH100, PTH111
+
+
+def data_file(name: str, folder: Path) -> str:
+    """A file, folder or glob as an absolute path; a name that is none and may be the Hub's stays as it is."""
+    place = absolute(name, folder)
+    if name.startswith(URL) or (parse(name) is not None and not os.path.lexists(place)):
+        return name
+    return place
 
 
 def base(name: str, folder: Path) -> str:

@@ -61,9 +61,11 @@ class Base(Options):
     """The pretrained model that the run starts from. `base: X` is short for `base: {name: X}`."""
 
     name: str = Field(min_length=1)
-    """The model to start from: a starter's name, a folder, a GGUF file, or the folder of an earlier run.
+    """The model to start from: a starter's name, a folder, a GGUF file, an earlier run, or `owner/name` on the Hub.
 
-    A folder holds a transformers model in safetensors. `tunesmith doctor` lists the starters on this machine. A small
+    A folder holds a transformers model in safetensors. A path that exists is taken before the Hub is asked;
+    `owner/name@revision` is a branch, a tag or a commit, `owner/name:file.gguf` one file. The run keeps the commit, and
+    goes on with it. HF_TOKEN opens what is gated, HF_HUB_OFFLINE=1 takes what is in the cache. A small
     instruct model (`smollm2-135m-instruct`) is a good first try; a larger one mostly beats longer tuning.
     """
 
@@ -82,10 +84,13 @@ class Data(Options):
     """What is learnt from, and what is held out. Relative paths count from the folder of the recipe."""
 
     train: Files
-    """The examples: a file, a folder or a glob, or a list of them.
+    """The examples: a file, a folder, a glob, or `owner/rows` on the Hub; or a list of them.
 
     JSONL, JSON, CSV, TSV and plain text, each also with `.gz`; Parquet; XLSX, of which the first sheet is read. Typed
-    on the command line, a relative path counts from the current folder.
+    on the command line, a relative path counts from the current folder. A path that exists is taken before the Hub is
+    asked; there, `owner/rows` is the split `train`, `owner/rows:test` another, `owner/rows:main/test` that of the
+    configuration `main`, `owner/rows:data/*.jsonl` some files; `owner/rows@revision` is any of these at a branch, a tag
+    or a commit.
     """
 
     validation: ShareOrFiles = 0.1

@@ -13,6 +13,7 @@ from ..errors import Misuse, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Side
 from . import tokens
 from .encode import encode
+from .pins import pinned
 from .sides import read_sides
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     """
     from ..models import bases
 
+    recipe, _ = pinned(recipe)
     today = date or datetime.now().astimezone().date().isoformat()
     base = bases.of_recipe(recipe, "base.name")
     refuse_impossible(recipe, base)

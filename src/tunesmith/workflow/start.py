@@ -12,6 +12,8 @@ from typing import Any
 
 from ..data.load import Loaded, load
 from ..errors import Misuse, Problem, Refusal, raise_all
+from ..recipe.hub_id import parse
+from ..recipe.paths import data_file
 from ..recipe.schema import schema
 from ..records import Conversation, Example, Finding, Pair
 
@@ -102,6 +104,8 @@ def _context(base: str | None) -> int:
 
     if base is None or base in bases.STARTERS or Path(base).suffix == ".gguf":
         return LENGTHS[-1]
+    if parse(base) is not None and not Path(base).exists():
+        return LENGTHS[-1]  # on the Hub: `check` fetches it, and tells
     return bases.find(base, "--base").context
 
 
@@ -133,7 +137,8 @@ def _unused(loaded: Loaded) -> str:
 
 def _train(data: Sequence[str], output: Path) -> str:
     """Paths as the recipe needs them: counted from its own folder."""
-    paths = [path if Path(path).is_absolute() else os.path.relpath(path, output.parent) for path in data]
+    paths = [path if Path(path).is_absolute() or data_file(path, Path()) == path
+             else os.path.relpath(path, output.parent) for path in data]
     return _yaml(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_yaml, paths))}]"
 
 

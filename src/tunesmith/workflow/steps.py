@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contracts import Model
 from ..errors import Misuse
@@ -16,6 +16,7 @@ from ..runs.records import Journal
 from . import loop, train
 from .events import Event, silent
 from .judge import judge
+from .pins import pinned
 from .run import Run
 from .session import choose, open_session, threads
 
@@ -111,14 +112,15 @@ def steps(recipe: Recipe, *, loss: Compute | None = None, observe: Callable[[Eve
     place of the task's; the engine adds terms and weights up over the whole step and divides once. Raises Refusal
     where data, template or model fail their proof; while stepping, Failure where a number is not finite.
     """
+    recipe, commits = pinned(recipe)
     prepared = train.proved(recipe, observe)
-    session = _session(recipe, prepared, loss)
+    session = _session(recipe, prepared, loss, commits)
     return Steps(session, loop.steps(session, _placed(session, loss) if loss else session.loss), observe)
 
 
-def _session(recipe: Recipe, prepared: Prepared, loss: Compute | None) -> Session:
+def _session(recipe: Recipe, prepared: Prepared, loss: Compute | None, commits: Mapping[str, Any]) -> Session:
     own = "a program's own"  # the lineage says so: the recipe alone would not give this run again
-    chosen = {**choose(recipe), "threads": threads(), "loop": own, "loss": own if loss else "the task's"}
+    chosen = {**choose(recipe), "threads": threads(), "loop": own, "loss": own if loss else "the task's", **commits}
     nowhere = folder.Run(_parent(recipe))  # the folder is made by `finish`, so that a trial leaves nothing behind
     return open_session(nowhere, recipe, prepared, chosen, train.digests(recipe, prepared))
 

@@ -22,6 +22,7 @@ from .check import report
 from .events import Event, Found, Said, silent
 from .judge import judge
 from .loop import Progress, loop
+from .pins import kept_commits, pinned
 from .prepare import Prepared, prepare, refuse
 from .session import choose, lay_in, learning, open_session, threads
 
@@ -59,10 +60,11 @@ def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe = sile
     """
     if resume is not None:
         return go_on(resume, recipe, observe)
+    recipe, commits = pinned(recipe)
     prepared = proved(recipe, observe)
     run = folder.create(Path(recipe.run.folder), recipe.run.name)
     with lock.hold(run):
-        begin(run, recipe, prepared)
+        begin(run, recipe, prepared, chosen={**choose(recipe), **commits})
         observe(Said(f"run {run.path}"))
         return carry_on(run, recipe, prepared, observe)
 
@@ -86,11 +88,11 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
             return finished(run)
         for finding in checkpoints.clean(run):
             observe(Found(finding))
-        chosen = recipe or kept
         before = lineage.read(run.lineage_file) if run.lineage_file.exists() else None
+        chosen, commits = pinned(recipe or kept, kept_commits(before))
         prepared = proved(chosen, observe, date=before["chosen"]["date"] if before else None)
         if before is None:
-            begin(run, chosen, prepared)
+            begin(run, chosen, prepared, chosen={**choose(chosen), **commits})
         return carry_on(run, chosen, prepared, observe)
 
 

@@ -1,0 +1,14 @@
+"""The kinds of files that can be read, told by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
+PLAIN = (".txt", ".md")
+
+
+def suffix(written: str) -> str:
+    """The suffix that tells the kind of a file, `.gz` left aside: `.csv` of `a.CSV.gz`."""
+    name = Path(written).name.lower().removesuffix(".gz")
+    return Path(name).suffix

@@ -1,0 +1,52 @@
+"""Names on the Hub, pinned to the commits that they meant when a run began."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import Problem, raise_all
+from ..hub import listing
+from ..recipe.hub_id import parse
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+COMMITS = "commits"
+
+
+def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Recipe, dict[str, dict[str, str]]]:
+    """The recipe with a commit in every name that is the Hub's, and what the lineage is to keep of that.
+
+    known: the commits of an earlier start by the names as they stood, which are not asked for again. Raises every
+    name that cannot be pinned, together.
+    """
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+
+    def pin(written: str, kind: Literal["model", "dataset"], where: str) -> str:
+        asked = parse(written)
+        if asked is None or asked.pinned or os.path.exists(written):  # noqa: PTH110 — pathlib's raises for long names
+            return written
+        key = f"datasets/{written}" if kind == "dataset" else written
+        try:
+            found[key] = (known or {}).get(key) or listing(asked, kind, where).commit
+        except Problem as problem:
+            problems.append(problem)
+            return written
+        return str(asked.at(found[key]))
+
+    name, data = pin(recipe.base.name, "model", "base.name"), recipe.data
+    sides = {"train": data.train, "validation": data.validation, "test": data.test}
+    files = {side: tuple(pin(name, "dataset", f"data.{side}") for name in names)
+             for side, names in sides.items() if isinstance(names, tuple)}
+    raise_all(problems)
+    return recipe.model_copy(update={
+        "base": recipe.base.model_copy(update={"name": name}), "data": data.model_copy(update=files),
+    }), {COMMITS: found} if found else {}
+
+
+def kept_commits(lineage: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """The commits of the names of an earlier start, out of its lineage."""
+    return lineage["chosen"].get(COMMITS, {}) if lineage else {}
