@@ -44,7 +44,7 @@ def judged(*, rows: int = 40, steps: int = 60, hostile: bool = False) -> Judged:
     found = verdict.judge(sides["base"], sides["tuned"], examples, METRICS, "exact_match", against_name="base", seed=0)
     other = Elsewhere("worse", "loss", "completion", {"loss": found.metrics["loss"]}, "d1" * 32, ())
     found = replace(found, also={said("stories", 1): other})
-    kept = [Kept(example, {who: sides[who][row] for who in sides}) for row, example in enumerate(examples)]
+    kept = [Kept(row, example, {who: sides[who][row] for who in sides}) for row, example in enumerate(examples)]
     losses = [(step, 5.0 / step + 0.3 * float(rng.random())) for step in range(1, steps + 1)]
     name = said("hats-3f2a", 0)
     return Judged(

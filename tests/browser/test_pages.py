@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from judged import judged
+from compared import compared
+from judged import METRICS, judged
 from previewed import previewed
+from tunesmith.pages.compare import compare_page
 from tunesmith.pages.preview import preview_page
 from tunesmith.pages.verdict import verdict_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "verdict": lambda: verdict_page(judged(hostile=True)),
     "preview": lambda: preview_page(previewed(hostile=True)),
+    "compare": lambda: compare_page(compared(hostile=True), METRICS),
 }
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 

@@ -74,7 +74,7 @@ def test_the_policy_names_every_script_and_style_by_its_digest() -> None:
 
 def test_what_tuning_lost_stands_first_then_the_poorest() -> None:
     def row(place: int, base: str, tuned: str) -> Kept:
-        return Kept(Pair("?", "yes", f"f.jsonl:{place}", ""), {
+        return Kept(place, Pair("?", "yes", f"f.jsonl:{place}", ""), {
             "base": Prediction(place, 1.0, 1.0, "?", base, "yes", "end"),
             "tuned": Prediction(place, 1.0 + place, 1.0, "?", tuned, "yes", "end")})
 

@@ -14,7 +14,7 @@
   const series = (curve) => {
     const stroke = colour("colour", curve.colour);
     const look = {
-      faint: { stroke: clear(stroke, 0.4), width: 1, points: { show: false } },
+      faint: { stroke: clear(stroke, 0.55), width: 1, points: { show: false } },
       line: { stroke, width: 2, points: { show: false } },
       dots: { stroke, width: 1.5, points: { show: true, size: 7, fill: stroke } },
     };

@@ -22,8 +22,12 @@ SIDES: Final = (AGAINST, TUNED)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One held-out row as the file keeps it: what it was, and what each side (`base`, `tuned`) said of it."""
+    """One held-out row as the file keeps it: what it was, and what each side (`base`, `tuned`) said of it.
 
+    row: its index in the held-out side.
+    """
+
+    row: int
     example: Pair
     sides: Mapping[str, Prediction]
 
@@ -42,7 +46,7 @@ class Kept:
 def lines(measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[Example]) -> Iterator[bytes]:
     """What was measured of each row on both sides, as JSON lines: whoever doubts the verdict can compute it again."""
     for index in sorted(measured[TUNED]):
-        row: dict[str, Any] = {"where": examples[index].where, "group": examples[index].group}
+        row: dict[str, Any] = {"row": index, "where": examples[index].where, "group": examples[index].group}
         for who, found in measured.items():
             one = found[index]
             row[who] = {"loss": one.term, "weight": one.weight}
@@ -90,4 +94,4 @@ def _kept(index: int, line: Mapping[str, Any]) -> Kept:
         )
         for who in SIDES
     }
-    return Kept(Pair(prompt, reference, line["where"], line["group"]), sides)
+    return Kept(line.get("row", index), Pair(prompt, reference, line["where"], line["group"]), sides)

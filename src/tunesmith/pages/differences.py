@@ -14,13 +14,18 @@ HALF: Final = 100  # of the drawing's own width
 
 
 def table(
-    measured: Mapping[str, Measured], metrics: Mapping[str, Metric], primary: str, *, names: tuple[str, str]
+    measured: Mapping[str, Measured], metrics: Mapping[str, Metric], primary: str, *, names: tuple[str, str],
+    decides: bool = True,
 ) -> Markup:
-    """A row a metric, the one that decides first. names: of the side compared with, and of the other."""
+    """A row a metric, the primary one first.
+
+    names: of the side compared with, and of the other; decides: whether the primary one does.
+    """
     ordered = sorted(measured.items(), key=lambda pair: pair[0] != primary)
     head = tag("tr", *(tag("th", name, at={"scope": "col", "role": "columnheader"}) for name in (
         "metric", *names, "difference", "worse \u2190 0 \u2192 better", "95 % interval")), at={"role": "row"})
-    rows = (_row(name, one, metrics.get(name), decides=name == primary, names=names) for name, one in ordered)
+    rows = (_row(name, one, metrics.get(name), decides=decides and name == primary, names=names)
+            for name, one in ordered)
     return tag("table.differences", tag("thead", head, at={"role": "rowgroup"}),
                tag("tbody", rows, at={"role": "rowgroup"}), at={"role": "table"})
 

@@ -94,8 +94,9 @@ def _head(judged: Judged) -> Markup:
         tag("div.wide", tag("dt", f"95 % interval of {verdict.primary}"),
             tag("dd", differences.drawing(one, metric), tag("span", f"{signed(one.low)} to {signed(one.high)}"))),
     )
-    facts = tag("dl.told", (
-        tag("div", tag("dt", name), tag("dd", value)) for name, value in judged.facts.items() if name != "run"))
+    told = {name: value for name, value in judged.facts.items() if name != "run"}
+    facts = tag("dl.told", (tag("div", tag("dt", name), tag("dd", value))
+                            for name, value in (told | {"steps": f"{len(judged.losses):,}"}).items()))
     return tag(
         f"header.{kind}",
         tag("p.overline", f"Verdict on {judged.run}"),
@@ -151,11 +152,10 @@ def _curves(judged: Judged) -> Markup | None:
         drawn.append(curves.Curve("validation loss", judged.held_out, "dots", 1))
     if not drawn:
         return None
-    chosen = f" The checkpoint of step {judged.best:,} had the lowest validation loss: it was judged." \
-        if judged.best is not None else ""
+    chosen = tag("p.aside", f"The checkpoint of step {judged.best:,} had the lowest validation loss: it was judged.") \
+        if judged.best is not None else None
     label = f"Loss over {many(len(judged.losses), 'step')}; the numbers are in the table below."
-    return tag("section", tag("h2", "Loss"), curves.figure("loss", drawn, label),
-               tag("p.aside", chosen.strip()) if chosen else None, at={"aria-label": "Loss"})
+    return tag("section", tag("h2", "Loss"), chosen, curves.figure("loss", drawn, label), at={"aria-label": "Loss"})
 
 
 def _lineage(judged: Judged) -> Markup:
