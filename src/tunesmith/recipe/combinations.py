@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -37,7 +38,7 @@ class _Values:
             if not isinstance(value, dict):
                 raise _Unknown
             if step not in value:
-                return self.known[path].info.default
+                return self.known[path].info.get_default(call_default_factory=True)
             value = value[step]
         return value
 
@@ -66,15 +67,42 @@ def _shares(value: Callable[[str], Any]) -> Told:
                "on", "lower one of them; 0.1 each is usual")
 
 
+def _mix(value: Callable[[str], Any]) -> Told:
+    given = [each.get("share") for each in value("data.mix").values() if isinstance(each, dict)]
+    shares = [share for share in given if isinstance(share, int | float)]
+    # as they were written: in floating point ten tenths are no whole
+    if all(0 < share < 1 for share in shares) and sum(Fraction(str(share)) for share in shares) >= 1:
+        yield (("data", "mix"), f"the shares of `data.mix` add up to {sum(shares):g} and leave none to `data.train`",
+               "lower them: the training file has what is left of 1")
+
+
 def _same_files(value: Callable[[str], Any]) -> Told:
     sides = {side: value(f"data.{side}") for side in ("train", "validation", "test")}
+    sides |= {f"mix.{name}": rows.get("files") for name, rows in value("data.mix").items() if isinstance(rows, dict)}
+    yield from _twice(sides)
+
+
+def _also_trained(value: Callable[[str], Any]) -> Told:
+    trained = set(_names(value("data.train")))
+    for name, rows in value("evaluation.also").items():
+        both = [file for file in _names(rows.get("files") if isinstance(rows, dict) else ()) if file in trained]
+        if both:
+            yield (("evaluation", "also", name), f"`{both[0]}` is trained on: what is measured there is no news",
+                   "name rows that the model does not learn from")
+
+
+def _names(files: Any) -> list[str]:
+    listed = [files] if isinstance(files, str) else files if isinstance(files, list) else []
+    return [os.path.normpath(file) for file in listed if isinstance(file, str)]
+
+
+def _twice(sides: Mapping[str, Any]) -> Told:
     seen: dict[str, str] = {}
     for side, names in sides.items():
-        files = [names] if isinstance(names, str) else names if isinstance(names, list) else []
-        for name in dict.fromkeys(os.path.normpath(file) for file in files):
+        for name in dict.fromkeys(_names(names)):
             if name in seen:
-                yield (("data", side), f"`{name}` is both `data.{seen[name]}` and `data.{side}`",
-                       "hold out other rows: name another file, or a share such as 0.1")
+                yield (("data", *side.split(".")), f"`{name}` is both `data.{seen[name]}` and `data.{side}`",
+                       "name another file, or for held-out rows a share such as 0.1")
             seen.setdefault(name, side)
 
 
@@ -103,4 +131,5 @@ def _metric(value: Callable[[str], Any]) -> Told:
                "`evaluation.generate` is 0", "set `evaluation.generate` to 32 or more, or name the metric `loss`")
 
 
-RULES: tuple[Callable[[Callable[[str], Any]], Told], ...] = (_shares, _same_files, _patience, _evaluations, _metric)
+RULES: tuple[Callable[[Callable[[str], Any]], Told], ...] = (
+    _shares, _mix, _same_files, _also_trained, _patience, _evaluations, _metric)

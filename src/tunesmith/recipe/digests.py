@@ -23,6 +23,7 @@ FREE = frozenset({
     "run.folder",
     "run.name",
 })
+FREE_SECTION = "evaluation.also."  # rows that it takes out of `data.mix` show in the digest of the data
 
 
 def digest(recipe: Recipe) -> str:
@@ -40,8 +41,10 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
 
 def _decisive(recipe: Recipe) -> dict[str, Any]:
     """The values that count. Files and the base count by their last name: the lineage knows their content."""
-    found = {path: value for path, value in leaves(recipe).items() if path not in FREE}
-    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template"):
+    found = {path: value for path, value in leaves(recipe).items()
+             if path not in FREE and not path.startswith(FREE_SECTION)}
+    mixed = [f"data.mix.{name}.files" for name in recipe.data.mix]
+    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", *mixed):
         found[path] = _last_name(found[path])
     return found
 

@@ -14,10 +14,14 @@ from .. import catalog
 from ..errors import Misuse
 from .lines import Steps, spell
 from .mistakes import summary
-from .options import Option, every, meant, options
+from .options import Option, entry_of, every, meant, options
 from .origins import origins
+from .overrides import BY_NAME
 from .schema import describe, field_schema
 from .starred import Choice, settings_of
+
+ANY = "NAME"  # stands for the names that a user chooses
+ONE_OF_EACH: dict[str, Any] = {"data": {"mix": {ANY: {}}}, "evaluation": {"also": {ANY: {}}}}
 
 
 def option(name: str) -> str:
@@ -25,8 +29,8 @@ def option(name: str) -> str:
 
     An option that several files of a folder have is told for each of them. Raises Misuse for an unknown one.
     """
-    path: Steps = tuple(name.split("."))
-    known = every({}, files=False)
+    path = _nameless(tuple(name.split(".")))
+    known = every(ONE_OF_EACH, files=False)
     path = path[:-1] if path[-1] == "type" and path[:-1] in known and known[path[:-1]].choice else path
     found = list(_found(path, known))
     if not found:
@@ -50,6 +54,14 @@ def names() -> list[str]:
     leaves = {path: told for path, told in {**known, **_all_choices(known)}.items() if told.inner is None}
     chosen = [(*path, "type") if told.choice else path for path, told in leaves.items()]
     return sorted({spell(path) for path in chosen})
+
+
+def _nameless(path: Steps) -> Steps:
+    """The path with the user's own name of a section left open."""
+    for section in BY_NAME:
+        if path[: len(section)] == section and len(path) > len(section):
+            return (*section, ANY, *path[len(section) + 1 :])
+    return path
 
 
 def _found(path: Steps, known: dict[Steps, Option]) -> Iterator[str]:
@@ -89,7 +101,8 @@ def _text(told: Option, of: str) -> str:
         head = f"{spell(told.path)}{of}: one {told.choice.kind}{default}"
         return "\n".join([head, "", documentation, "", *_kinds(told)])
     if told.inner is not None:
-        head = f"{spell(told.path)}: a section"
+        by_name = " for each name of your choice" if entry_of(told.info) and told.path in BY_NAME else ""
+        head = f"{spell(told.path)}: a section{by_name}"
         return "\n".join([head, "", documentation, "", *_members(told.path, told.inner)])
     head = f"{spell(told.path)}{of}: {describe(field_schema(told.owner, told.name))}{_default(told)}"
     text = f"{head}\n\n{documentation}"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from .. import catalog
 from .starred import named, problem
+
+# Sections are frozen, convert no types and take no unknown option
+STRICT = ConfigDict(
+    frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+)
 
 
 def _files(value: object) -> tuple[str, ...]:

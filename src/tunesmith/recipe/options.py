@@ -43,6 +43,13 @@ def choice_of(info: FieldInfo) -> Choice | None:
     return next((part for part in found if isinstance(part, Choice)), None)
 
 
+def entry_of(info: FieldInfo) -> type[BaseModel] | None:
+    """What checks each entry of a field that holds sections by names of the user's choice; None for other fields."""
+    inside = typing.get_args(info.annotation) if typing.get_origin(info.annotation) is dict else ()
+    found = inside[1] if inside else None
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
 def options(path: Steps, model: type[BaseModel], values: Any, *, files: bool = True) -> Iterator[Option]:
     """Every option from `path` down, sections before what is in them; `values` tell which files are chosen.
 
@@ -51,6 +58,13 @@ def options(path: Steps, model: type[BaseModel], values: Any, *, files: bool = T
     for name, info in model.model_fields.items():
         here = (*path, name)
         below = values.get(name) if isinstance(values, Mapping) else None
+        entry = entry_of(info)
+        if entry is not None:
+            yield Option(here, model, info, entry)
+            for own, inside in below.items() if isinstance(below, Mapping) else ():
+                yield Option((*here, own), model, info, entry)
+                yield from options((*here, own), entry, inside, files=files)
+            continue
         inner = model_of(info, below) if files or choice_of(info) is None else None
         yield Option(here, model, info, inner)
         if inner is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import Misuse, Problem
 from .lines import Document, Steps, read_yaml
 from .sections import ADAPTER, OPTIMISER
+from .sources import expanded
 
 SHORT: dict[Steps, str] = {
     ("base",): "name",
@@ -16,6 +17,7 @@ SHORT: dict[Steps, str] = {
     ("data", "format"): "type",
     ("training", "optimiser"): "type",
 }
+BY_NAME: tuple[Steps, ...] = (("data", "mix"), ("evaluation", "also"))
 DEFAULTS: dict[Steps, str] = {("adapter",): ADAPTER, ("training", "optimiser"): OPTIMISER}
 SECTIONS: tuple[Steps, ...] = (("data",), ("training",), ("evaluation",), ("run",), *SHORT)
 
@@ -32,6 +34,10 @@ def expand(document: Document) -> None:
         elif section in SHORT and isinstance(value, str):
             above[section[-1]] = {SHORT[section]: value}
             document.places[*section, SHORT[section]] = document.place(section)
+    for section in BY_NAME:
+        above = _inside(document.values, section[:-1])
+        if above is not None and section[-1] in above:
+            above[section[-1]] = expanded(above[section[-1]])
 
 
 def apply(document: Document, overrides: Sequence[str]) -> None:

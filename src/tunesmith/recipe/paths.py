@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from .hub_id import URL, parse
 from .lines import Document, Steps
 from .sections import Recipe
+from .sources import Rows
 
 COMMAND_LINE = "command line"
+SomeRows = TypeVar("SomeRows", bound=Rows)
 TEMPLATES = (".jinja", ".jinja2", ".j2", ".txt")
 
 
@@ -29,10 +32,18 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     template = data.template
     if template is not None and ("/" in template or template.endswith(TEMPLATES)):
         template = absolute(template, start(("data", "template")))
+    mix = {name: _located(rows, start(("data", "mix", name, "files"))) for name, rows in data.mix.items()}
+    also = {name: _located(rows, start(("evaluation", "also", name, "files")))
+            for name, rows in recipe.evaluation.also.items()}
     return recipe.model_copy(update={
         "base": recipe.base.model_copy(update={"name": base(recipe.base.name, start(("base", "name")))}),
-        "data": data.model_copy(update={**files, "template": template}),
+        "data": data.model_copy(update={**files, "template": template, "mix": mix}),
+        "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
+
+
+def _located(rows: SomeRows, folder: Path) -> SomeRows:
+    return rows.model_copy(update={"files": tuple(absolute(name, folder) for name in rows.files)})
 
 
 def absolute(name: str, folder: Path) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from .kinds import Card, Files, MetricName, ShareOrFiles
+from .kinds import STRICT, Card, Files, MetricName, ShareOrFiles
+from .sources import Also, Mix
 from .starred import Choice, Section, default
 
 MANY = 10**9
@@ -20,9 +21,7 @@ OPTIMISER = "adamw"
 class Options(BaseModel):
     """What all sections share: frozen, no conversions of type, no unknown option."""
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = STRICT
 
 
 Token = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S+$", examples=["<|im_end|>"])]
@@ -104,6 +103,13 @@ class Data(Options):
     """The rows that decide the verdict and that nothing else looks at: a share of `train`, or files.
 
     From 0 to below 1; 0: none, and no verdict. Below about 100 rows only large gains can be proved.
+    """
+
+    mix: Mix = Field(default_factory=dict)
+    """Sources that are mixed into training by weight: `mix: {general: {files: general.jsonl, share: 0.1}}`.
+
+    Replaying a share of general rows keeps what the base knew. They are only trained on: `validation`, `test` and the
+    verdict are of `train`'s own rows. Each source has a name of your choice, and may have a format of its own.
     """
 
     format: Annotated[Section, Choice("format")] | None = None
@@ -266,6 +272,13 @@ class Evaluation(Options):
 
     Name the one that your users would notice, such as `exact_match` where an answer is right or wrong.
     `tunesmith explain evaluation.metric` lists them.
+    """
+
+    also: Also = Field(default_factory=dict)
+    """Rows of other kinds, on which tuned is compared with base to tell what tuning cost: files, or sections by name.
+
+    `also: wiki.txt`, `also: [wiki.txt, maths.jsonl]` or `also: {maths: {files: maths.jsonl, metric: exact_match}}`.
+    Each gets a word of its own beside the verdict, which it does not decide. Name what the model must still be good at.
     """
 
     batch_size: int = Field(default=16, ge=1, le=100_000)

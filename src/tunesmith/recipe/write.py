@@ -49,10 +49,11 @@ def _lines(section: Mapping[str, Any], path: Steps, known: Mapping[Steps, Option
         option = known.get(here)  # `type` is no option of its own
         if not path:
             yield ""
-        if option is not None and not (path and option.inner):
+        is_section = option is not None and option.inner is not None and isinstance(value, Mapping) and bool(value)
+        if option is not None and not (path and is_section):
             yield from textwrap.wrap(summary(option), 116, initial_indent=f"{indent}# ",
                                      subsequent_indent=f"{indent}# ", break_long_words=False, break_on_hyphens=False)
-        if option is not None and option.inner is not None and isinstance(value, Mapping):
+        if is_section:
             yield f"{indent}{name}:"
             yield from _lines(value, here, known)
         else:
