@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -127,10 +128,25 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A part of what is trained on: the examples from `start` to before `end`, and their share of all rows taken.
+
+    `cycle` is what the seed of its order is named by; "" for the training file's own rows.
+    """
+
+    name: str
+    share: Fraction
+    start: int
+    end: int
+    cycle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """In which order examples are trained on, and how many make one optimiser step.
 
-    `steps` is the number of optimiser steps of the whole training; `set_aside` names examples to pass over.
+    `steps` is the number of optimiser steps of the whole training; `set_aside` names examples to pass over. `sources`
+    has the parts that are mixed by their shares, the training file's first; none where nothing is mixed in.
     """
 
     batch_size: int
@@ -138,6 +154,7 @@ class Order:
     epochs: float
     steps: int
     set_aside: frozenset[int] = frozenset()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

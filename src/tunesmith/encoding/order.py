@@ -15,16 +15,23 @@ def seed_for(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
 
 
-def epoch_order(examples: Sequence[int], seed: int, epoch: int) -> list[int]:
-    """The examples in the order of one epoch, the same wherever and whenever it is asked for."""
-    shuffled = np.random.default_rng(seed_for(seed, "shuffle", epoch)).permutation(len(examples))
+def epoch_order(examples: Sequence[int], seed: int, epoch: int, cycle: str = "") -> list[int]:
+    """The examples in the order of one epoch, the same wherever and whenever it is asked for.
+
+    cycle: the name of a source that is mixed in, whose order is its own.
+    """
+    names = ("shuffle", cycle, epoch) if cycle else ("shuffle", epoch)
+    shuffled = np.random.default_rng(seed_for(seed, *names)).permutation(len(examples))
     return [examples[place] for place in shuffled]
 
 
-def total_steps(examples: int, batch_size: int, epochs: float, steps: int | None = None) -> int:
+def total_steps(
+    examples: int, batch_size: int, epochs: float, steps: int | None = None, *, share: float = 1.0
+) -> int:
     """Optimiser steps of the whole training: enough that each example is seen `epochs` times, at most `steps`.
 
-    Every step takes `batch_size` examples; where an epoch does not fill its last batch, the next epoch does.
+    Every step takes `batch_size` examples; where an epoch does not fill its last batch, the next epoch does. share: of
+    the rows taken, those that are these examples.
     """
-    whole = max(1, math.ceil(examples * epochs / batch_size - 1e-9))
+    whole = max(1, math.ceil(examples * epochs / (batch_size * share) - 1e-9))
     return min(whole, steps) if steps else whole

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ..errors import Failure
-from ..records import Batch, Document, Order, Position
+from ..records import Batch, Document, Order, Position, Source
 from .flat import examples_of
-from .order import epoch_order
+from .mixing import Line, next_source, weights_of
 
 
 def pack(documents: Sequence[Document], *, after: Position | None = None) -> Batch:
@@ -96,27 +98,49 @@ def batches(
 
     Each has exactly `order.batch_size` examples with all their documents; a batch that an epoch's end leaves short is
     filled from the next epoch. The cursor is {"epoch", "index", "step"}: examples gone by in this epoch's order (those
-    set aside included), and steps taken. An example that such a batch holds twice counts twice. `model`, `settings`
-    and `given` are for tasks that make their batches with them.
+    set aside included), and steps taken; where sources are mixed, {"step", "sources"} with {"taken", "epoch", "index"}
+    of each by its name. An example that such a batch holds twice counts twice. `model`, `settings` and `given` are for
+    tasks that make their batches with them.
     """
     examples, places = _grouped(documents)
-    if not set(examples) - order.set_aside:
-        raise Failure("data.nothing_left", "no example is left to train on", "data.train",
-                      "look at the rows that were set aside or refused")
-    epoch, index, step = (int(position.cursor.get(name, 0)) for name in ("epoch", "index", "step"))
-    shuffled = epoch_order(examples, order.seed, epoch)
+    lines = _lines(examples, order, position.cursor)
+    weights, had = weights_of(order.sources), [taken for taken, _ in lines]
+    step = int(position.cursor.get("step", 0))
     while step < order.steps:
         taken: list[int] = []
-        while len(taken) < order.batch_size:
-            if index == len(shuffled):
-                epoch, index = epoch + 1, 0
-                shuffled = epoch_order(examples, order.seed, epoch)
-            if shuffled[index] not in order.set_aside:
-                taken.append(shuffled[index])
-            index += 1
+        for _ in range(order.batch_size):
+            source = next_source(had, weights) if order.sources else 0
+            taken.append(lines[source][1].take())
+            had[source] += 1
         step += 1
-        after = Position({"epoch": epoch, "index": index, "step": step}, done_share=step / order.steps)
+        after = Position(_cursor(order, had, [line for _, line in lines], step), done_share=step / order.steps)
         yield pack([documents[place] for example in taken for place in places(example)], after=after)
+
+
+def _lines(examples: Sequence[int], order: Order, cursor: Mapping[str, Any]) -> list[tuple[int, Line]]:
+    """For each source, how many rows it has had and the line that goes on from there."""
+    whole = Source("", Fraction(1), 0, examples[-1] + 1 if examples else 0)
+    lines = []
+    for source in order.sources or (whole,):
+        own = examples[bisect_left(examples, source.start) : bisect_left(examples, source.end)]
+        if not set(own) - order.set_aside:
+            of = f" of `{source.name}`" if source.name else ""
+            raise Failure("data.nothing_left", f"no example{of} is left to train on",
+                          f"data.mix.{source.name}" if source.cycle else "data.train",
+                          "look at the rows that were set aside or refused")
+        at = cursor.get("sources", {}).get(source.name, {}) if order.sources else cursor
+        line = Line(own, order.seed, order.set_aside, source.cycle, int(at.get("epoch", 0)), int(at.get("index", 0)))
+        lines.append((int(at.get("taken", 0)), line))
+    return lines
+
+
+def _cursor(order: Order, taken: Sequence[int], lines: Sequence[Line], step: int) -> dict[str, Any]:
+    if not order.sources:
+        return {"epoch": lines[0].epoch, "index": lines[0].index, "step": step}
+    return {"step": step, "sources": {
+        source.name: {"taken": count, "epoch": line.epoch, "index": line.index}
+        for source, count, line in zip(order.sources, taken, lines, strict=True)
+    }}
 
 
 def _grouped(documents: Sequence[Document]) -> tuple[list[int], Callable[[int], list[int]]]:
