@@ -57,7 +57,7 @@ def source_of(example: int, sources: Sequence[Source]) -> str:
     return next(source.name for source in sources if source.start <= example < source.end)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(WEIGHTS)
 def test_every_prefix_has_the_shares_to_within_less_than_one_row(weights: list[int]) -> None:
     bound = Fraction(2 * len(weights) - 3, 2 * len(weights) - 2)
