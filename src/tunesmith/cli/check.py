@@ -31,6 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     _findings.show(report.findings, screen.say)
     _problems.why([finding.kind for finding in report.findings if finding.severity != "note"], screen.say)
     screen.say("rows        " + "   ".join(f"{side} {number}" for side, number in report.rows.items()), BOLD)
+    for name, source in report.sources.items():
+        screen.say(f"source      {name}: {source['share']:.4g} of the rows trained on, {source['taken']:,} taken of "
+                   f"{source['rows']:,}")
+    for name, rows in report.also.items():
+        screen.say(f"elsewhere   {name}: {rows} rows measured")
     supervised = report.supervised
     roles = ", ".join(f"{role} {tokens}" for role, tokens in supervised["by_role"].items())
     screen.say(f"supervised  {supervised['tokens']} tokens, a share of {supervised['share']:.3f} ({roles or 'none'})")

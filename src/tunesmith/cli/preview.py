@@ -67,7 +67,8 @@ def _write(recipe: Recipe, arguments: argparse.Namespace, screen: Screen) -> int
 
 def _show(document: Mapping[str, Any], screen: Screen) -> None:
     supervised = sum(token["supervised"] for token in document["tokens"])
-    head = f"{document['where']} ({document['side']}): {len(document['tokens'])} tokens, {supervised} supervised"
+    side = ", ".join(filter(None, (document["side"], document.get("source"))))
+    head = f"{document['where']} ({side}): {len(document['tokens'])} tokens, {supervised} supervised"
     screen.say(head, BOLD)
     for learnt, tokens in groupby(document["tokens"], key=lambda token: bool(token["supervised"])):
         text = "".join(token["text"] for token in tokens)

@@ -66,6 +66,10 @@ class Run:
         """What the verdict was computed from: a line a held-out row, both sides of it."""
         return self.path / "predictions.jsonl"
 
+    def predictions_of(self, name: str) -> Path:
+        """The same for the rows of an entry of `evaluation.also`."""
+        return self.path / f"predictions-{name}.jsonl"
+
     @property
     def report_file(self) -> Path:
         """The verdict as Markdown."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,22 +30,25 @@ Rate = Callable[[float, float], float]
 class Sums:
     """What a step's pieces add up to: nats and weight, still on the device, and the rows computed.
 
-    parts: for each piece its example ids and their terms, kept to name the rows should a number go wrong.
+    parts: for each piece its example ids, their terms and their weights, kept to name the rows should a number go
+    wrong, and to tell sources apart.
     """
 
     loss: Tensor
     weight: Tensor
     tokens: int
-    parts: Sequence[tuple[tuple[int, ...], Tensor]]
+    parts: Sequence[tuple[tuple[int, ...], Tensor, Tensor]]
 
 
 def steps(
-    state: TrainState, batches: Iterable[Batch], loss: Compute, *, rate: Rate, cut: Cut, clip: float, seed: int
+    state: TrainState, batches: Iterable[Batch], loss: Compute, *, rate: Rate, cut: Cut, clip: float, seed: int,
+    tell: Callable[[Sums], Mapping[str, float]] | None = None,
 ) -> Iterator[Step]:
     """Train on batches one after another; yields each optimiser step once it is taken.
 
     rate: learning rate from the shares of the training that are done before and after the step. cut: a batch into
-    pieces, between examples. clip: the greatest gradient norm, 0 for none. Raises Failure where a number is not
+    pieces, between examples. clip: the greatest gradient norm, 0 for none. tell: what else a step's record says; it
+    may read from the device. Raises Failure where a number is not
     finite, before the optimiser steps: the state is then still the last good one.
     """
     for batch in batches:
@@ -61,13 +64,14 @@ def steps(
         yield Step(
             number=state.number, loss=total / weight, weight=weight, rate=learning_rate, gradient_norm=norm,
             tokens=sums.tokens, seconds=time.perf_counter() - begun, after=batch.after,
+            also=tell(sums) if tell else {},
         )
 
 
 def gradients(state: TrainState, pieces: Iterable[Batch], loss: Compute, *, seed: int) -> Sums:
     """Leave the gradients of the sum of all terms on what learns. Can be run again from its start."""
     state.model.zero()
-    parts: list[tuple[tuple[int, ...], Tensor]] = []
+    parts: list[tuple[tuple[int, ...], Tensor, Tensor]] = []
     weights: list[Tensor] = []
     tokens = 0
     for number, piece in enumerate(pieces):
@@ -75,10 +79,10 @@ def gradients(state: TrainState, pieces: Iterable[Batch], loss: Compute, *, seed
             torch.manual_seed(seed_for(seed, "dropout", state.number, number))
             found = loss(piece)
             found.terms.sum().backward()  # type: ignore[no-untyped-call]
-        parts.append((piece.example_ids, found.terms.detach()))
+        parts.append((piece.example_ids, found.terms.detach(), found.weights.detach()))
         weights.append(found.weights.sum())
         tokens += piece.tokens
-    total = torch.stack([terms.sum() for _, terms in parts]).sum()
+    total = torch.stack([terms.sum() for _, terms, _ in parts]).sum()
     return Sums(total, torch.stack(weights).sum(), tokens, parts)
 
 
@@ -118,7 +122,7 @@ def refuse_non_numbers(step: int, total: float, norm: float, sums: Sums) -> None
         return
     wrong = [
         ids[place]
-        for ids, terms in sums.parts
+        for ids, terms, _ in sums.parts
         for place in torch.nonzero(~torch.isfinite(terms)).flatten().tolist()
     ]
     blame = f", on training examples {wrong[:5]}" if wrong else ""

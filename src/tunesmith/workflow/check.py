@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding.flat import examples_of
 from ..records import SIDES, Finding
+from . import order
 from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class CheckReport:
     """What a check found.
 
     supervised: tokens of the training side, their share of all, and how many by role; layout: how the base's network
-    is likely to be given its documents, from its configuration alone.
+    is likely to be given its documents, from its configuration alone; sources: share, rows and rows taken of each,
+    where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured.
     """
 
     ok: bool
@@ -28,6 +30,8 @@ class CheckReport:
     supervised: Mapping[str, Any]
     rows: Mapping[str, int]
     layout: Layout
+    sources: Mapping[str, Mapping[str, Any]]
+    also: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """The report under the names that `check --json` promises."""
@@ -37,22 +41,27 @@ class CheckReport:
             "supervised": dict(self.supervised),
             "rows": dict(self.rows),
             "layout": {"kind": self.layout.kind, "why": self.layout.why},
+            "sources": dict(self.sources),
+            "also": dict(self.also),
         }
 
 
 def check(recipe: Recipe) -> CheckReport:
     """Read, encode and prove everything that the recipe names, and train nothing."""
-    return report(prepare(recipe))
+    return report(recipe, prepare(recipe))
 
 
-def report(prepared: Prepared) -> CheckReport:
+def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
     """What was found while preparing."""
     from ..models import layouts
 
+    train = prepared.documents["train"]
     return CheckReport(
         ok=prepared.ok,
         findings=prepared.findings,
         supervised=prepared.supervised,
         rows={side: len(set(examples_of(prepared.documents[side]).tolist())) for side in SIDES},
         layout=layouts.of_base(prepared.base),
+        sources=order.as_json(order.order(recipe, train, prepared.sources), train),
+        also={name: len(set(examples_of(other.documents).tolist())) for name, other in prepared.also.items()},
     )

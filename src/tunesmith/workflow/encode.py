@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.flat import Flat, Flattening
-from ..encoding.lengths import Lengths
+from ..encoding.lengths import Lengths, TooLong
 from ..encoding.proof import Proof, Supervision
 from ..records import Document, Example, Finding
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
+    from ..recipe import Section
     from ..recipe.sections import Recipe
 
 TOGETHER = 64  # examples: enough to keep every core at work, few enough to stay in its cache
@@ -27,16 +28,23 @@ class Encoded:
     supervised: Mapping[str, Any]
 
 
-def encode(recipe: Recipe, codec: Codec, examples: Sequence[Example]) -> Encoded:
-    """The documents of a side, each proved as it was made and then fitted to the length that is wanted."""
-    task, settings = recipe.task.module, recipe.task.settings
-    proof, lengths, supervision, taken = Proof(codec), _lengths(recipe, codec), Supervision(), Flattening()
+def encode(
+    recipe: Recipe, codec: Codec, examples: Sequence[Example], *, task: Section | None = None,
+    too_long: TooLong | None = None,
+) -> Encoded:
+    """The documents of a side, each proved as it was made and then fitted to the length that is wanted.
+
+    task, too_long: in place of the recipe's, for rows that are not the run's own.
+    """
+    chosen = task or recipe.task
+    lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=too_long or recipe.data.too_long)
+    proof, supervision, taken = Proof(codec), Supervision(), Flattening()
     noticed: list[Finding] = []
     proved: list[Finding] = []
     for start in range(0, len(examples), TOGETHER):
         together = examples[start : start + TOGETHER]
         for index, (example, (made, found)) in enumerate(
-            zip(together, task.encode(together, codec, settings), strict=True), start
+            zip(together, chosen.module.encode(together, codec, chosen.settings), strict=True), start
         ):
             noticed += found
             if not any(finding.severity == "error" for finding in found):
@@ -52,11 +60,8 @@ def encode(recipe: Recipe, codec: Codec, examples: Sequence[Example]) -> Encoded
 def readable(recipe: Recipe, codec: Codec, example: Example, index: int) -> list[Document]:
     """The documents of one example, with their text and where each token ends in it."""
     [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings)
-    return [replace(document, example=index) for document in _lengths(recipe, codec).fit(made, example)]
-
-
-def _lengths(recipe: Recipe, codec: Codec) -> Lengths:
-    return Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)
+    lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)
+    return [replace(document, example=index) for document in lengths.fit(made, example)]
 
 
 def whole_tokens(recipe: Recipe, codec: Codec, example: Example) -> int:

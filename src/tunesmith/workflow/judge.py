@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ from ..errors import Misuse
 from ..evaluation import predictions, report, verdict
 from ..inference import predictor
 from ..inference.scoring import loss_of, score
-from ..recipe import read
-from ..recipe.starred import named
-from ..records import Document, Example, Finding, Prediction, Side, Verdict
+from ..recipe import Section, read
+from ..records import Document, Example, Finding, Prediction, Side, Text, Verdict
 from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
-from . import card, pages
+from . import card, elsewhere, pages
 from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -39,13 +38,18 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         observe(Found(Finding("warning", "verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
                               "give `data.test` a share or files")))
         return None
-    examples, documents = prepared.examples[side], prepared.documents[side]
-    prompts = drawn(examples, documents, recipe)
-    measured = {
-        who: measure(recipe, predictor.open(str(run.path), base=who == "base"), examples, documents, prompts,
-                     observe=observe, who=who)
-        for who in ("base", "tuned")
-    }
+    examples = prepared.examples[side]
+    held = Held("held-out", recipe.task, examples, prepared.documents[side])
+    others = {name: Held(f"`{name}`", other.task, other.examples, other.documents)
+              for name, other in prepared.also.items()}
+    measured: dict[str, dict[int, Prediction]] = {}
+    measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
+    for who in ("base", "tuned"):
+        opened = predictor.open(str(run.path), base=who == "base")
+        measured[who] = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
+        for name, other in others.items():
+            prompts = [] if _plain(other.examples) else drawn(other, recipe)
+            measured_there[name][who] = measure(recipe, opened, other, prompts, observe=observe, who=who)
     metrics = metrics_of(recipe)
     found = verdict.judge(
         measured["base"], measured["tuned"], examples, metrics, primary(recipe), against_name="base",
@@ -55,6 +59,9 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
+    found = elsewhere.with_others(found, recipe, prepared, measured_there)
+    for name, both in measured_there.items():
+        durable.write_file(run.predictions_of(name), b"".join(predictions.lines(both, others[name].examples)))
     durable.write_file(run.predictions_file, b"".join(predictions.lines(measured, examples)))
     durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
@@ -88,23 +95,37 @@ def held_out(prepared: Prepared) -> Side | None:
     return next((side for side in sides if prepared.documents[side]), None)
 
 
-def drawn(examples: Sequence[Example], documents: Sequence[Document], recipe: Recipe) -> list[int]:
+@dataclass(frozen=True)
+class Held:
+    """Rows to measure, by the task that measures them; `name` is what a person is told of them."""
+
+    name: str
+    task: Section
+    examples: Sequence[Example]
+    documents: Sequence[Document]
+
+
+def drawn(held: Held, recipe: Recipe) -> list[int]:
     """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed."""
-    encoded = sorted(set(examples_of(documents).tolist()))
+    encoded = sorted(set(examples_of(held.documents).tolist()))
     chosen = random.Random(seed_for(recipe.training.seed, "evaluation"))  # noqa: S311 - a draw that can be repeated
     return sorted(chosen.sample(encoded, min(recipe.evaluation.generate, len(encoded))))
 
 
+def _plain(examples: Sequence[Example]) -> bool:
+    """Whether there is nothing to answer: plain texts have no prompts."""
+    return all(isinstance(example, Text) for example in examples)
+
+
 def measure(
-    recipe: Recipe, opened: predictor.Predictor, examples: Sequence[Example], documents: Sequence[Document],
-    prompts: Sequence[int], *, observe: Observe, who: str,
+    recipe: Recipe, opened: predictor.Predictor, held: Held, prompts: Sequence[int], *, observe: Observe, who: str
 ) -> dict[int, Prediction]:
     """Predictions of one model: the loss of every row, and the answers to the prompts."""
-    task, settings = recipe.task.module, recipe.task.settings
-    observe(Said(f"measuring {who} on {len(documents)} held-out documents"))
-    found = score(loss_of(opened.model, task, settings), documents, tokens=SCORED_TOKENS)
+    task, settings = held.task.module, held.task.settings
+    observe(Said(f"measuring {who} on {len(held.documents)} {held.name} documents"))
+    found = score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
     answers = task.predict(
-        opened.model, [examples[index] for index in prompts], settings, given=Given(lambda: opened.codec),
+        opened.model, [held.examples[index] for index in prompts], settings, given=Given(lambda: opened.codec),
         max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,
     )
     for done, answer in enumerate(answers, start=1):
@@ -112,7 +133,7 @@ def measure(
         found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
         observe(Answered(who, done, len(prompts)))
     silent = sum(not found[index].stopped_by for index in prompts)
-    if silent and any(metric.needs == "text" for metric in metrics_of(recipe).values()):
+    if silent and any(metric.needs == "text" for metric in task.metrics):
         observe(Found(Finding("warning", "verdict.unanswered", f"{silent} of {len(prompts)} prompts were not answered:"
                               " they are empty, have no answer to compare with, or fill the base's context",
                               "evaluation.generate", "set it to 0 where the rows are plain texts")))
@@ -120,13 +141,8 @@ def measure(
 
 
 def metrics_of(recipe: Recipe) -> dict[str, Any]:
-    """The task's metrics and the one that the recipe names, by their names."""
-    found = {metric.__name__.rsplit(".", 1)[-1]: metric for metric in recipe.task.module.metrics}
-    if recipe.evaluation.metric is not None:
-        found.setdefault(recipe.evaluation.metric, named("metric", recipe.evaluation.metric))
-    if not recipe.evaluation.generate:
-        return {name: metric for name, metric in found.items() if metric.needs == "loss"}
-    return found
+    """The metrics of the run's task and the one that the recipe names, by their names."""
+    return elsewhere.metrics_of(recipe.task, recipe.evaluation.metric, answers=bool(recipe.evaluation.generate))
 
 
 def primary(recipe: Recipe) -> str:

@@ -22,6 +22,7 @@ from ..runs.records import Journal
 from ..runs.signals import Stop
 from ..training import engine
 from ..training.state import save as save_state
+from . import order
 from .events import Event, Judged, Stepped
 from .session import Session
 
@@ -75,7 +76,7 @@ def steps(session: Session, loss: Callable[[Batch], Loss]) -> Iterator[Step]:
     )
     return engine.steps(
         state, batches, loss, rate=session.rate, cut=session.cut, clip=recipe.training.clip,
-        seed=recipe.training.seed,
+        seed=recipe.training.seed, tell=order.by_source(session.order) if session.order.sources else None,
     )
 
 

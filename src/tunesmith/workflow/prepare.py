@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ..data.digest import digest
 from ..errors import Misuse, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Side
-from . import tokens
+from . import order, tokens
 from .encode import encode
+from .others import Other, encode_other, of_type, task_of
 from .pins import pinned
-from .sides import read_sides
+from .sides import Read, read_sides
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -28,6 +29,8 @@ class Prepared:
 
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
+    sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
+    in. also: the rows of `evaluation.also`.
     """
 
     base: Base
@@ -38,6 +41,8 @@ class Prepared:
     supervised: Mapping[str, Any]
     digests: Mapping[str, str]
     date: str
+    sources: Mapping[str, int] = field(default_factory=dict)
+    also: Mapping[str, Other] = field(default_factory=dict)
 
     @cached_property
     def codec(self) -> Codec:
@@ -66,30 +71,57 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     kept = tokens.read(under)
     if kept is None:
         return _anew(recipe, base, today, under)
-    sides, digests, findings = kept
+    later = _Later(recipe, kept)
+    others = {
+        name: Other(of_type(recipe, name, one.task), one.encoded.documents, partial(later.also, name), one.digest,
+                    one.left)
+        for name, one in kept.also.items()
+    }
+    return _prepared(recipe, base, kept, others, (today, partial(_codec, recipe, base, today), later))
+
+
+Opened = tuple[str, Callable[[], "Codec"], Mapping[Side, Sequence[Example]]]  # the date, the codec, the examples
+
+
+def _prepared(
+    recipe: Recipe, base: Base, kept: tokens.Kept, also: Mapping[str, Other], opened: Opened
+) -> Prepared:
+    """What was prepared, with what only the whole recipe tells of it."""
+    today, open_codec, examples = opened
+    documents = {side: encoded.documents for side, encoded in kept.sides.items()}
+    planned = order.order(recipe, documents["train"], kept.sources)
+    findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
     return Prepared(
-        base, partial(_codec, recipe, base, today), _Later(recipe, digests),
-        {side: encoded.documents for side, encoded in sides.items()}, findings, sides["train"].supervised,
-        {**digests, "base": base.digest}, today,
+        base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
+        {**kept.digests, "base": base.digest}, today, kept.sources, also,
     )
 
 
 def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared:
     """Prepared from the files, and kept for the next start unless a file changed meanwhile."""
     codec = _codec(recipe, base, today)
-    examples, findings = read_sides(recipe)
-    sides = {side: encode(recipe, codec, each) for side, each in examples.items()}
-    findings += [*(finding for encoded in sides.values() for finding in encoded.findings), *new_tokens(base, codec)]
+    found = read_sides(recipe)
+    sides = {side: encode(recipe, codec, each) for side, each in found.sides.items()}
+    tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
+    also = {
+        name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
+                               encode_other(recipe, codec, tasks[name], each))
+        for name, each in found.also.items()
+    }
+    findings = [*found.findings, *(finding for encoded in sides.values() for finding in encoded.findings),
+                *(finding for other in also.values() for finding in other.encoded.findings),
+                *new_tokens(base, codec)]
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
-    digests = {**{f"data_{side}": digest(each) for side, each in examples.items()}, **codec.digests()}
-    told = merged(findings)
+    digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings))
     if under is not None and under == tokens.key(recipe, base, today):
-        tokens.write(under, sides, digests, told)
-    return Prepared(
-        base, lambda: codec, examples, {side: encoded.documents for side, encoded in sides.items()}, told,
-        sides["train"].supervised, {**digests, "base": base.digest}, today,
-    )
+        tokens.write(under, kept)
+    others = {
+        name: Other(tasks[name], one.encoded.documents, partial(found.also.__getitem__, name), one.digest, one.left)
+        for name, one in also.items()
+    }
+    return _prepared(recipe, base, kept, others, (today, lambda: codec, found.sides))
 
 
 def new_tokens(base: Base, codec: Codec) -> list[Finding]:
@@ -114,21 +146,29 @@ def _codec(recipe: Recipe, base: Base, today: str) -> Codec:
 class _Later(Mapping[Side, Sequence[Example]]):
     """The examples of each side, read when one is first asked for, and held against what was proved."""
 
-    def __init__(self, recipe: Recipe, digests: Mapping[str, str]) -> None:
-        self._recipe, self._digests = recipe, digests
+    def __init__(self, recipe: Recipe, kept: tokens.Kept) -> None:
+        self._recipe, self._kept = recipe, kept
 
     @cached_property
-    def _read(self) -> Mapping[Side, Sequence[Example]]:
-        sides, _ = read_sides(self._recipe)
-        changed = [side for side, examples in sides.items() if digest(examples) != self._digests[f"data_{side}"]]
+    def _read(self) -> Read:
+        read = read_sides(self._recipe)
+        found = {f"data.{side}": (digest(examples), self._kept.digests[f"data_{side}"])
+                 for side, examples in read.sides.items()}
+        found |= {f"evaluation.also.{name}": (digest(examples), self._kept.also[name].digest)
+                  for name, examples in read.also.items()}
         raise_all([
-            Refusal("data.changed", f"the {side} rows are not those that this run began with", f"data.{side}",
-                    "put the files back as they were, or start a new run") for side in changed
+            Refusal("data.changed", f"the rows of `{option}` are not those that this run began with", option,
+                    "put the files back as they were, or start a new run")
+            for option, (now, then) in found.items() if now != then
         ])
-        return sides
+        return read
+
+    def also(self, name: str) -> Sequence[Example]:
+        """The rows of an entry of `evaluation.also`."""
+        return self._read.also[name]
 
     def __getitem__(self, side: Side) -> Sequence[Example]:
-        return self._read[side]
+        return self._read.sides[side]
 
     def __iter__(self) -> Iterator[Side]:
         return iter(SIDES)

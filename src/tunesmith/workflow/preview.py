@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +52,25 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
 def every(recipe: Recipe, prepared: Prepared, *, wanted: tuple[str, str] | None = None) -> Iterator[Shown]:
     """All documents with their side and example, or those of one place; each is encoded once more, to be read."""
     for side in SIDES:
-        for index in dict.fromkeys(examples_of(prepared.documents[side]).tolist()):
+        for index in _in_turn(list(dict.fromkeys(examples_of(prepared.documents[side]).tolist())), side, prepared):
             example = prepared.examples[side][index]
             if wanted is None or place(example.where) == wanted:
                 for document in readable(recipe, prepared.codec, example, index):
                     yield side, example, document
+
+
+def _in_turn(examples: Sequence[int], side: Side, prepared: Prepared) -> Sequence[int]:
+    """The examples as they are; in training those of each source in turn, so that the first ones show them all."""
+    if side != "train" or not prepared.sources:
+        return examples
+    ends = list(accumulate(prepared.sources.values()))
+    source_of = {example: bisect_right(ends, example) for example in examples}
+    ranks: Counter[int] = Counter()
+    places = {}
+    for example in examples:
+        places[example] = (ranks[source_of[example]], source_of[example])
+        ranks[source_of[example]] += 1
+    return sorted(examples, key=places.__getitem__)
 
 
 def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
@@ -85,6 +101,7 @@ def shown(side: Side, example: Example, document: Document) -> dict[str, Any]:
     return {
         "where": example.where,
         "side": side,
+        **({"source": example.source} if example.source else {}),
         "text": document.text,
         "tokens": [
             {"id": int(document.ids[index]), "text": text, "supervised": bool(supervised[index])}

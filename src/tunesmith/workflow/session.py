@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..records import Batch, Document, Loss, Order
 from ..runs.checkpoints import Checkpoint
 from ..runs.folder import Run
+from . import order
 from .prepare import Prepared
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ def open_session(
     """Everything built, at step 0."""
     import torch
 
-    from ..encoding.flat import examples_of
-    from ..encoding.order import total_steps
     from ..models import load, precision
     from ..models.model import LanguageModel
     from ..training.state import TrainState, groups
@@ -105,13 +104,9 @@ def open_session(
         groups(model), training.learning_rate, training.optimiser.settings
     )
     documents = task.module.prepare(model, prepared.documents["train"], task.settings)
-    examples = len(set(examples_of(documents).tolist()))
-    order = Order(
-        batch_size=training.batch_size, seed=training.seed, epochs=training.epochs,
-        steps=total_steps(examples, training.batch_size, training.epochs, training.steps),
-    )
     state = TrainState(model, optimiser)
-    return Session(run, recipe, prepared, model, state, order, documents, chosen, digests)
+    planned = order.order(recipe, documents, prepared.sources)
+    return Session(run, recipe, prepared, model, state, planned, documents, chosen, digests)
 
 
 def lay_in(session: Session, checkpoint: Checkpoint | None) -> int:

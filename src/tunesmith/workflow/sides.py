@@ -1,22 +1,58 @@
-"""The examples of each side: read as the recipe says, split, and held against what the task takes."""
+"""The examples of each side: read as the recipe says, split, mixed, and held against what the task takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..data import split
-from ..data.load import load
+from ..data import aside, split
+from ..data.load import Loaded, load
 from ..data.system import with_system
 from ..errors import Misuse
+from ..recipe.sources import MAIN
 from ..records import SIDES, Example, Finding, Side
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
+    from ..recipe.sources import Rows
 
 
-def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
+@dataclass(frozen=True)
+class Read:
+    """What the files of a recipe hold.
+
+    sides: the examples of each; in training those of `data.train` come first, then each source of `data.mix`, and each
+    has its source's name where anything is mixed in. sources: how many examples each of them gave, in that order; none
+    where nothing is mixed in. also: the rows of each entry of `evaluation.also` that are measured; left: how many more
+    rows those files have.
+    """
+
+    sides: Mapping[Side, Sequence[Example]]
+    sources: Mapping[str, int]
+    also: Mapping[str, Sequence[Example]]
+    left: Mapping[str, int]
+    findings: list[Finding]
+
+
+def read_sides(recipe: Recipe) -> Read:
     """Examples of each side as the recipe wants them, and what was noticed."""
+    sides, findings = _own_sides(recipe)
+    asides = {name: _aside(recipe, name, findings) for name in recipe.evaluation.also}
+    also = {name: measured for name, (measured, _) in asides.items()}
+    mixed = {name: _mixed(recipe, name, also, findings) for name in recipe.data.mix}
+    findings += _learnt_too(sides["train"], also)
+    sources: dict[str, int] = {}
+    if mixed:
+        parts = {MAIN: [replace(example, source=MAIN) for example in sides["train"]], **mixed}
+        sources = {name: len(examples) for name, examples in parts.items()}
+        sides["train"] = tuple(example for examples in parts.values() for example in examples)
+    left = {name: more for name, (_, more) in asides.items()}
+    return Read(sides, sources, also, left, findings + split.leaks(sides))
+
+
+def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
+    """What `data.train`, `data.validation` and `data.test` name, split."""
     findings: list[Finding] = []
     named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     files: dict[str, list[Example]] = {side: [] for side in SIDES}
@@ -27,17 +63,77 @@ def read_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
             wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
         )
         findings += loaded.findings
-        if loaded.format and recipe.data.format is None:
-            findings.append(Finding("note", "data.format", f"`data.{side}` holds {len(loaded.examples)} rows, read as"
-                                    f" `{loaded.format}`", f"data.{side}"))
+        if recipe.data.format is None:
+            findings += _recognised(loaded, f"data.{side}")
         files[side] = [with_system(example, recipe.data.system) for example in taken(recipe, loaded.examples)]
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
-    sides: dict[Side, Sequence[Example]] = {
-        side: parts[side] if side == "train" else (*parts[side], *files[side]) for side in SIDES
-    }
-    return sides, findings + split.leaks(sides)
+    return {side: parts[side] if side == "train" else (*parts[side], *files[side]) for side in SIDES}, findings
+
+
+def _mixed(
+    recipe: Recipe, name: str, also: Mapping[str, Sequence[Example]], findings: list[Finding]
+) -> list[Example]:
+    """The rows of a source that are trained on: all but those that are measured."""
+    option, rows = f"data.mix.{name}", recipe.data.mix[name]
+    examples = taken(recipe, _loaded(rows, option, findings))
+    for other, measured in also.items():
+        marked = aside.marks(measured)
+        left = [example for example in examples if not aside.known(example, marked)]
+        if len(left) < len(examples):
+            findings.append(Finding(
+                "note", "data.mix_aside", f"{len(examples) - len(left)} of {len(examples)} rows of `{option}` are "
+                f"measured by `evaluation.also.{other}`, and so not trained on", option,
+                "nothing, unless too few are left: then lower `rows` there"))
+        examples = left
+    if not examples:
+        findings.append(Finding("error", "data.empty", f"no row of `{option}` is left to train on", option,
+                                "give it more rows, or take it out"))
+    return [replace(with_system(example, rows.system), source=name) for example in examples]
+
+
+def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence[Example], int]:
+    """The rows of an entry of `evaluation.also` that are measured, and how many more it has."""
+    rows = recipe.evaluation.also[name]
+    examples = _loaded(rows, f"evaluation.also.{name}", findings)
+    drawn = aside.drawn(examples, rows.rows, seed=recipe.training.seed)
+    return [with_system(example, rows.system) for example in drawn], len(examples) - len(drawn)
+
+
+def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:
+    """The examples of files that stand under an option of their own, which the findings then name."""
+    loaded = load(rows.files, format=rows.format, columns=rows.columns)
+    own = {"data.columns": f"{option}.columns", "data.format": f"{option}.format",
+           "data: {columns": f"{option}: {{columns"}
+    for finding in loaded.findings:
+        what, where, remedy = finding.what, finding.where, finding.remedy
+        for general, here in own.items():
+            what, where, remedy = (text.replace(general, here) for text in (what, where, remedy))
+        findings.append(replace(finding, what=what, where=where, remedy=remedy))
+    if rows.format is None:
+        findings += _recognised(loaded, option)
+    return loaded.examples
+
+
+def _recognised(loaded: Loaded, option: str) -> list[Finding]:
+    if not loaded.format:
+        return []
+    return [Finding("note", "data.format", f"`{option}` holds {len(loaded.examples)} rows, read as `{loaded.format}`",
+                    option)]
+
+
+def _learnt_too(train: Sequence[Example], also: Mapping[str, Sequence[Example]]) -> list[Finding]:
+    """A warning for each entry of `evaluation.also` with rows that are trained on."""
+    marked = aside.marks(train) if also else set()
+    leaks = {name: [example for example in examples if aside.known(example, marked)]
+             for name, examples in also.items()}
+    return [
+        Finding("warning", "data.leak", f"{len(found)} of {len(also[name])} rows of `evaluation.also.{name}` are in "
+                "the train side too: what is measured there was partly learnt", found[0].where,
+                "take these rows out of one of the two files")
+        for name, found in leaks.items() if found
+    ]
 
 
 def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:

@@ -12,6 +12,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parents[1]
 CODE = ("data", "encoding", "tasks", "workflow", "records.py", "contracts.py")
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
-OPTIONS = ("task.", "data.", "training.max_length", "training.seed")
+OPTIONS = ("task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
 TEMPLATES = "additional_chat_templates"
 JSON_LIMIT_BYTES = 64 << 20  # beyond which no file of a base is read as JSON, nor a template
@@ -48,7 +49,10 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
 
     Raises Misuse for data files that are missing.
     """
-    if not all(_ours(section.module) for section in (recipe.task, recipe.data.format) if section is not None):
+    rows = (*recipe.data.mix.values(), *recipe.evaluation.also.values())
+    sections = [recipe.task, recipe.data.format, *(each.format for each in rows),
+                *(each.task for each in recipe.evaluation.also.values())]
+    if not all(_ours(section.module) for section in sections if section is not None):
         return None
     named, files = _template(recipe, base), _tokenizer_files(base.folder)
     asks = [named] if named else (path.read_bytes() for path in files if path.stat().st_size <= JSON_LIMIT_BYTES)
@@ -66,32 +70,62 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def read(under: str | None) -> tuple[Mapping[Side, Encoded], Mapping[str, str], Sequence[Finding]] | None:
-    """What was kept: each side, the digests of data, tokenizer and template, and all findings in their order."""
+@dataclass(frozen=True)
+class KeptOther:
+    """Of an entry of `evaluation.also` the type of its task, the digest of its examples, and how many rows are left."""
+
+    task: str
+    digest: str
+    left: int
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
+
+    also: the entries of `evaluation.also`.
+    """
+
+    sides: Mapping[Side, Encoded]
+    also: Mapping[str, KeptOther]
+    sources: Mapping[str, int]
+    digests: Mapping[str, str]
+    findings: Sequence[Finding]
+
+
+def read(under: str | None) -> Kept | None:
+    """What was kept under a key; None where nothing whole is."""
     kept = kept_files.read(_folder(), under) if under and ideas.on("cache") else None
     if kept is None:
         return None
     notes, arrays = kept
-    sides: dict[Side, Encoded] = {}
-    for side in SIDES:
-        prefix = f"{side}/"
-        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        sides[side] = Encoded(Flat(own), (), notes["supervised"][side])
-    return sides, notes["digests"], [Finding(**told) for told in notes["findings"]]
+    sides = {side: Encoded(_below(f"{side}/", arrays), (), notes["supervised"][side]) for side in SIDES}
+    also = {name: KeptOther(**one, encoded=Encoded(_below(f"also/{name}/", arrays), (), {}))
+            for name, one in notes["also"].items()}
+    findings = [Finding(**told) for told in notes["findings"]]
+    return Kept(sides, also, notes["sources"], notes["digests"], findings)
 
 
-def write(
-    under: str | None, sides: Mapping[Side, Encoded], digests: Mapping[str, str], findings: Sequence[Finding]
-) -> None:
+def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
+    return Flat({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
+
+
+def write(under: str | None, kept: Kept) -> None:
     """Keep what was proved. What was refused is not kept."""
-    if not under or not ideas.on("cache") or any(finding.severity == "error" for finding in findings):
+    if not under or not ideas.on("cache") or any(finding.severity == "error" for finding in kept.findings):
         return
     notes = {
-        "findings": [finding.as_json() for finding in findings],
-        "digests": dict(digests),
-        "supervised": {side: dict(encoded.supervised) for side, encoded in sides.items()},
+        "findings": [finding.as_json() for finding in kept.findings],
+        "digests": dict(kept.digests),
+        "supervised": {side: dict(encoded.supervised) for side, encoded in kept.sides.items()},
+        "sources": dict(kept.sources),
+        "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}
+                 for name, other in kept.also.items()},
     }
-    arrays = {f"{side}/{name}": array for side, encoded in sides.items()
+    parts: dict[str, Encoded] = {side: encoded for side, encoded in kept.sides.items()}
+    parts |= {f"also/{name}": other.encoded for name, other in kept.also.items()}
+    arrays = {f"{part}/{name}": array for part, encoded in parts.items()
               for name, array in encoded.documents.arrays.items()}
     kept_files.write(_folder(), under, notes, arrays)
 
@@ -116,9 +150,11 @@ def _ours(module: Any) -> bool:
     return Path(str(module.__file__)).resolve().is_relative_to(PACKAGE)
 
 
-def _named(recipe: Recipe) -> dict[Side, Sequence[str]]:
-    sides: dict[Side, Sequence[str] | float] = {
+def _named(recipe: Recipe) -> dict[str, Sequence[str]]:
+    sides: dict[str, Sequence[str] | float] = {
         "train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
+    sides |= {f"mix.{name}": rows.files for name, rows in recipe.data.mix.items()}
+    sides |= {f"also.{name}": rows.files for name, rows in recipe.evaluation.also.items()}
     return {side: wanted for side, wanted in sides.items() if not isinstance(wanted, float)}
 
 

@@ -111,7 +111,7 @@ def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, 
     lineage.write(run.lineage_file, lineage.collect(
         digests=digests(recipe, prepared), chosen={**(chosen or choose(recipe)), "date": prepared.date},
     ))
-    durable.write_json(run.check_file, redacted(report(prepared).as_json()))
+    durable.write_json(run.check_file, redacted(report(recipe, prepared).as_json()))
     durable.write_file(run.recipe_file, write.dump(recipe).encode())
 
 

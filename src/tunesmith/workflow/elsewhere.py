@@ -1,0 +1,44 @@
+"""The rows of `evaluation.also` in the verdict: each entry's word, and a finding where tuning cost something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..evaluation import forgetting
+from ..recipe import Section
+from ..recipe.starred import named
+from ..records import Elsewhere, Finding, Prediction, Verdict
+from .prepare import Prepared
+from .remedy import replay
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+
+Predictions = Mapping[int, Prediction]
+
+
+def metrics_of(task: Section, named_by_recipe: str | None, *, answers: bool) -> dict[str, Any]:
+    """A task's metrics and the one that the recipe names, by their names; without answers those of the loss alone."""
+    found = {metric.__name__.rsplit(".", 1)[-1]: metric for metric in task.module.metrics}
+    if named_by_recipe is not None:
+        found.setdefault(named_by_recipe, named("metric", named_by_recipe))
+    return {name: metric for name, metric in found.items() if answers or metric.needs == "loss"}
+
+
+def with_others(
+    found: Verdict, recipe: Recipe, prepared: Prepared, measured: Mapping[str, Mapping[str, Predictions]]
+) -> Verdict:
+    """The verdict with what tuning did elsewhere. measured: of each entry, the predictions of `base` and `tuned`."""
+    also: dict[str, Elsewhere] = {}
+    findings: list[Finding] = []
+    for name, sides in measured.items():
+        other, wanted = prepared.also[name], recipe.evaluation.also[name].metric
+        metrics = metrics_of(other.task, wanted, answers=True)
+        also[name] = forgetting.elsewhere(
+            sides["base"], sides["tuned"], other.examples, metrics, wanted or next(iter(metrics)),
+            task=other.task.type, digest=other.digest, seed=recipe.training.seed,
+        )
+        findings += forgetting.findings(name, also[name], metrics, replay(recipe, name, other))
+    return replace(found, also=also, findings=(*found.findings, *findings))

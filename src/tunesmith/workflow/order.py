@@ -1,0 +1,101 @@
+"""In which order a recipe trains on its examples, and how often it will have seen each source by the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..encoding.flat import examples_of
+from ..encoding.order import total_steps
+from ..recipe.sources import MAIN
+from ..records import Document, Finding, Order, Source
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+    from ..training.engine import Sums
+
+# Up to four times, rows seen again taught nearly as much as new ones would have (Muennighoff et al. 2023, "Scaling
+# data-constrained language models")
+OFTEN = 4
+
+
+def order(recipe: Recipe, documents: Sequence[Document], counts: Mapping[str, int]) -> Order:
+    """The order of a training. counts: how many examples each source has, in their order; none where nothing is mixed.
+
+    An epoch is over when the training file's own rows were seen once.
+    """
+    training = recipe.training
+    sources = _sources(recipe, counts)
+    main = sources[0] if sources else Source("", Fraction(1), 0, len(documents))
+    steps = total_steps(_left(documents, main), training.batch_size, training.epochs, training.steps,
+                        share=float(main.share))
+    return Order(training.batch_size, training.seed, training.epochs, steps, sources=sources)
+
+
+def findings(planned: Order, documents: Sequence[Document]) -> list[Finding]:
+    """How many rows of each source are trained on, and how often; an error for a source of which none is left."""
+    return [_told(source, planned, _left(documents, source)) for source in planned.sources]
+
+
+def as_json(planned: Order, documents: Sequence[Document]) -> dict[str, dict[str, Any]]:
+    """The sources for `check --json`: share, rows, and how many are taken until the end."""
+    return {
+        source.name: {"share": float(source.share), "rows": _left(documents, source), "taken": _taken(source, planned)}
+        for source in planned.sources
+    }
+
+
+def by_source(planned: Order) -> Callable[[Sums], dict[str, float]]:
+    """What a step's record says of each source that it held: `loss.NAME`, in nats per unit of weight."""
+
+    def losses(sums: Sums) -> dict[str, float]:
+        totals = {source.name: [0.0, 0.0] for source in planned.sources}
+        for examples, terms, weights in sums.parts:
+            for example, term, weight in zip(examples, terms.tolist(), weights.tolist(), strict=True):
+                name = next(source.name for source in planned.sources if example < source.end)
+                totals[name][0] += term
+                totals[name][1] += weight
+        return {f"loss.{name}": term / weight for name, (term, weight) in totals.items() if weight}
+
+    return losses
+
+
+def _sources(recipe: Recipe, counts: Mapping[str, int]) -> tuple[Source, ...]:
+    if not counts:
+        return ()
+    mix = recipe.data.mix
+    shares = {name: Fraction(str(mix[name].share)) for name in counts if name != MAIN}  # 0.1 is a tenth, not near it
+    shares[MAIN] = Fraction(1) - sum(shares.values(), Fraction(0))
+    found, start = [], 0
+    for name, count in counts.items():
+        found.append(Source(name, shares[name], start, start + count, "" if name == MAIN else name))
+        start += count
+    return tuple(found)
+
+
+def _left(documents: Sequence[Document], source: Source) -> int:
+    """How many examples of a source have documents."""
+    examples = np.unique(examples_of(documents))
+    if not source.name:
+        return len(examples)
+    return int(((examples >= source.start) & (examples < source.end)).sum())
+
+
+def _taken(source: Source, planned: Order) -> int:
+    return round(source.share * planned.steps * planned.batch_size)
+
+
+def _told(source: Source, planned: Order, rows: int) -> Finding:
+    option = f"data.mix.{source.name}" if source.cycle else "data.train"
+    if not rows:
+        return Finding("error", "data.empty", f"no row of `{option}` is left to train on", option, "give it more rows")
+    taken = _taken(source, planned)
+    what = (f"`{source.name}` gives {float(source.share):.4g} of the rows: {taken:,} until the end, each of its "
+            f"{rows:,} {taken / rows:.2g} times")
+    if source.cycle and taken / rows > max(OFTEN, planned.epochs):
+        return Finding("warning", "data.mix", f"{what}, so that they are learnt by heart", option,
+                       "give it more rows, or lower its `share`")
+    return Finding("note", "data.mix", what, option)

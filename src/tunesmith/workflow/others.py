@@ -1,0 +1,62 @@
+"""The rows of `evaluation.also`, made ready to be measured: which task measures them, and their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import catalog
+from ..errors import Misuse
+from ..recipe import Section
+from ..recipe.starred import default
+from ..records import Document, Example, Text
+from .encode import Encoded, encode
+
+if TYPE_CHECKING:
+    from ..encoding.codec import Codec
+    from ..recipe.sections import Recipe
+
+
+@dataclass(frozen=True)
+class Other:
+    """An entry of `evaluation.also`. task: what measures it; digest: of the examples; left: rows not measured."""
+
+    task: Section
+    documents: Sequence[Document]
+    open_examples: Callable[[], Sequence[Example]]
+    digest: str
+    left: int
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The rows, read when first asked for."""
+        return self.open_examples()
+
+
+def task_of(recipe: Recipe, name: str, examples: Sequence[Example]) -> Section:
+    """The task that an entry names; else the run's, or the first that takes its rows. Raises Misuse where none does."""
+    named = recipe.evaluation.also[name].task
+    choices = [named] if named else [recipe.task, *(default("task", each) for each in catalog.names("task"))]
+    for choice in choices:
+        if all(isinstance(example, choice.module.takes) for example in examples):
+            return choice
+    strange = next(example for example in examples if not isinstance(example, choices[0].module.takes))
+    raise Misuse("task.examples", f"task `{choices[0].type}` does not take the {type(strange).__name__.lower()}s of "
+                 f"`evaluation.also.{name}`", strange.where, f"leave `evaluation.also.{name}.task` out")
+
+
+def of_type(recipe: Recipe, name: str, kind: str) -> Section:
+    """The task of that type with the settings that measure an entry."""
+    named = recipe.evaluation.also[name].task
+    return next((choice for choice in (named, recipe.task) if choice and choice.type == kind), None) \
+        or default("task", kind)
+
+
+def encode_other(recipe: Recipe, codec: Codec, task: Section, examples: Sequence[Example]) -> Encoded:
+    """The documents of an entry. Too long texts are measured in windows, other rows that are too long not at all.
+
+    They are not trained on, so `data.too_long` has nothing to say of them.
+    """
+    plain = any(isinstance(example, Text) for example in examples)
+    return encode(recipe, codec, examples, task=task, too_long="split" if plain else "drop")
