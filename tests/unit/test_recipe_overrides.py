@@ -41,7 +41,7 @@ def test_an_override_leaves_the_options_beside_it(path):
 
 @pytest.mark.parametrize("override", ["adapter={type: full}", "adapter=full", "adapter.type=full"])
 def test_another_type_keeps_nothing_of_the_old_ones_options(path, override):
-    assert read(path, [override]).adapter.as_json() == {"type": "full"}
+    assert read(path, [override]).adapter.as_json() == {"type": "full", "freeze": []}
 
 
 @pytest.mark.parametrize("override", ["adapter={type: lora}", "adapter=lora", "adapter.type=lora"])
