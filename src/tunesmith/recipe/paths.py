@@ -43,7 +43,7 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
 
 
 def _located(rows: SomeRows, folder: Path) -> SomeRows:
-    return rows.model_copy(update={"files": tuple(absolute(name, folder) for name in rows.files)})
+    return rows.model_copy(update={"files": tuple(data_file(name, folder) for name in rows.files)})
 
 
 def absolute(name: str, folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Problem, raise_all
@@ -37,13 +37,21 @@ def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Reci
             return written
         return str(asked.at(found[key]))
 
+    def all_of(files: Sequence[str], where: str) -> tuple[str, ...]:
+        return tuple(pin(each, "dataset", where) for each in files)
+
     name, data = pin(recipe.base.name, "model", "base.name"), recipe.data
     sides = {"train": data.train, "validation": data.validation, "test": data.test}
-    files = {side: tuple(pin(name, "dataset", f"data.{side}") for name in names)
-             for side, names in sides.items() if isinstance(names, tuple)}
+    files = {side: all_of(names, f"data.{side}") for side, names in sides.items() if isinstance(names, tuple)}
+    mix = {own: rows.model_copy(update={"files": all_of(rows.files, f"data.mix.{own}")})
+           for own, rows in data.mix.items()}
+    also = {own: rows.model_copy(update={"files": all_of(rows.files, f"evaluation.also.{own}")})
+            for own, rows in recipe.evaluation.also.items()}
     raise_all(problems)
     return recipe.model_copy(update={
-        "base": recipe.base.model_copy(update={"name": name}), "data": data.model_copy(update=files),
+        "base": recipe.base.model_copy(update={"name": name}),
+        "data": data.model_copy(update={**files, "mix": mix}),
+        "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     }), {COMMITS: found} if found else {}
 
 
