@@ -31,12 +31,29 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that an assistant calls, with the arguments; `id` is what the tool's answer refers to."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `train: false` on an assistant's turn keeps it out of the loss."""
+    """One turn of a conversation. `train: false` on an assistant's turn keeps it out of the loss.
+
+    reasoning: what an assistant thought before its answer, where it stands apart from the content; calls: the tools
+    that it calls; name, call: of a tool's answer, the tool and the id of the call.
+    """
 
     role: str
     content: str
     train: bool = True
+    reasoning: str = ""
+    calls: tuple[Call, ...] = ()
+    name: str = ""
+    call: str = ""
 
     def __hash__(self) -> int:
         return hash(self.content)  # a text keeps its hash: beginnings of conversations are looked up turn by turn
@@ -44,12 +61,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns between a system, users and an assistant."""
+    """Turns between a system, users, an assistant and tools; `tools` are the definitions of those it may call."""
 
     messages: tuple[Message, ...]
     where: str
     group: str
     source: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

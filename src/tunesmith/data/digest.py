@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ..records import Conversation, Example, Pair
+from ..records import Conversation, Example, Message, Pair
 
 _WRITER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
@@ -24,8 +24,16 @@ def digest(examples: Iterable[Example]) -> str:
 def _own(example: Example) -> dict[str, Any]:
     """What a kind of example has for itself."""
     if isinstance(example, Conversation):
-        return {"messages": [
-            {"role": turn.role, "content": turn.content, "train": turn.train} for turn in example.messages]}
+        told: dict[str, Any] = {"messages": [_turn(turn) for turn in example.messages]}
+        return {**told, "tools": list(example.tools)} if example.tools else told
     if isinstance(example, Pair):
         return {"prompt": example.prompt, "answer": example.answer}
     return {"text": example.text}
+
+
+def _turn(turn: Message) -> dict[str, Any]:
+    """What a turn has; what only some turns have is left out of the others."""
+    rare = {"reasoning": turn.reasoning, "name": turn.name, "call": turn.call,
+            "calls": [[call.name, call.arguments, call.id] for call in turn.calls]}
+    return {"role": turn.role, "content": turn.content, "train": turn.train,
+            **{name: value for name, value in rare.items() if value}}

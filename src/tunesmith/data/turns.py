@@ -9,10 +9,9 @@ from typing import Any
 
 from ..errors import Problem, Refusal, raise_all
 from ..records import Conversation, Finding, Message, Row
+from . import tools
 from .fields import missing, normalised, text, wrong_type
 from .quoting import listed, quoted
-
-NO_TOOLS: tuple[Any, ...] = (None, "", "[]", [], {})
 
 
 def column_of(fields: Mapping[str, Any]) -> str:
@@ -35,12 +34,6 @@ def speaker_key(fields: Mapping[str, Any]) -> str | None:
     return "role" if column == "messages" else "from"
 
 
-def refuse_tools(row: Row, what: str) -> Refusal:
-    """The refusal for turns in which tools are offered, called or answer."""
-    return Refusal("data.tool_turns", f"{what}: turns with tools are not taken yet", row.where,
-                   "take the row out, or write the calls and results as plain text of the assistant and the user")
-
-
 def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refusal:
     """The refusal for a role that no template knows."""
     return Refusal("data.unknown_role", f"{place} has the role {quoted(role)}", row.where,
@@ -59,15 +52,21 @@ def from_list(row: Row, message: Callable[[Row, str, Any], Message]) -> Conversa
     if not isinstance(turns, list):
         raise wrong_type(row, column, turns, "an array of turns")
     problems: list[Problem] = []
-    if row.values.get("tools") not in NO_TOOLS:
-        problems.append(refuse_tools(row, "the row offers tools"))
+    offered: tuple[Mapping[str, Any], ...] = ()
+    try:
+        offered = tools.definitions(row, "tools", row.values.get("tools"))
+    except Refusal as problem:
+        problems.append(problem)
     messages = []
     for number, turn in enumerate(turns, 1):
         try:
             messages.append(message(row, f"{column}[{number}]", turn))
         except Refusal as problem:
             problems.append(problem)
-    return conversation(row, messages, system=text(row, "system", may_be_empty=True), problems=problems)
+    if any(message.calls for message in messages):
+        messages = tools.linked(messages)
+    made = conversation(row, messages, system=text(row, "system", may_be_empty=True), problems=problems)
+    return replace(made, tools=offered) if offered else made
 
 
 def conversation(row: Row, messages: Sequence[Message], *, system: str, problems: Sequence[Problem]) -> Conversation:
@@ -88,7 +87,7 @@ def conversation(row: Row, messages: Sequence[Message], *, system: str, problems
             "data.no_answer", "the conversation has no assistant turn to learn from", row.where,
             "add the assistant's answer, or take the row out")
     for number, message in enumerate(turns, 1):
-        if message.role == "assistant" and message.train and not message.content.strip():
+        if message.role == "assistant" and message.train and not message.content.strip() and not message.calls:
             found["data.empty_answer"] = Refusal(
                 "data.empty_answer", f"turn {number}, the assistant's, is empty", row.where,
                 "fill in the answer, or take the row out")
@@ -116,6 +115,14 @@ def tidy(given: Conversation) -> tuple[Conversation, list[Finding]]:
     return given, [*findings, *_order(given)]
 
 
+def last_only(given: Conversation) -> Conversation:
+    """The conversation with its last trained turn as the only one that is learnt."""
+    trained = [index for index, turn in enumerate(given.messages) if turn.role == "assistant" and turn.train]
+    turns = tuple(replace(turn, train=False) if index in trained[:-1] else turn
+                  for index, turn in enumerate(given.messages))
+    return replace(given, messages=turns)
+
+
 def _order(given: Conversation) -> list[Finding]:
     """What a strict template would refuse: the template has the last word, so these are warnings."""
     findings = []
@@ -127,12 +134,12 @@ def _order(given: Conversation) -> list[Finding]:
     if spoken[0][1] == "assistant":
         findings.append(_warning(given, "data.assistant_first", "the assistant speaks first", remedy))
     for (_, before), (number, role) in pairwise(spoken):
-        if role == before:
+        if role == before != "tool":
             findings.append(_warning(given, "data.repeated_role",
                                      f"turn {number} is the {role}'s, as is the one before it", remedy))
             break
     for number, turn in enumerate(given.messages, 1):
-        if turn.role != "assistant" and not turn.content.strip():
+        if turn.role in ("system", "user") and not turn.content.strip():
             findings.append(_warning(given, "data.empty_turn", f"turn {number}, the {turn.role}'s, is empty",
                                      "fill it in, or take it out"))
             break

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import nodes
@@ -36,17 +37,18 @@ class Beginnings:
         self._tails: dict[bool, str] = {}
 
     def render(
-        self, messages: Sequence[Mapping[str, Any]], counts: Mapping[bool, Sequence[int]]
+        self, messages: Sequence[Mapping[str, Any]], counts: Mapping[bool, Sequence[int]],
+        given: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[tuple[int, bool], str]:
         """The texts of the first messages, by how many and whether with the generation prompt, that are certain.
 
-        counts: which are wanted, without and with it.
+        counts: which are wanted, without and with it; given: as in `sandbox.run`.
         """
         found: dict[tuple[int, bool], str] = {}
         for asked, wanted in counts.items():
             if not wanted or all((count, asked) in found for count in wanted):
                 continue
-            watch = self._watched(messages[: max(wanted)], asked)
+            watch = self._watched(messages[: max(wanted)], asked, given)
             begun, tail = watch.beginnings() if watch else ({}, "")
             if begun:
                 self._tails[asked] = tail
@@ -58,13 +60,15 @@ class Beginnings:
             }
         return found
 
-    def _watched(self, messages: Sequence[Mapping[str, Any]], generation_prompt: bool) -> _Watch | None:
+    def _watched(
+        self, messages: Sequence[Mapping[str, Any]], generation_prompt: bool, given: Mapping[str, Any]
+    ) -> _Watch | None:
         parts: list[str] = []
         watch = self._sandbox.watch = _Watch([dict(message) for message in messages], parts)
         try:
             for part in sandbox.generate(
                 self._template, _Messages(watch, 0), self._special, generation_prompt=generation_prompt,
-                date=self._date, characters=sum(len(message["content"]) for message in messages),
+                date=self._date, characters=sandbox.characters(messages, given), given=given,
             ):
                 parts.append(part)
         except sandbox.RENDER_ERRORS:  # a shorter beginning may well be taken

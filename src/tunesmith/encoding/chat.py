@@ -2,10 +2,11 @@
 
 For an assistant's turn i that is trained, P is the prompt that inference would be given (the turns before it, with the
 generation prompt), and A is what the template writes after P once the turn is there, up to and with its end-of-turn
-token. The ids of P, then those of A, make a document in which A is supervised. It goes on with the next turn where the
-next prompt begins with these very ids; where the template has rewritten history (thinking stripped, text trimmed), a
-new document of the same example begins. So whatever a template does, no token is learnt after anything but what
-inference will show.
+token; where P ends with the beginning of a thought that the template then writes otherwise, A completes it
+(`thinking.py`). The ids of P, then those of A, make a document in which A is supervised. It goes on with the next turn
+where the next prompt begins with these very ids; where the template has rewritten history (thinking stripped, text
+trimmed), a new document of the same example begins. So whatever a template does, no token is learnt after anything but
+what inference will show.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ..errors import Refusal
 from ..records import Conversation, Document, Finding, Message
 from . import shift, typed
 from .codec import Codec
-from .templates import Template
+from .templates import Template, Tool
+from .thinking import completed, thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,18 @@ class _Turn:
         return self.prompt.ends + [before + end for end in self.answer.ends]
 
 
-def prompt(messages: Sequence[Message], codec: Codec) -> Encoded:
+def prompt(messages: Sequence[Message], codec: Codec, tools: Sequence[Tool] = ()) -> Encoded:
     """The ids that inference is given: the conversation with the generation prompt, typed control tokens as text.
 
     `ends` count characters of the rendered text. Raises Refusal in the template's words where it cannot render this.
     """
-    return prompt_and_text(messages, codec)[0]
+    return prompt_and_text(messages, codec, tools)[0]
 
 
-def prompt_and_text(messages: Sequence[Message], codec: Codec) -> tuple[Encoded, str]:
+def prompt_and_text(messages: Sequence[Message], codec: Codec, tools: Sequence[Tool] = ()) -> tuple[Encoded, str]:
     """As `prompt`, and the rendered text."""
-    rendered = codec.require_template().render(typed.mark(messages, codec), generation_prompt=True)
+    rendered = codec.require_template().render(
+        typed.mark(messages, codec), generation_prompt=True, tools=typed.mark_tools(tools, codec))
     return codec.encode_pieces(typed.pieces(rendered, codec)), typed.clean(rendered)
 
 
@@ -69,7 +72,7 @@ def documents(
     """
     template = codec.require_template()
     messages = with_system(conversation.messages, system)
-    marked = typed.mark(messages, codec)
+    marked, tools = typed.mark(messages, codec), typed.mark_tools(conversation.tools, codec)
     made: list[Document] = []
     growing: _Growing | None = None
     findings: list[Finding] = []
@@ -77,7 +80,7 @@ def documents(
         if message.role != "assistant" or not message.train:
             continue
         try:
-            turn = _turn(marked[: index + 1], codec, template)
+            turn = _turn(marked[: index + 1], codec, template, tools)
         except Refusal as refusal:
             return [], [_finding(refusal, conversation.where)]
         findings += _noticed(message, turn, conversation.where)
@@ -100,12 +103,13 @@ def foresee(conversations: Iterable[Conversation], codec: Codec) -> None:
     template = codec.require_template()
     texts: list[str] = []
     for conversation in conversations:
-        marked = typed.mark(conversation.messages, codec)
+        marked, tools = typed.mark(conversation.messages, codec), typed.mark_tools(conversation.tools, codec)
         turns = [index for index, turn in enumerate(marked) if turn.role == "assistant" and turn.train]
-        template.foresee(marked, asked=turns, whole=[index + 1 for index in turns])
+        template.foresee(marked, asked=turns, whole=[index + 1 for index in turns], tools=tools)
         with suppress(Refusal):
-            texts += [template.render(marked[:index], generation_prompt=True) for index in turns[-1:]]
-            texts += [template.render(marked[: index + 1], generation_prompt=False) for index in turns[-1:]]
+            texts += [template.render(marked[:index], generation_prompt=True, tools=tools) for index in turns[-1:]]
+            texts += [template.render(marked[: index + 1], generation_prompt=False, tools=tools)
+                      for index in turns[-1:]]
     codec.foresee(typed.pieces(text, codec) for text in texts)
 
 
@@ -123,17 +127,15 @@ class _Growing:
         return shift.document(self.ids, self.spans, text=text, ends=self.turn.ends, example=example)
 
 
-def _turn(marked: Sequence[Message], codec: Codec, template: Template) -> _Turn:
+def _turn(marked: Sequence[Message], codec: Codec, template: Template, tools: Sequence[Tool]) -> _Turn:
     """The last of these messages, an assistant's, after those before it."""
-    asked = template.render(marked[:-1], generation_prompt=True)
-    full = _up_to_end(template.render(marked, generation_prompt=False), codec, template)
-    if full.startswith(asked):
-        answer = full[len(asked) :]
-    else:
-        answer = _answer_elsewhere(marked, full, codec, template)
-        full = asked + answer
+    asked = template.render(marked[:-1], generation_prompt=True, tools=tools)
+    full = _up_to_end(template.render(marked, generation_prompt=False, tools=tools), marked[-1], codec, template)
+    answer = completed(asked, full, marked[-1])
+    if answer is None:
+        answer = _answer_elsewhere(marked, full, codec, template, tools=tools)
     before = codec.encode_pieces(typed.pieces(asked, codec))
-    whole = codec.encode_pieces(typed.pieces(full, codec))
+    whole = codec.encode_pieces(typed.pieces(asked + answer, codec))
     prompt_text, answer_text = typed.clean(asked), typed.clean(answer)
     if whole.ids[: len(before.ids)] == before.ids:
         count = len(before.ids)
@@ -143,24 +145,31 @@ def _turn(marked: Sequence[Message], codec: Codec, template: Template) -> _Turn:
     return _Turn(before, after, prompt_text, answer_text)
 
 
-def _up_to_end(full: str, codec: Codec, template: Template) -> str:
+def _up_to_end(full: str, message: Message, codec: Codec, template: Template) -> str:
     """A render that ends with an assistant's turn, up to and with the token that ends the turn."""
-    ending = codec.ending
-    if ending is None or not full.endswith(ending.closing + ending.trailing):
-        raise Refusal("template.no_end", f"after this answer the template does not write {codec.end_of_turn!r} as it "
-                      f"does after others: {full[-40:]!r}", template.name, "choose another `data.template`")
-    return full[: len(full) - len(ending.trailing)]
+    ending = codec.ending_of(message)
+    if ending is None:
+        raise Refusal("template.calls", "the template does not write a call of a tool and an end after it",
+                      template.name, "choose a `data.template` that does, or take the rows with calls out")
+    closed = ending.close(full)
+    if closed is None:
+        raise Refusal("template.no_end", f"after this answer the template does not write {ending.token!r} as it does "
+                      f"after others: {full[-40:]!r}", template.name, "choose another `data.template`")
+    return closed
 
 
-def _answer_elsewhere(marked: Sequence[Message], full: str, codec: Codec, template: Template) -> str:
+def _answer_elsewhere(
+    marked: Sequence[Message], full: str, codec: Codec, template: Template, *, tools: Sequence[Tool]
+) -> str:
     """The answer as it is written after the last question alone, where an answer changes how its history is written.
 
     Some templates put the system prompt into the last user's turn only while no answer follows it. Accepted only if
     the whole conversation's render ends with the very same text.
     """
     short = marked[-2:]
-    asked = template.render(short[:-1], generation_prompt=True)
-    alone = _up_to_end(template.render(short, generation_prompt=False), codec, template)
+    asked = template.render(short[:-1], generation_prompt=True, tools=tools)
+    rendered = template.render(short, generation_prompt=False, tools=tools)
+    alone = _up_to_end(rendered, marked[-1], codec, template)
     answer = alone[len(asked) :]
     if alone.startswith(asked) and full.endswith(answer):
         return answer
@@ -169,8 +178,7 @@ def _answer_elsewhere(marked: Sequence[Message], full: str, codec: Codec, templa
         "template.prefix",
         f"what the template writes before an answer ({opening!r}, the generation prompt) is not what it writes once "
         "the answer is there, so training would not see what inference gives", template.name,
-        "write the answers as the generation prompt expects them (for example with their thinking), or choose another "
-        "`data.template`",
+        "write the answers as the generation prompt expects them, or choose another `data.template`",
     )
 
 
@@ -188,9 +196,13 @@ def _apart(before: Encoded, answer: str, codec: Codec) -> Encoded:
 
 
 def _noticed(message: Message, turn: _Turn, where: str) -> Iterator[Finding]:
-    if not message.content.strip():
+    if not message.content.strip() and not message.calls:
         yield Finding("error", "row.empty_answer", "an assistant's turn is empty", where,
                       "give it a text, set `train: false` on it, or remove the row")
+    own = thought(message)
+    if own and own not in turn.answer_text:
+        yield Finding("error", "row.reasoning", f"the template leaves out what the assistant thinks: {own[:40]!r}",
+                      where, "set `data.thinking` to `think`, or to `no_think` to learn the answers alone")
 
 
 def _finding(refusal: Refusal, where: str) -> Finding:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any, final
 
 from tokenizers import Tokenizer
@@ -17,10 +18,10 @@ from tokenizers import Tokenizer
 from ..contracts import Encoded
 from ..errors import Refusal
 from ..records import Message
-from . import ending
+from . import ending, thinking
 from .ending import pattern
 from .sections import Sections
-from .templates import Template, vet
+from .templates import Template, Tool, vet
 
 UNBOUNDED = 1 << 40
 
@@ -66,8 +67,12 @@ class Codec:
         self._newline = self._parsed.ids("\n")
         known = {index for index in (self.eos, *generation_stop) if index is not None}
         self.ending = ending.find(template, self.control, known) if template else None
+        self.ending_of_calls: ending.Ending | None = None
+        if template and self.ending and "tool_calls" in template.source:
+            self.ending_of_calls = ending.find_of_calls(template, self.control, known, self.special, self.ending)
         self.end_of_turn = self.ending.token if self.ending else None
-        self.stop = frozenset(known | ({self.control[self.end_of_turn]} if self.end_of_turn else set()))
+        self.ends = frozenset(each.token for each in (self.ending, self.ending_of_calls) if each)
+        self.stop = frozenset(known | {self.control[token] for token in self.ends})
 
     def encode(self, text: str, *, control: bool = False) -> Encoded:
         """Ids of a text and where each ends in it, with no token put before or after.
@@ -129,7 +134,7 @@ class Codec:
     @cached_property
     def typed_by_assistant(self) -> re.Pattern[str]:
         """Finds those that are text in an assistant's turn too: what the model writes by itself is its own."""
-        return pattern(self.special | ({self.end_of_turn} if self.end_of_turn else set()))
+        return pattern((self.special - thinking.TOKENS) | self.ends)
 
     @cached_property
     def _plain(self) -> Tokenizer:
@@ -139,6 +144,10 @@ class Codec:
     @cached_property
     def _spelt(self) -> Sections:
         return Sections(self._plain)
+
+    def ending_of(self, message: Message) -> ending.Ending | None:
+        """How the template ends such a turn; None where it ends it with nothing that generation could stop on."""
+        return self.ending_of_calls if message.calls else self.ending
 
     def require_template(self) -> Template:
         """The template, ready for a conversation; raises Refusal where there is none or its turns have no end."""
@@ -151,8 +160,8 @@ class Codec:
             raise Refusal(
                 "template.no_end", "the template writes no end-of-turn token after an assistant's turn, so a tuned "
                 "model would never learn to stop", self.template.name,
-                "let the template write `{{ eos_token }}` after an assistant's content, or choose another "
-                "`data.template`")
+                "let the template write `{{ eos_token }}` after an assistant's content, name the token that opens the "
+                "next turn as `eos_token_id` in the base's generation_config.json, or choose another `data.template`")
         return self.template
 
     def _ids(self, piece: Piece, *, first: bool) -> list[int]:
@@ -186,13 +195,15 @@ class Codec:
 
 def build(
     tokenizer: Any, *, template: str | None = None, context: int = 0, generation_stop: Sequence[int] = (),
-    name: str = "chat_template", date: datetime | None = None,
+    name: str = "chat_template", date: datetime | None = None, tools: Sequence[Tool] = (),
+    switches: Mapping[str, bool] = MappingProxyType({}),
 ) -> Codec:
     """A codec over a fast tokenizer of transformers.
 
     template: Jinja source that replaces the tokenizer's own; context: the longest document that the base reads (0: as
     the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
-    the template; date: what templates are told today is. Raises Refusal for a template that is broken or unsafe;
+    the template; date: what templates are told today is; tools: definitions for conversations that bring none; switches:
+    what else the template is told, such as `enable_thinking`. Raises Refusal for a template that is broken or unsafe;
     for the tokenizer's own only once a conversation is to be encoded with it.
     """
     source = template
@@ -203,7 +214,7 @@ def build(
         special = dict(tokenizer.special_tokens_map)
         try:
             vet(source, name, special)
-            made = Template(source, name, special, date=date)
+            made = Template(source, name, special, date=date, tools=tools, switches=switches)
         except Refusal as refusal:
             if template is not None:
                 raise

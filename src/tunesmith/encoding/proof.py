@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..records import Conversation, Document, Example, Finding, Message, Pair
-from . import chat, plain
+from . import chat, plain, readback, thinking, typed
 from .codec import Codec
 from .ending import pattern
 from .shift import spans
@@ -151,36 +151,50 @@ def _prove_turns(
         yield Finding("error", "mask.turns", f"{len(found)} stretches are supervised, and {len(turns)} of the "
                       "assistant's turns are to be learnt", where, REPORT)
         return
-    typed = any(text.search(message.content) for message, text in zip(messages, _typed(messages, codec), strict=True))
+    typed_control = _has_typed_control(conversation, codec)
     for turn, span in zip(turns, found, strict=True):
         try:
-            yield from _prove_turn(messages, turn, span, codec, where=where, told=told)
-            if typed:
-                yield from _prove_typed(messages[: turn + 1], span[0][: span[2]], codec, where)
+            yield from _prove_turn(conversation, turn, span, codec, told=told)
+            if typed_control:
+                yield from _prove_typed(conversation, turn, span[0][: span[2]], codec)
         except Refusal as refusal:
             yield Finding("error", refusal.kind, refusal.what, where, refusal.remedy)
 
 
 def _prove_turn(
-    messages: Sequence[Message], turn: int, span: tuple[list[int], int, int], codec: Codec, *, where: str, told: _Told
+    conversation: Conversation, turn: int, span: tuple[list[int], int, int], codec: Codec, *, told: _Told
 ) -> Iterator[Finding]:
     ids, start, end = span
-    if ids[:start] != chat.prompt(messages[:turn], codec).ids:
+    where, messages = conversation.where, conversation.messages
+    if ids[:start] != chat.prompt(messages[:turn], codec, conversation.tools).ids:
         yield Finding("error", "mask.prompt", "the ids before a supervised turn are not those that inference is given",
                       where, REPORT)
     yield from _prove_end(ids[start:end], codec, where)
-    asked, answer = _expected(messages, turn, codec)
+    asked, full = _written(conversation, turn, codec)
     spelt = _spelt(ids, start, end, codec)
-    if asked is None:
-        if not answer.endswith(spelt):
-            yield _wrong(spelt, answer[-len(spelt) - 20 :], where)
+    yield from _prove_said(messages[turn], spelt, where)
+    answer = full[len(asked) :] if full.startswith(asked) else None
+    if answer is None or (spelt != answer and not _same_but_for_tokenizer(spelt, asked, answer, codec)):
+        completing = answer is None or readback.thought_left_open(asked)
+        if not (completing and readback.completes(asked, full, spelt, messages[turn])):
+            yield _wrong(spelt, full[-len(spelt) - 20 :] if answer is None else answer, where)
+        elif readback.thought_closed(asked, spelt):
+            told.note("template.inserted", "the prompt begins a thought that the rows do not have: that it ends at once"
+                      " is learnt too", where)
         return
-    if spelt != answer and not _same_but_for_tokenizer(spelt, asked, answer, codec):
-        yield _wrong(spelt, answer, where)
-    elif spelt != answer:
+    if spelt != answer:
         told.note("tokenizer.rewrote", "the tokenizer does not spell the text exactly: blanks or characters change",
                   where)
-    _note_changes(messages[turn].content, answer, codec, where, told)
+    _note_changes(messages[turn], answer, codec, where, told)
+
+
+def _prove_said(message: Message, spelt: str, where: str) -> Iterator[Finding]:
+    """That the thought and the calls of a turn are learnt, which some templates leave out."""
+    missing = readback.missing(message, spelt)
+    if missing:
+        yield Finding(
+            "error", "mask.left_out", f"the template does not write {_short(missing)} of an answer", where,
+            "choose a `data.template` that writes calls of tools and reasoning, or take them out of the row")
 
 
 def _prove_end(answer: list[int], codec: Codec, where: str) -> Iterator[Finding]:
@@ -196,54 +210,69 @@ def _prove_end(answer: list[int], codec: Codec, where: str) -> Iterator[Finding]
             "remove that token from the answer, or choose another `data.template`")
 
 
-def _prove_typed(messages: Sequence[Message], ids: list[int], codec: Codec, where: str) -> Iterator[Finding]:
+def _prove_typed(conversation: Conversation, turn: int, ids: list[int], codec: Codec) -> Iterator[Finding]:
     """Control ids are counted against a render whose typed control tokens were broken in two."""
-    broken = [
-        replace(message, content=text.sub(lambda found: found[0][:1] + BREAK + found[0][1:], message.content))
-        for message, text in zip(messages, _typed(messages, codec), strict=True)
+    everybody, own = _patterns(codec)
+    messages = [
+        typed.each_text(message, lambda text, control=own if message.role == "assistant" else everybody:  # type: ignore[misc]
+                        control.sub(_in_two, text))
+        for message in conversation.messages[: turn + 1]
     ]
-    if [message.content for message in broken] == [message.content for message in messages]:
-        return
-    template, ending = codec.require_template(), codec.ending
-    asked = template.render(broken[:-1], generation_prompt=True)
-    full = template.render(broken, generation_prompt=False)
-    full = full[: len(full) - len(ending.trailing)] if ending else full
-    everybody, _ = _patterns(frozenset(codec.control), frozenset(codec.special), codec.end_of_turn)
+    tools = [typed.inside(tool, lambda text: everybody.sub(_in_two, text)) for tool in conversation.tools]
+    template, ending = codec.require_template(), codec.ending_of(messages[-1])
+    asked = template.render(messages[:-1], generation_prompt=True, tools=tools)
+    full = template.render(messages, generation_prompt=False, tools=tools)
+    full = (ending.close(full) if ending else None) or full
     written = Counter(everybody.findall(asked)) | Counter(everybody.findall(full))
     if ending and not full.startswith(asked):
         written += Counter(everybody.findall(ending.closing))
+    if not full.startswith(asked) or readback.thought_left_open(asked):
+        written += Counter(thinking.TOKENS & codec.control.keys())
     names = {index: text for text, index in codec.control.items()}
     present = Counter(names[index] for index in ids if index in names)
     extra = present - written
     if extra:
         yield Finding(
-            "error", "mask.typed_control", f"{next(iter(extra))!r}, typed in a message, became a control token", where,
-            "remove it from the message")
+            "error", "mask.typed_control", f"{next(iter(extra))!r}, typed in a message, became a control token",
+            conversation.where, "remove it from the message")
 
 
-def _typed(messages: Sequence[Message], codec: Codec) -> list[re.Pattern[str]]:
-    """For each message what finds the control tokens that must stay text in it."""
-    everybody, own = _patterns(frozenset(codec.control), frozenset(codec.special), codec.end_of_turn)
-    return [own if message.role == "assistant" else everybody for message in messages]
+def _in_two(found: re.Match[str]) -> str:
+    return found[0][:1] + BREAK + found[0][1:]
+
+
+def _has_typed_control(conversation: Conversation, codec: Codec) -> bool:
+    """Whether somebody wrote what would be a control token if the template had written it."""
+    everybody, own = _patterns(codec)
+    return any(
+        control.search(text) is not None for message in conversation.messages
+        for control in [own if message.role == "assistant" else everybody] for text in readback.texts(message)
+    ) or any(everybody.search(text) for text in readback.inside(conversation.tools))
+
+
+def _patterns(codec: Codec) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What finds the control tokens that must stay text in anybody's turn, and in an assistant's."""
+    return _compiled(frozenset(codec.control)), _compiled(frozenset((codec.special - thinking.TOKENS) | codec.ends))
 
 
 @lru_cache(maxsize=16)
-def _patterns(
-    control: frozenset[str], special: frozenset[str], end_of_turn: str | None
-) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return pattern(control), pattern(special | ({end_of_turn} if end_of_turn else set()))
+def _compiled(tokens: frozenset[str]) -> re.Pattern[str]:
+    return pattern(tokens)
 
 
-def _expected(messages: Sequence[Message], turn: int, codec: Codec) -> tuple[str | None, str]:
-    """The prompt and the answer as the template writes them; no prompt where the answer changes its history."""
-    template = codec.require_template()
-    asked = template.render(messages[:turn], generation_prompt=True)
-    full = template.render(messages[: turn + 1], generation_prompt=False)
-    end = codec.end_of_turn or ""
-    if codec.ending and codec.ending.trailing.count(end):
-        full = full[: len(full) - len(codec.ending.trailing)]
-    full = full[: full.rfind(end) + len(end)]
-    return (asked, full[len(asked) :]) if full.startswith(asked) else (None, full)
+def _written(conversation: Conversation, turn: int, codec: Codec) -> tuple[str, str]:
+    """The prompt, and the prompt with its answer up to the end token, as the template writes them."""
+    template, messages = codec.require_template(), conversation.messages
+    asked = template.render(messages[:turn], generation_prompt=True, tools=conversation.tools)
+    full = template.render(messages[: turn + 1], generation_prompt=False, tools=conversation.tools)
+    ending = codec.ending_of(messages[turn])
+    if ending is None:
+        return asked, full
+    if ending.unwritten:
+        return asked, full.removesuffix(ending.trailing) + ending.closing
+    if ending.trailing.count(ending.token):
+        full = full[: len(full) - len(ending.trailing)]
+    return asked, full[: full.rfind(ending.token) + len(ending.token)]
 
 
 def _spelt(ids: list[int], start: int, end: int, codec: Codec) -> str:
@@ -269,10 +298,10 @@ def _short(text: str) -> str:
     return repr(text) if len(text) <= 80 else f"{text[:38]!r} … {text[-38:]!r}"
 
 
-def _note_changes(content: str, answer: str, codec: Codec, where: str, told: _Told) -> None:
-    closing = codec.ending.closing if codec.ending else ""
-    body = answer.removesuffix(closing)
-    if content == body:
+def _note_changes(message: Message, answer: str, codec: Codec, where: str, told: _Told) -> None:
+    ending, content = codec.ending_of(message), message.content
+    body = answer.removesuffix(ending.closing if ending else "")
+    if content == body or message.calls or message.reasoning:
         return
     before, found, after = body.partition(content)
     if found and content:

@@ -14,7 +14,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime
-from types import BuiltinMethodType, MethodType
+from itertools import product
+from types import BuiltinMethodType, MappingProxyType, MethodType
 from typing import Any
 
 import jinja2.ext
@@ -29,6 +30,8 @@ OUTPUT_LIMIT = 20_000_000
 WIDTH_LIMIT = 100_000
 WORK_PER_CHARACTER = 200
 BITS_LIMIT = 100_000
+
+MARKS_ESCAPED = r"\udb80\udc0"  # how JSON in ASCII begins to write the two characters that stand around typed tokens
 
 WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "indent", "batch", "slice", "wordwrap",
                       "tojson", "lipsum"})
@@ -198,23 +201,45 @@ def raise_exception(message: str) -> None:
 def tojson(
     value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
 ) -> str:
-    """JSON without Jinja's escaping of HTML, as transformers writes it."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    """JSON without Jinja's escaping of HTML, as transformers writes it; the marks of `typed.py` stay what they are."""
+    text = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    if ensure_ascii and MARKS_ESCAPED in text:
+        return text.replace(MARKS_ESCAPED + "0", "\U000f0000").replace(MARKS_ESCAPED + "1", "\U000f0001")
+    return text
 
 
 def run(
     template: Any, messages: Sequence[Mapping[str, Any]], special: Mapping[str, str], *, generation_prompt: bool,
-    date: datetime | None = None,
+    date: datetime | None = None, given: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """The text of a conversation, of at most `OUTPUT_LIMIT` characters (and what the messages hold)."""
-    characters = sum(len(message["content"]) for message in messages)
-    return "".join(generate(template, [dict(message) for message in messages], special, characters=characters,
-                            generation_prompt=generation_prompt, date=date))
+    """The text of a conversation, of at most `OUTPUT_LIMIT` characters (and what the messages hold).
+
+    given: more that the template is told: the tools, and switches such as `enable_thinking`.
+    """
+    return "".join(generate(
+        template, [dict(message) for message in messages], special, characters=characters(messages, given),
+        generation_prompt=generation_prompt, date=date, given=given))
+
+
+def characters(messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> int:
+    """How many characters a template is given to write, at least."""
+    if not given and all(len(message) == 2 for message in messages):  # a role and a content: nearly all there are
+        return sum(len(message["content"]) for message in messages)
+    return sum(map(_texts, messages)) + _texts(given)
+
+
+def _texts(value: Any) -> int:
+    """How many characters stand in all texts of a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(str(name)) + _texts(each) for name, each in value.items())
+    return sum(map(_texts, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def generate(
     template: Any, messages: Any, special: Mapping[str, str], *, characters: int, generation_prompt: bool,
-    date: datetime | None,
+    date: datetime | None, given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
     """The text part by part, as the template writes it. characters: how many the messages hold."""
     template.environment.budget.refill(characters)
@@ -224,8 +249,11 @@ def generate(
     def strftime_now(form: str) -> str:
         return (date or datetime.now()).strftime(form)
 
-    for part in template.generate(**special, messages=messages, tools=None, documents=None,
-                                  add_generation_prompt=generation_prompt, strftime_now=strftime_now):
+    told = {"tools": None, "documents": None, **special, **given}
+    if "functions" in given:  # Firefunction's way of asking for tools, which also wants to know the time
+        told["datetime"] = strftime_now("%Y-%m-%d %H:%M:%S")
+    for part in template.generate(told, messages=messages, add_generation_prompt=generation_prompt,
+                                  strftime_now=strftime_now):
         length += len(part)
         if length > limit:
             raise SecurityError(f"the template writes more than {limit:,} characters")
@@ -292,6 +320,11 @@ PROBES: tuple[tuple[tuple[str, str], ...], ...] = (
     tuple((("user", "assistant")[turn % 2], f"turn {turn}") for turn in range(40)),
 )
 
+TOOLS = ({"type": "function", "function": {
+    "name": "weather", "description": "Tells the weather of a place.",
+    "parameters": {"type": "object", "properties": {"place": {"type": "string", "description": "The place."}},
+                   "required": ["place"]}}},)
+
 
 def trial(source: str, special: Mapping[str, str]) -> dict[str, Any]:
     """What a template does with plain conversations: {"kind", "what", "line"}, with kind "" where all is well."""
@@ -303,14 +336,19 @@ def trial(source: str, special: Mapping[str, str]) -> dict[str, Any]:
     complaints = []
     for probe in PROBES:
         messages = [{"role": role, "content": content} for role, content in probe]
-        for generation_prompt in (True, False):
+        for generation_prompt, given in product((True, False), ({}, with_tools(TOOLS))):
             try:
-                run(template, messages, special, generation_prompt=generation_prompt)
+                run(template, messages, special, generation_prompt=generation_prompt, given=given)
             except (SecurityError, MemoryError, RecursionError) as error:
                 return {"kind": "template.unsafe", "what": str(error) or type(error).__name__, "line": line_of(error)}
             except RENDER_ERRORS as error:
                 complaints.append({"kind": "template.broken", "what": str(error), "line": line_of(error)})
-    return complaints[0] if len(complaints) == 2 * len(PROBES) else {"kind": "", "what": "", "line": None}
+    return complaints[0] if len(complaints) == 4 * len(PROBES) else {"kind": "", "what": "", "line": None}
+
+
+def with_tools(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a template is told of tools: as transformers does, and as the older `functions`, which is a text."""
+    return {"tools": list(tools), "functions": tojson(list(tools), indent=4)} if tools else {}
 
 
 def bound(cpu_seconds: int, memory_bytes: int) -> None:

@@ -14,7 +14,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import jinja2
 from jinja2.exceptions import SecurityError
@@ -22,8 +25,11 @@ from jinja2.exceptions import SecurityError
 from .. import errors
 from ..cache import cache_folder
 from ..records import Message
-from . import sandbox
+from . import sandbox, views
 from .beginnings import Beginnings
+from .views import Ways
+
+Tool = Mapping[str, Any]
 
 KEPT_CHARACTERS = 1 << 22
 MISSES = 8  # conversations whose beginnings could not be told, after which a template is not tried again
@@ -49,22 +55,26 @@ class Template:
     """A chat template ready to render.
 
     source: Jinja text; name: shown in complaints; special: the tokenizer's named tokens (`bos_token`, …) that the
-    source may use; date: what `strftime_now` says, by default now.
+    source may use; date: what `strftime_now` says, by default now; tools: definitions for conversations that bring
+    none; switches: more that the source may ask for, such as `enable_thinking`.
     """
 
     def __init__(
-        self, source: str, name: str, special: Mapping[str, str], *, date: datetime | None = None
+        self, source: str, name: str, special: Mapping[str, str], *, date: datetime | None = None,
+        tools: Sequence[Tool] = (), switches: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         self.source = source
         self.name = name
         self.special = dict(special)
         self.date = date
-        self._kept: dict[tuple[tuple[Message, ...], bool], str] = {}
+        self.tools = tuple(tools)
+        self.switches = dict(switches)
+        self._kept: dict[tuple[tuple[Message, ...], bool, str], str] = {}
         self._characters = 0
         self._same = date is not None and not CHANGING.search(source)
         self._beginnings: Beginnings | None = None
         self._misses = 0
-        self.digest = hashlib.sha256(source.encode()).hexdigest()
+        self.digest = _digest_of(source, self.tools, self.switches)
         try:
             self._compiled = sandbox.Sandbox().from_string(source)
         except sandbox.RENDER_ERRORS as error:
@@ -72,52 +82,44 @@ class Template:
         if date is not None and self._same:
             self._beginnings = Beginnings(source, self.special, date)
 
-    def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
+    def render(self, messages: Sequence[Message], *, generation_prompt: bool, tools: Sequence[Tool] = ()) -> str:
         """The conversation as one text, equal to transformers' `apply_chat_template(tokenize=False)`.
 
-        What was rendered lately is not rendered again, where the date is given and nothing in the template draws lots:
-        the same messages give the same text. Raises Refusal with the template's own words and line where it cannot
-        render these messages.
+        tools: the definitions that the conversation brings. What was rendered lately is not rendered again, where the
+        date is given and nothing in the template draws lots: the same messages give the same text. Raises Refusal with
+        the template's own words and line where it cannot render these messages.
         """
         if not self._same:
-            return self._render(messages, generation_prompt)
-        key = (tuple(messages), generation_prompt)
+            return self._render(messages, generation_prompt, tools)
+        key = (tuple(messages), generation_prompt, json.dumps(tools) if tools else "")
         found = self._kept.get(key)
         if found is None:
-            found = self._render(messages, generation_prompt)
+            found = self._render(messages, generation_prompt, tools)
             self._keep(key, found)
         return found
 
-    def foresee(self, messages: Sequence[Message], *, asked: Sequence[int], whole: Sequence[int]) -> None:
+    def foresee(
+        self, messages: Sequence[Message], *, asked: Sequence[int], whole: Sequence[int], tools: Sequence[Tool] = ()
+    ) -> None:
         """Render at once, where the template lets itself, what `render` will be asked for: the first messages.
 
         asked, whole: of how many, with the generation prompt and without.
         """
         if self._beginnings is None:
             return
-        found = self._beginnings.render(_turns(messages), {False: whole, True: asked})
+        found = self._beginnings.render(
+            self._turns(messages), {False: whole, True: asked}, self._given(tools))
         self._misses = 0 if found else self._misses + 1
         if self._misses == MISSES:
             self._beginnings = None
+        under = json.dumps(tools) if tools else ""
         for (count, generation_prompt), text in found.items():
-            self._keep((tuple(messages[:count]), generation_prompt), text)
+            self._keep((tuple(messages[:count]), generation_prompt, under), text)
 
-    def _keep(self, key: tuple[tuple[Message, ...], bool], text: str) -> None:
-        if self._characters > KEPT_CHARACTERS:
-            self._kept, self._characters = {}, 0
-        self._kept[key] = text
-        self._characters += len(text)
-
-    def _render(self, messages: Sequence[Message], generation_prompt: bool) -> str:
-        try:
-            return sandbox.run(
-                self._compiled, _turns(messages), self.special, generation_prompt=generation_prompt, date=self.date
-            )
-        except (SecurityError, RecursionError, MemoryError) as error:
-            what = str(error) or type(error).__name__
-            raise _refusal("template.unsafe", what, self.name, sandbox.line_of(error)) from error
-        except sandbox.RENDER_ERRORS as error:
-            raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
+    @cached_property
+    def ways(self) -> Ways:
+        """How this template wants reasoning and calls to be handed to it, found by trying."""
+        return views.find(self._tried)
 
     @property
     def literal_text(self) -> str:
@@ -127,9 +129,47 @@ class Template:
         texts |= {node.value for node in tree.find_all(jinja2.nodes.Const) if isinstance(node.value, str)}
         return "\0".join(sorted(texts))
 
+    def _keep(self, key: tuple[tuple[Message, ...], bool, str], text: str) -> None:
+        if self._characters > KEPT_CHARACTERS:
+            self._kept, self._characters = {}, 0
+        self._kept[key] = text
+        self._characters += len(text)
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+    def _render(self, messages: Sequence[Message], generation_prompt: bool, tools: Sequence[Tool]) -> str:
+        try:
+            return sandbox.run(
+                self._compiled, self._turns(messages), self.special, generation_prompt=generation_prompt,
+                date=self.date, given=self._given(tools))
+        except (SecurityError, RecursionError, MemoryError) as error:
+            what = str(error) or type(error).__name__
+            raise _refusal("template.unsafe", what, self.name, sandbox.line_of(error)) from error
+        except sandbox.RENDER_ERRORS as error:
+            raise _refusal("template.refused", str(error), self.name, sandbox.line_of(error)) from error
+
+    def _tried(self, turns: Sequence[Mapping[str, Any]]) -> str:
+        """A text of turns as they are, with a tool offered; nothing where the template does not take them."""
+        try:
+            return sandbox.run(self._compiled, turns, self.special, generation_prompt=False, date=self.date,
+                               given={**self.switches, **sandbox.with_tools(sandbox.TOOLS)})
+        except sandbox.RENDER_ERRORS:
+            return ""
+
+    def _given(self, tools: Sequence[Tool]) -> dict[str, Any]:
+        """What the template is told beside the messages."""
+        offered = tools or self.tools
+        return {**self.switches, **sandbox.with_tools(offered)} if offered or self.switches else {}
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        return [{"role": message.role, "content": message.content}
+                if not (message.reasoning or message.calls or message.role == "tool")
+                else views.turn(message, self.ways) for message in messages]
+
+
+def _digest_of(source: str, tools: Sequence[Tool], switches: Mapping[str, bool]) -> str:
+    told = hashlib.sha256(source.encode())
+    if tools or switches:
+        told.update(json.dumps([list(tools), sorted(switches.items())], sort_keys=True).encode())
+    return told.hexdigest()
 
 
 def named(name: str) -> str:

@@ -9,12 +9,14 @@ reads it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ..records import Message
 from .codec import Codec, Piece
+from .templates import Tool
 
 OPEN, CLOSE = "\U000f0000", "\U000f0001"
 KEPT = 4096
@@ -48,10 +50,34 @@ def _kept(message: Message, codec: Codec) -> Message:
 
 
 def _mark(message: Message, control: re.Pattern[str]) -> Message:
-    content = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.content))
-    role = control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(message.role))
-    return message if (role, content) == (message.role, message.content) else replace(
-        message, role=role, content=content)
+    return each_text(message, lambda text: control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(text)))
+
+
+def each_text(message: Message, change: Callable[[str], str]) -> Message:
+    """The message with every text that somebody wrote changed: arguments of calls too."""
+    if not (message.reasoning or message.calls or message.role == "tool"):
+        role, content = change(message.role), change(message.content)
+        same = (role, content) == (message.role, message.content)
+        return message if same else replace(message, role=role, content=content)
+    calls = tuple(replace(call, name=change(call.name), id=change(call.id), arguments=inside(call.arguments, change))
+                  for call in message.calls)
+    return replace(message, content=change(message.content), reasoning=change(message.reasoning), calls=calls,
+                   name=change(message.name), call=change(message.call))
+
+
+def inside(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with its texts changed; names of fields stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: inside(each, change) for name, each in value.items()}
+    return [inside(each, change) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def mark_tools(tools: Sequence[Tool], codec: Codec) -> tuple[Tool, ...]:
+    """The definitions of tools with the control tokens of their texts wrapped."""
+    control = codec.typed_by_anybody
+    return tuple(inside(tool, lambda text: control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(text))) for tool in tools)
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,10 @@
 """Conversations as lists of `role` and `content`, under `messages` or `conversations`.
 
 Source: the OpenAI chat format, which most chat data sets on the Hugging Face Hub follow; `model` is Gemma's name for
-the assistant. `content` may be a list of text parts, which are joined. `train: false` (or `weight: 0`) on an
-assistant's turn keeps it out of the loss. An optional column `system` is put before the turns.
+the assistant. `content` may be a list of parts: texts are joined, `reasoning` (or `thinking`) and `tool_call` are taken
+as what they say. An assistant's `tool_calls` (or the older `function_call`) are its calls, `reasoning_content`,
+`reasoning` or `thinking` what it thought before; a `tool` answers. `train: false` (or `weight: 0`) on an assistant's
+turn keeps it out of the loss. An optional column `system` is put before the turns, and `tools` offered in them.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
-from ...records import Conversation, Message, Row
+from ...records import Call, Conversation, Message, Row
 from ..fields import wrong_type
 from ..quoting import quoted
-from ..turns import NO_TOOLS, column_of, from_list, refuse_tools, speaker_key, unknown_role
+from ..tools import calls
+from ..turns import column_of, from_list, speaker_key, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
 
-_ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
-_TOOLS = {"tool", "function", "ipython"}
+_ROLES = {
+    "system": "system", "user": "user", "assistant": "assistant", "model": "assistant",
+    "tool": "tool", "function": "tool", "ipython": "tool",
+}
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
 class Settings(BaseModel):
@@ -37,12 +43,12 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
-    """The turns, the system prompt, and `tools`, which is read to refuse it."""
+    """The turns, the system prompt and the tools."""
     return [name for name in (column_of(fields), "system", "tools") if name in fields]
 
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
-    """One conversation. Raises Refusal for wrong types, tools, unknown roles and rows without an answer."""
+    """One conversation. Raises Refusal for wrong types, unclear calls, unknown roles and rows without an answer."""
     return [from_list(row, _message)]
 
 
@@ -52,36 +58,60 @@ def _message(row: Row, place: str, turn: Any) -> Message:
     role = turn.get("role")
     if not isinstance(role, str):
         raise wrong_type(row, f"{place}.role", role, "a text")
-    if role in _TOOLS or turn.get("tool_calls") not in NO_TOOLS or turn.get("function_call") not in NO_TOOLS:
-        raise refuse_tools(row, f"{place} calls a tool or is a tool's answer")
     if role not in _ROLES:
         raise unknown_role(row, place, role, _ROLES)
-    for name in ("reasoning_content", "reasoning", "thinking"):
-        if turn.get(name):
-            raise Refusal("data.reasoning", f"{place} has its reasoning apart, in `{name}`", row.where,
-                          "write the reasoning into `content` in the way of the model's template, or take it out")
-    return Message(_ROLES[role], _content(row, f"{place}.content", turn.get("content")), _train(row, place, turn))
+    own, content = _ROLES[role], turn.get("content")
+    called = _calls(row, place, turn)
+    thought = _reasoning(row, place, turn)
+    words, thought_too, more = _content(row, f"{place}.content", "" if content is None and called else content)
+    if own != "assistant" and (called or more or thought or thought_too):
+        raise Refusal("data.not_the_assistants", f"{place}, the {own}'s, has calls of tools or reasoning", row.where,
+                      "let only an assistant's turn have them, or take the row out")
+    answers = {name: _named(row, place, turn, name) for name in ("name", "tool_call_id")} if own == "tool" else {}
+    return Message(own, words, _train(row, place, turn), reasoning=thought or thought_too, calls=(*called, *more),
+                   name=answers.get("name", ""), call=answers.get("tool_call_id", ""))
 
 
-def _content(row: Row, place: str, content: Any) -> str:
-    """The text of a turn; parts of other types than text are refused."""
+def _calls(row: Row, place: str, turn: Mapping[str, Any]) -> tuple[Call, ...]:
+    """What is called in the turn's own field, today's or the older one."""
+    return (*calls(row, f"{place}.tool_calls", turn.get("tool_calls")),
+            *calls(row, f"{place}.function_call", turn.get("function_call")))
+
+
+def _reasoning(row: Row, place: str, turn: Mapping[str, Any]) -> str:
+    """What an assistant thought, under whichever name it stands."""
+    return next((text for text in (_named(row, place, turn, name) for name in _REASONING) if text), "")
+
+
+def _named(row: Row, place: str, turn: Mapping[str, Any], name: str) -> str:
+    value = turn.get(name)
+    if value is not None and not isinstance(value, str):
+        raise wrong_type(row, f"{place}.{name}", value, "a text")
+    return value or ""
+
+
+def _content(row: Row, place: str, content: Any) -> tuple[str, str, tuple[Call, ...]]:
+    """The text, the reasoning and the calls of a turn; parts of other types are refused."""
     if isinstance(content, str):
-        return content
+        return content, "", ()
     if not isinstance(content, list):
         raise wrong_type(row, place, content, "a text")
-    texts = []
+    found: dict[str, list[str]] = {"text": [], "reasoning": []}
+    called: list[Call] = []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
-        if kind in ("tool_call", "tool_use", "tool_result"):
-            raise refuse_tools(row, f"{place} has a part of type `{kind}`")
-        if not isinstance(part, Mapping) or kind != "text":
+        kind = "reasoning" if kind == "thinking" else kind
+        if not isinstance(part, Mapping) or kind not in ("text", "reasoning", "tool_call"):
             raise Refusal("data.content_part", f"{place} has a part of type {quoted(kind)}", row.where,
                           'write the content as text, or as parts {"type": "text", "text": "…"}')
-        words = part.get("text", part.get("value"))
-        if not isinstance(words, str):
-            raise wrong_type(row, f"{place}.text", words, "a text")
-        texts.append(words)
-    return "".join(texts)
+        value = next((part[name] for name in ("text", "value", "thinking", "tool_call") if name in part), None)
+        if kind == "tool_call":
+            called += calls(row, place, value)
+        elif isinstance(value, str):
+            found[kind].append(value)
+        else:
+            raise wrong_type(row, f"{place}.text", value, "a text")
+    return "".join(found["text"]), "".join(found["reasoning"]), tuple(called)
 
 
 def _train(row: Row, place: str, turn: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
-"""Conversations as lists of `from` and `value`, under `conversations`, with an optional column `system`.
+"""Conversations as lists of `from` and `value`, under `conversations`, with optional columns `system` and `tools`.
 
-Source: the exports of ShareGPT (2023), as Vicuna's data used them.
+Sources: the exports of ShareGPT (2023), as Vicuna's data used them; LLaMA-Factory for `function_call`, whose value is
+the call as JSON, and `observation`, the tool's answer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ...records import Conversation, Message, Row
 from ..fields import wrong_type
-from ..turns import column_of, from_list, refuse_tools, speaker_key, unknown_role
+from ..tools import calls
+from ..turns import column_of, from_list, speaker_key, unknown_role
 
 makes: Final = Conversation
 reads: Final[Literal["records"]] = "records"
@@ -20,8 +22,9 @@ reads: Final[Literal["records"]] = "records"
 _ROLES = {
     "system": "system", "human": "user", "user": "user",
     "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "model": "assistant",
+    "function_call": "assistant", "tool_call": "assistant", "observation": "tool", "tool": "tool", "function": "tool",
 }
-_TOOLS = {"function_call", "observation", "tool", "function", "tool_call"}
+_CALLS = {"function_call", "tool_call"}
 
 
 class Settings(BaseModel):
@@ -36,12 +39,12 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
-    """The turns, the system prompt, and `tools`, which is read to refuse it."""
+    """The turns, the system prompt and the tools."""
     return [name for name in (column_of(fields), "system", "tools") if name in fields]
 
 
 def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
-    """One conversation. Raises Refusal for wrong types, tools, unknown speakers and rows without an answer."""
+    """One conversation. Raises Refusal for wrong types, unclear calls, unknown speakers and rows without an answer."""
     return [from_list(row, _message)]
 
 
@@ -51,8 +54,6 @@ def _message(row: Row, place: str, turn: Any) -> Message:
     speaker, value = turn.get("from"), turn.get("value")
     if not isinstance(speaker, str):
         raise wrong_type(row, f"{place}.from", speaker, "a text")
-    if speaker in _TOOLS:
-        raise refuse_tools(row, f"{place} is from `{speaker}`")
     if speaker not in _ROLES:
         raise unknown_role(row, place, speaker, _ROLES)
     if not isinstance(value, str):
@@ -60,4 +61,6 @@ def _message(row: Row, place: str, turn: Any) -> Message:
     train = turn.get("train", True)
     if not isinstance(train, bool):
         raise wrong_type(row, f"{place}.train", train, "true or false")
+    if speaker in _CALLS:
+        return Message("assistant", "", train, calls=calls(row, f"{place}.value", value))
     return Message(_ROLES[speaker], value, train)
