@@ -214,7 +214,7 @@ def subject(name: str, switches: dict | None = None) -> Subject:
     """A template on a byte-level tokenizer that has the template's control tokens, and the published model's ends."""
     _, (bos, eos, *stops) = FAMILIES[name]
     tokenizer = copy.deepcopy(tiny_tokenizer())
-    found = {match.replace("opensource", "opensource") for match in CONTROL.findall(source(name))}
+    found = set(CONTROL.findall(source(name)))
     if ":opensource" in eos:  # built by the template from pieces
         found |= {f"<｜hy_{each}:opensource｜>" for each in ("User", "Assistant", "place▁holder▁no▁2")}
         found |= {"<think:opensource>", "</think:opensource>"}
@@ -240,7 +240,7 @@ def text(draw: random.Random, typed: list[str], number: int) -> str:
 
 
 def dialogue(draw: random.Random, typed: list[str], number: int, kinds: set[str]) -> Conversation:
-    """A random dialogue: system or none, one to eight rounds; with thoughts, some empty, and with tools, where asked."""
+    """A random dialogue: a system prompt or none, one to eight rounds; thoughts, some empty, and tools on demand."""
     count = iter(range(number * 100, number * 100 + 100))
 
     def words() -> str:
@@ -289,7 +289,9 @@ def faults(conversation: Conversation, given: Subject, documents: list) -> list[
     told = []
     for (document, start, stop), turn in zip(found, turns, strict=True):
         message = conversation.messages[turn]
-        if document.ids[:start].tolist() != rendered(conversation, turn, given, asked=True, ids=True):
+        # transformers' marks around typed tokens do not survive a template that writes JSON in ASCII
+        comparable = not (conversation.tools and "ensure_ascii=True" in source(given.name))
+        if comparable and document.ids[:start].tolist() != rendered(conversation, turn, given, asked=True, ids=True):
             told.append("the prompt is not transformers'")
         spelt = given.tokenizer.decode(document.ids[start:stop])
         asked = rendered(conversation, turn, given, asked=True)
@@ -298,9 +300,10 @@ def faults(conversation: Conversation, given: Subject, documents: list) -> list[
         end = spelt_end(spelt, given)
         if not end:
             told.append(f"it ends with {spelt[-20:]!r}")
-        elif full.startswith(asked) and not (full[len(asked):].startswith(spelt.removesuffix(end))):
-            if "think" not in asked[-20:].lower():
-                told.append(f"{spelt!r} is not in {full[len(asked):]!r}")
+        elif full.startswith(asked) and not full[len(asked):].startswith(spelt.removesuffix(end)) and (
+            "think" not in asked[-20:].lower()
+        ):
+            told.append(f"{spelt!r} is not in {full[len(asked):]!r}")
     return told
 
 
@@ -410,6 +413,7 @@ if __name__ == "__main__":
     amount = int(sys.argv[1]) if len(sys.argv) > 1 else DIALOGUES
     for each in sys.argv[2:] or names():
         got = measured(each, amount)
-        print(each, *(f"\n    {kind}: {one.right} right, {len(one.wrong)} wrong {one.wrong[:1]}, refused {one.why[:200]!r}"
-                      for kind, one in (("plain", got.plain), (f"thoughts {got.switch}", got.thoughts), ("tools", got.tools))),
-              flush=True)
+        kinds = {"plain": got.plain, f"thoughts {got.switch}": got.thoughts, "tools": got.tools}
+        print(each, flush=True)
+        for kind, one in kinds.items():
+            print(f"    {kind}: {one.right} right, {len(one.wrong)} wrong {one.wrong[:1]}, refused {one.why[:200]!r}")

@@ -12,7 +12,7 @@ from tunesmith.data.formats import messages, pair, text
 from tunesmith.data.load import load, sniff
 from tunesmith.errors import Misuse
 from tunesmith.recipe import Section
-from tunesmith.records import Conversation, Message, Pair
+from tunesmith.records import Call, Conversation, Message, Pair
 
 
 def section(module: ModuleType) -> Section:
@@ -240,19 +240,77 @@ def test_a_system_column_and_a_system_turn_exclude_each_other(tmp_path):
     assert only_conversation(tmp_path, values) == (None, [("data.two_systems", "a.jsonl:1")])
 
 
-TOOLS = [
-    chat(("user", "u"), ("tool", "t"), ("assistant", "a")),
-    chat(("user", "u"), ("assistant", "a"), tools=[{"name": "f"}]),
-    {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": None, "tool_calls": [{}]}]},
-    {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": [{"type": "tool_call"}]}]},
-    {"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": "f"}]},
+CALL = {"name": "weather", "arguments": {"place": "Baku"}}
+CALLED = [
+    {"messages": [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "c1", "type": "function", "function": CALL | {"arguments": '{"place": "Baku"}'}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "windy"}, {"role": "assistant", "content": "Windy."}]},
+    {"messages": [
+        {"role": "user", "content": "u"}, {"role": "assistant", "content": "", "function_call": CALL | {"id": "c1"}},
+        {"role": "function", "name": "weather", "content": "windy"}, {"role": "assistant", "content": "Windy."}]},
+    {"messages": [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": [{"type": "tool_call", "value": json.dumps(CALL | {"id": "c1"})}]},
+        {"role": "tool", "content": [{"type": "text", "value": "windy"}]}, {"role": "assistant", "content": "Windy."}]},
+    {"conversations": [
+        {"from": "human", "value": "u"}, {"from": "function_call", "value": json.dumps(CALL | {"id": "c1"})},
+        {"from": "observation", "value": "windy"}, {"from": "gpt", "value": "Windy."}]},
 ]
 
 
-@pytest.mark.parametrize("values", TOOLS)
-def test_turns_with_tools_are_refused_in_plain_words(tmp_path, values):
+@pytest.mark.parametrize("values", CALLED)
+def test_a_call_and_its_answer_are_the_same_however_they_are_written(tmp_path, values):
+    found, findings = only_conversation(tmp_path, values)
+    assert findings == []
+    assert found == (
+        Message("user", "u"), Message("assistant", "", calls=(Call("weather", {"place": "Baku"}, "c1"),)),
+        Message("tool", "windy", name="weather", call="c1"), Message("assistant", "Windy."))
+
+
+def test_a_call_without_an_id_gets_one_that_its_answer_names(tmp_path):
+    values = {"conversations": [
+        {"from": "human", "value": "u"}, {"from": "function_call", "value": json.dumps([CALL, CALL])},
+        {"from": "observation", "value": "1"}, {"from": "observation", "value": "2"}, {"from": "gpt", "value": "a"}]}
+    found, _ = only_conversation(tmp_path, values)
+    assert [call.id for call in found[1].calls] == [found[2].call, found[3].call] == ["call00000", "call00001"]
+
+
+@pytest.mark.parametrize("tools", [
+    [CALL], json.dumps([CALL]), [{"type": "function", "function": CALL}]])
+def test_definitions_of_tools_are_read_from_their_column(tmp_path, tools):
+    put(tmp_path, chat(("user", "u"), ("assistant", "a"), tools=tools))
+    found = load("a.jsonl", base_folder=tmp_path).examples[0]
+    assert [tool["function"] for tool in found.tools] == [CALL]
+
+
+UNCLEAR = [
+    chat(("user", "u"), ("assistant", "a"), tools=[{"title": "f"}]),
+    chat(("user", "u"), ("assistant", "a"), tools="no JSON"),
+    {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": None, "tool_calls": [{}]}]},
+    {"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": "f"}]},
+    {"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": '{"name": "f", '
+                                                         '"arguments": [1]}'}]},
+]
+
+
+@pytest.mark.parametrize("values", UNCLEAR)
+def test_what_names_no_tool_is_refused_in_plain_words(tmp_path, values):
     found, findings = only_conversation(tmp_path, values)
     assert (found, findings) == (None, [("data.tool_turns", "a.jsonl:1")])
+
+
+def test_a_user_calls_no_tools_and_does_not_reason(tmp_path):
+    for extra in ({"tool_calls": [CALL]}, {"reasoning_content": "hm"}):
+        values = {"messages": [{"role": "user", "content": "u", **extra}, {"role": "assistant", "content": "a"}]}
+        assert only_conversation(tmp_path, values) == (None, [("data.not_the_assistants", "a.jsonl:1")])
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_read_under_each_of_its_names(tmp_path, name):
+    values = {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a", name: "hm"}]}
+    assert only_conversation(tmp_path, values)[0][1] == Message("assistant", "a", reasoning="hm")
 
 
 @pytest.mark.parametrize("none", ["[]", [], "", None])
@@ -265,7 +323,7 @@ def test_several_mistakes_of_one_row_come_at_once(tmp_path):
     found, findings = only_conversation(tmp_path, values)
     assert found is None
     assert {kind for kind, _ in findings} == {
-        "data.tool_turns", "data.wrong_type", "data.unknown_role", "data.empty_answer"}
+        "data.wrong_type", "data.unknown_role", "data.empty_answer"}
 
 
 @pytest.mark.parametrize(("values", "kind"), [
@@ -275,7 +333,6 @@ def test_several_mistakes_of_one_row_come_at_once(tmp_path):
     (chat(("user", "u"), ("human", "a")), "data.unknown_role"),
     ({"conversations": [{"from": "human", "value": "u"}, {"from": "alien", "value": "a"}]}, "data.unknown_role"),
     ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "data.content_part"),
-    ({"messages": [{"role": "assistant", "content": "a", "reasoning_content": "hm"}]}, "data.reasoning"),
     ({"messages": [{"role": "assistant", "content": "a", "train": "no"}]}, "data.wrong_type"),
 ])
 def test_a_conversation_that_cannot_be_learnt_from_is_an_error(tmp_path, values, kind):

@@ -43,16 +43,18 @@ def test_no_row_of_mrpc_is_swallowed_by_its_quotes(shared, file, count):
     assert (len(loaded.examples), loaded.unused) == (count, ("Quality", "#1 ID", "#2 ID"))
 
 
-def test_conversations_without_tools_are_kept_and_the_others_named(shared):
+def test_calls_of_tools_are_read_from_sharegpt(shared):
     loaded = load("chat_tools/glaive_toolcall_en_demo.json", base_folder=shared / "data")
-    assert (loaded.format, len(loaded.examples), loaded.rows) == ("sharegpt", 109, 300)
-    errors = [found for found in loaded.findings if found.severity == "error"]
-    assert {found.kind for found in errors} == {"data.tool_turns"} and errors[-1].what == "and 171 more of this kind"
+    assert (loaded.format, len(loaded.examples), loaded.rows) == ("sharegpt", 300, 300)
+    assert [found for found in loaded.findings if found.severity == "error"] == []
+    assert sum(len(turn.calls) for example in loaded.examples for turn in example.messages) == 211
 
 
-def test_tool_calls_in_parts_are_refused(shared):
+def test_calls_and_reasoning_in_parts_are_read(shared):
     loaded = load("chat_tools/reason_tool_use_demo_50.jsonl", base_folder=shared / "data")
-    assert (loaded.format, loaded.examples, loaded.rows) == ("messages", (), 50)
+    turns = [turn for example in loaded.examples for turn in example.messages]
+    assert (loaded.format, len(loaded.examples), loaded.rows) == ("messages", 50, 50)
+    assert (sum(len(turn.calls) for turn in turns), sum(bool(turn.reasoning) for turn in turns)) == (68, 112)
 
 
 def test_conversations_of_one_first_prompt_stay_on_one_side(shared):

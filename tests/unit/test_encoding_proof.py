@@ -141,10 +141,43 @@ def test_a_template_without_an_end_token_is_refused():
 
 
 def test_a_generation_prompt_that_training_never_sees_is_refused():
-    thinks = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}" \
-             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
-    documents, (finding,) = chat.documents(conversation(QUESTION, ANSWER), make(thinks))
+    strange = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}" \
+              "{% if add_generation_prompt %}{{ '<|im_start|>helper\n' }}{% endif %}"
+    documents, (finding,) = chat.documents(conversation(QUESTION, ANSWER), make(strange))
     assert (documents, finding.kind, finding.where, finding.severity) == ([], "template.prefix", WHERE, "error")
+
+
+THINKS = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content.split('</think>')[-1].lstrip()" \
+         " + '<|im_end|>\n' }}{% endfor %}" \
+         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\nTHOUGHT' }}{% endif %}"
+
+
+@pytest.mark.parametrize(("written", "answer", "learnt"), [
+    ("<think>\n", ANSWER, f"\n</think>\n\n{ANSWER}<|im_end|>"),
+    ("<think>\n", f"<think>\nhm\n</think>\n\n{ANSWER}", f"hm\n</think>\n\n{ANSWER}<|im_end|>"),
+    ("<think>", f"<think>hm</think>{ANSWER}", f"hm</think>{ANSWER}<|im_end|>"),
+    ("<think>\n\n</think>\n\n", ANSWER, f"{ANSWER}<|im_end|>"),
+])
+def test_a_thought_that_the_prompt_begins_is_completed(written, answer, learnt):
+    made, example = make(THINKS.replace("THOUGHT", written)), conversation(QUESTION, answer)
+    document = one(made, example)
+    (start, end), = shift.spans(document)
+    assert made.decode(document.ids[:start].tolist()).endswith(f"assistant\n{written}")
+    assert made.decode(document.ids[start:end].tolist()) == learnt
+    assert kinds(document, example, made) == set()
+
+
+def test_a_thought_that_is_learnt_wrong_is_found():
+    made, example = make(THINKS.replace("THOUGHT", "<think>\n")), conversation(QUESTION, f"<think>hm</think>{ANSWER}")
+    other = one(made, conversation(QUESTION, f"<think>so</think>{ANSWER}"))
+    assert ("mask.answer", WHERE) in kinds(other, example, made)
+
+
+def test_a_thought_that_the_prompt_has_closed_already_is_refused():
+    made = make(THINKS.replace("THOUGHT", "<think>\n\n</think>\n\n"))
+    documents, (finding,) = chat.documents(conversation(QUESTION, f"<think>hm</think>{ANSWER}"), made)
+    assert (documents, finding.kind, finding.where) == ([], "row.reasoning", WHERE)
+    assert "data.thinking" in finding.remedy
 
 
 def test_a_stop_token_inside_an_answer_is_found():

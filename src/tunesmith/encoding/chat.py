@@ -21,7 +21,9 @@ from ..records import Conversation, Document, Finding, Message
 from . import shift, typed
 from .codec import Codec
 from .templates import Template, Tool
-from .thinking import completed, thought
+from .thinking import completed, opening, thought
+
+REASONING = "set `data.thinking` to `think`, or to `no_think` to learn the answers alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ def prompt(messages: Sequence[Message], codec: Codec, tools: Sequence[Tool] = ()
 
 def prompt_and_text(messages: Sequence[Message], codec: Codec, tools: Sequence[Tool] = ()) -> tuple[Encoded, str]:
     """As `prompt`, and the rendered text."""
-    rendered = codec.require_template().render(
-        typed.mark(messages, codec), generation_prompt=True, tools=typed.mark_tools(tools, codec))
+    template = codec.require_template()
+    rendered = template.render(
+        typed.mark(messages, codec), generation_prompt=True, tools=_offered(tools, codec, template))
     return codec.encode_pieces(typed.pieces(rendered, codec)), typed.clean(rendered)
 
 
@@ -72,7 +75,7 @@ def documents(
     """
     template = codec.require_template()
     messages = with_system(conversation.messages, system)
-    marked, tools = typed.mark(messages, codec), typed.mark_tools(conversation.tools, codec)
+    marked, tools = typed.mark(messages, codec), _offered(conversation.tools, codec, template)
     made: list[Document] = []
     growing: _Growing | None = None
     findings: list[Finding] = []
@@ -103,7 +106,7 @@ def foresee(conversations: Iterable[Conversation], codec: Codec) -> None:
     template = codec.require_template()
     texts: list[str] = []
     for conversation in conversations:
-        marked, tools = typed.mark(conversation.messages, codec), typed.mark_tools(conversation.tools, codec)
+        marked, tools = typed.mark(conversation.messages, codec), _offered(conversation.tools, codec, template)
         turns = [index for index, turn in enumerate(marked) if turn.role == "assistant" and turn.train]
         template.foresee(marked, asked=turns, whole=[index + 1 for index in turns], tools=tools)
         with suppress(Refusal):
@@ -111,6 +114,23 @@ def foresee(conversations: Iterable[Conversation], codec: Codec) -> None:
             texts += [template.render(marked[: index + 1], generation_prompt=False, tools=tools)
                       for index in turns[-1:]]
     codec.foresee(typed.pieces(text, codec) for text in texts)
+
+
+def answer(messages: Sequence[Message], codec: Codec, tools: Sequence[Tool] = ()) -> str:
+    """What the assistant writes in the last of these messages, without its end token: what a perfect model would say.
+
+    The content as it stands, unless the template makes more of it: a thought, calls of tools, a channel.
+    """
+    template, last = codec.require_template(), messages[-1]
+    turn = _turn(typed.mark(messages, codec), codec, template, _offered(tools, codec, template))
+    ending = codec.ending_of(last)
+    written = turn.answer_text.removesuffix(ending.token if ending else "")
+    return last.content if written.strip() == last.content.strip() else written
+
+
+def _offered(tools: Sequence[Tool], codec: Codec, template: Template) -> Sequence[Tool]:
+    """The tools of a conversation, else those of all; control tokens in their texts stay text."""
+    return typed.mark_tools(tools or template.tools, codec) if tools or template.tools else ()
 
 
 class _Growing:
@@ -132,6 +152,9 @@ def _turn(marked: Sequence[Message], codec: Codec, template: Template, tools: Se
     asked = template.render(marked[:-1], generation_prompt=True, tools=tools)
     full = _up_to_end(template.render(marked, generation_prompt=False, tools=tools), marked[-1], codec, template)
     answer = completed(asked, full, marked[-1])
+    if answer is None and thought(marked[-1]) and (begun := opening(asked)) and begun.closed:
+        raise Refusal("row.reasoning", "the prompt says that nothing is thought, and the assistant thinks: "
+                      f"{thought(marked[-1])[:40]!r}", template.name, REASONING)
     if answer is None:
         answer = _answer_elsewhere(marked, full, codec, template, tools=tools)
     before = codec.encode_pieces(typed.pieces(asked, codec))
@@ -173,11 +196,10 @@ def _answer_elsewhere(
     answer = alone[len(asked) :]
     if alone.startswith(asked) and full.endswith(answer):
         return answer
-    opening = asked[-40:]
     raise Refusal(
         "template.prefix",
-        f"what the template writes before an answer ({opening!r}, the generation prompt) is not what it writes once "
-        "the answer is there, so training would not see what inference gives", template.name,
+        f"what the template writes before an answer ({asked[-40:]!r}, the generation prompt) is not what it writes "
+        "once the answer is there, so training would not see what inference gives", template.name,
         "write the answers as the generation prompt expects them, or choose another `data.template`",
     )
 
@@ -202,7 +224,7 @@ def _noticed(message: Message, turn: _Turn, where: str) -> Iterator[Finding]:
     own = thought(message)
     if own and own not in turn.answer_text:
         yield Finding("error", "row.reasoning", f"the template leaves out what the assistant thinks: {own[:40]!r}",
-                      where, "set `data.thinking` to `think`, or to `no_think` to learn the answers alone")
+                      where, REASONING)
 
 
 def _finding(refusal: Refusal, where: str) -> Finding:

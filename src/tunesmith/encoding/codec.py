@@ -202,9 +202,9 @@ def build(
 
     template: Jinja source that replaces the tokenizer's own; context: the longest document that the base reads (0: as
     the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
-    the template; date: what templates are told today is; tools: definitions for conversations that bring none; switches:
-    what else the template is told, such as `enable_thinking`. Raises Refusal for a template that is broken or unsafe;
-    for the tokenizer's own only once a conversation is to be encoded with it.
+    the template; date: what templates are told today is; tools: definitions for conversations that bring none;
+    switches: what else the template is told, such as `enable_thinking`. Raises Refusal for a template that is broken or
+    unsafe; for the tokenizer's own only once a conversation is to be encoded with it.
     """
     source = template
     if source is None and tokenizer.chat_template is not None:

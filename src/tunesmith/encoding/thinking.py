@@ -7,9 +7,9 @@ is, and the answer is what completes it: the thought and its end, or only the en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..records import Message
+from ..records import Conversation, Message
 
 MARKS = (
     ("<think>", "</think>"),
@@ -71,6 +71,15 @@ def thought(message: Message) -> str:
                  if whole.startswith(mark)), "")
 
 
+def without_thoughts(conversation: Conversation) -> Conversation:
+    """The conversation with what its assistant says and calls, and nothing of what it thinks."""
+    turns = tuple(
+        replace(turn, reasoning="", content=split(turn.content)[1].lstrip() if split(turn.content)[0] else turn.content)
+        if turn.role == "assistant" and (turn.reasoning or split(turn.content)[0]) else turn
+        for turn in conversation.messages)
+    return replace(conversation, messages=turns)
+
+
 def completed(asked: str, full: str, message: Message) -> str | None:
     """What the answer is after this prompt; None where the render does not fit to it.
 
@@ -84,11 +93,12 @@ def completed(asked: str, full: str, message: Message) -> str | None:
         return begun.closing() + rest.lstrip()  # a template that writes the answer where the thought should stand
     if begun is None:
         return _past(asked, full)
-    rest = full.removeprefix(begun.before) if full.startswith(begun.before) else _past(begun.before, full)
-    if rest is None:
-        return None
-    lines = "\n" in begun.blank
-    written = rest.lstrip()
+    after = full.removeprefix(begun.before) if full.startswith(begun.before) else _past(begun.before, full)
+    return None if after is None else _closed(begun, after.lstrip(), message)
+
+
+def _closed(begun: Opening, written: str, message: Message) -> str | None:
+    """What completes a thought that the prompt has begun, from what the template writes in its place."""
     inner = written.removeprefix(begun.mark) if written.startswith(begun.mark) else None
     if begun.closed:
         if inner is not None:
@@ -96,9 +106,11 @@ def completed(asked: str, full: str, message: Message) -> str | None:
             return after.lstrip() if closed and not before.strip() else None
         return written.removeprefix(begun.close).lstrip() if written.startswith(begun.close) else written
     if inner is not None and begun.close in inner:
-        return inner.lstrip("\n") if lines else inner
+        return inner.lstrip("\n") if "\n" in begun.blank else inner
     own = _own(message, begun)
-    if written.startswith(begun.close) or (own.strip() and own.strip() in written.partition(begun.close)[0]):
+    if written.startswith(begun.close):
+        return own + written
+    if own.strip() and own.strip() in written.partition(begun.close)[0]:
         return written
     return (f"{own}{begun.closing()}" if own else begun.closing()) + written
 

@@ -77,7 +77,9 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
     found = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
-    encoder = load.codec(found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]))
+    encoder = load.codec(
+        found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]),
+        tools=recipe.data.tools, thinking=recipe.data.thinking)
     demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
     chosen = kept["chosen"]

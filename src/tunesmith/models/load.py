@@ -11,14 +11,20 @@ from typing import Any
 
 import torch
 
+from ..data.tools import definitions
 from ..encoding import templates
 from ..encoding.codec import Codec, build
 from ..errors import Misuse, Refusal
 from ..kernels import attention
+from ..records import Row
 from . import earlier, layouts, special_tokens
 from .bases import Base
 from .offline import transformers
 
+# What templates ask to know whether the model thinks: Qwen's, GLM's and others' name for it, and DeepSeek's
+SWITCHES: Mapping[str, Mapping[str, bool]] = {
+    "think": {"enable_thinking": True, "thinking": True}, "no_think": {"enable_thinking": False, "thinking": False},
+}
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 
@@ -38,10 +44,13 @@ def new_ids(base: Base) -> tuple[int, ...]:
     return special_tokens.new_ids(tokenizer(replace(base, special=before)), tokenizer(base))
 
 
-def codec(base: Base, template: str | None, date: datetime) -> Codec:
+def codec(
+    base: Base, template: str | None, date: datetime, *, tools: str | None = None, thinking: str = "template"
+) -> Codec:
     """The base's tokenizer with the template named (a shipped one, or a Jinja file), else with its own.
 
-    An earlier run's own is the one that it was tuned with. date: what the template is told today is.
+    An earlier run's own is the one that it was tuned with. date: what the template is told today is; tools: a JSON
+    file of definitions for conversations that bring none; thinking: as in `data.thinking`.
     """
     named = template
     if named is None and base.run is not None:
@@ -49,7 +58,18 @@ def codec(base: Base, template: str | None, date: datetime) -> Codec:
     return build(
         tokenizer(base), template=_source(named) if named else None, context=base.context,
         generation_stop=generation_stop(base), name=named or "the base's own template", date=date,
+        tools=_tools(tools) if tools else (), switches=SWITCHES.get(thinking, {}),
     )
+
+
+def _tools(path: str) -> tuple[Mapping[str, Any], ...]:
+    """The definitions in a JSON file. Raises Misuse where it cannot be read, Refusal where it defines no tools."""
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse("data.tools", f"the file of tools cannot be read: {error}", path,
+                     "name a JSON file with a list of definitions") from error
+    return definitions(Row({}, path), "data.tools", content)
 
 
 def _source(name: str) -> str:

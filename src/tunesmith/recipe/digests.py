@@ -44,7 +44,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
     found = {path: value for path, value in leaves(recipe).items()
              if path not in FREE and not path.startswith(FREE_SECTION)}
     mixed = [f"data.mix.{name}.files" for name in recipe.data.mix]
-    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", *mixed):
+    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", "data.tools", *mixed):
         found[path] = _last_name(found[path])
     return found
 

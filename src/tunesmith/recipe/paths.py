@@ -32,12 +32,13 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     template = data.template
     if template is not None and ("/" in template or template.endswith(TEMPLATES)):
         template = absolute(template, start(("data", "template")))
+    tools = absolute(data.tools, start(("data", "tools"))) if data.tools is not None else None
     mix = {name: _located(rows, start(("data", "mix", name, "files"))) for name, rows in data.mix.items()}
     also = {name: _located(rows, start(("evaluation", "also", name, "files")))
             for name, rows in recipe.evaluation.also.items()}
     return recipe.model_copy(update={
         "base": recipe.base.model_copy(update={"name": base(recipe.base.name, start(("base", "name")))}),
-        "data": data.model_copy(update={**files, "template": template, "mix": mix}),
+        "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
 

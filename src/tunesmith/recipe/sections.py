@@ -144,6 +144,28 @@ class Data(Options):
     A tuned model answers well only with the template that it was tuned with. Name one for a base that has none.
     """
 
+    turns: Literal["all", "last"] = "all"
+    """Which of the assistant's turns are learnt: `all`, or only the `last` of each conversation.
+
+    `train: false` on a turn keeps it out in either case. Try `last` where only the last answer was checked by somebody.
+    """
+
+    thinking: Literal["template", "think", "no_think"] = "template"
+    """What becomes of reasoning: as the `template` has it by itself, `think`, or `no_think`.
+
+    Reasoning is read from `reasoning_content`, `reasoning` or `thinking` of a turn, or between `<think>` and `</think>`
+    at its beginning. `template` asks the model as its template does unless told otherwise; `think` and `no_think` are
+    `enable_thinking` (Qwen, GLM) and `thinking` (DeepSeek) set to true or false, and `no_think` takes all reasoning out
+    of the rows. Serve the model with the same setting. Try `think` where a row's reasoning is said to be left out.
+    """
+
+    tools: str | None = None
+    """The tools that are offered in conversations that bring none: a JSON file of OpenAI's definitions; null: none.
+
+    Rows bring theirs in the column `tools`; `data.columns` says so if it has another name. Name the file that the
+    model will be served with.
+    """
+
     too_long: Literal["refuse", "cut", "drop", "split"] = "refuse"
     """What happens to rows longer than `training.max_length`: `refuse`, `cut`, `drop` or `split`.
 

@@ -70,9 +70,10 @@ def predict(
     A prompt that fills the base's context has no prediction.
     """
     codec: Codec = given.codec
-    turns = [conversation(example).messages for example in examples]
+    talks = [conversation(example) for example in examples]
+    turns = [talk.messages for talk in talks]
     last = [max(place for place, turn in enumerate(messages) if turn.role == "assistant") for messages in turns]
-    prompts = [encoder.prompt(messages[:end], codec) for messages, end in zip(turns, last, strict=True)]
+    prompts = [encoder.prompt(talk.messages[:end], codec, talk.tools) for talk, end in zip(talks, last, strict=True)]
     fitting = [index for index, prompt in enumerate(prompts) if len(prompt.ids) < codec.context]
     asked = [prompts[index].ids for index in fitting]
     sampling = Sampling(max_new_tokens=max_new_tokens)
@@ -82,7 +83,7 @@ def predict(
             example=index,
             prompt=turns[index][last[index] - 1].content if last[index] else "",
             text=answer.text,
-            reference=turns[index][last[index]].content,
+            reference=encoder.answer(turns[index][: last[index] + 1], codec, talks[index].tools),
             stopped_by=answer.stopped_by,
             tokens=answer.tokens,
         )

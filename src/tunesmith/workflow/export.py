@@ -178,7 +178,9 @@ def _source(run: folder.Run, recipe: Recipe) -> Source:
 
     base = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
     date = datetime.fromisoformat(lineage.read(run.lineage_file)["chosen"]["date"])
-    codec = load.codec(base, recipe.data.template, date)
+    codec = load.codec(
+        base, recipe.data.template, date,
+        tools=recipe.data.tools, thinking=recipe.data.thinking)
     return Source(run.path, base, earlier.best_checkpoint(run.path), recipe.adapter, codec,
                   Conversation in recipe.task.module.takes)
 

@@ -140,7 +140,9 @@ def new_tokens(base: Base, codec: Codec) -> list[Finding]:
 def _codec(recipe: Recipe, base: Base, today: str) -> Codec:
     from ..models import load
 
-    return load.codec(base, recipe.data.template, datetime.fromisoformat(today))
+    return load.codec(
+        base, recipe.data.template, datetime.fromisoformat(today),
+        tools=recipe.data.tools, thinking=recipe.data.thinking)
 
 
 class _Later(Mapping[Side, Sequence[Example]]):

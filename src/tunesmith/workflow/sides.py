@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from ..data import aside, split
 from ..data.load import Loaded, load
 from ..data.system import with_system
+from ..data.turns import last_only
+from ..encoding.thinking import without_thoughts
 from ..errors import Misuse
 from ..recipe.sources import MAIN
-from ..records import SIDES, Example, Finding, Side
+from ..records import SIDES, Conversation, Example, Finding, Side
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -65,7 +67,7 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
         findings += loaded.findings
         if recipe.data.format is None:
             findings += _recognised(loaded, f"data.{side}")
-        files[side] = [with_system(example, recipe.data.system) for example in taken(recipe, loaded.examples)]
+        files[side] = [shaped(recipe, example, recipe.data.system) for example in taken(recipe, loaded.examples)]
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
@@ -90,7 +92,7 @@ def _mixed(
     if not examples:
         findings.append(Finding("error", "data.empty", f"no row of `{option}` is left to train on", option,
                                 "give it more rows, or take it out"))
-    return [replace(with_system(example, rows.system), source=name) for example in examples]
+    return [replace(shaped(recipe, example, rows.system), source=name) for example in examples]
 
 
 def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence[Example], int]:
@@ -98,7 +100,7 @@ def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence
     rows = recipe.evaluation.also[name]
     examples = _loaded(rows, f"evaluation.also.{name}", findings)
     drawn = aside.drawn(examples, rows.rows, seed=recipe.training.seed)
-    return [with_system(example, rows.system) for example in drawn], len(examples) - len(drawn)
+    return [shaped(recipe, example, rows.system) for example in drawn], len(examples) - len(drawn)
 
 
 def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:
@@ -134,6 +136,15 @@ def _learnt_too(train: Sequence[Example], also: Mapping[str, Sequence[Example]])
                 "take these rows out of one of the two files")
         for name, found in leaks.items() if found
     ]
+
+
+def shaped(recipe: Recipe, example: Example, system: str | None) -> Example:
+    """The example with a default system prompt, and with the turns and thoughts that are to be learnt."""
+    example = with_system(example, system)
+    if not isinstance(example, Conversation):
+        return example
+    example = last_only(example) if recipe.data.turns == "last" else example
+    return without_thoughts(example) if recipe.data.thinking == "no_think" else example
 
 
 def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:

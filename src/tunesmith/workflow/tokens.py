@@ -59,6 +59,7 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
     told = {
         "data": {side: _digests(wanted) for side, wanted in _named(recipe).items()},
         "folder": {str(path.relative_to(base.folder)): digest_file(path) for path in files},
+        "tools": digest_file(Path(recipe.data.tools)) if recipe.data.tools else None,
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
         "special": [special.model_dump() for special in base.special],

@@ -1,6 +1,6 @@
 """Conversations as lists of `from` and `value`, under `conversations`, with optional columns `system` and `tools`.
 
-Sources: the exports of ShareGPT (2023), as Vicuna's data used them; LLaMA-Factory for `function_call`, whose value is
+Source: the exports of ShareGPT (2023), as Vicuna's data used them; LLaMA-Factory for `function_call`, whose value is
 the call as JSON, and `observation`, the tool's answer.
 """
 
