@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from tiny import tiny_base
 from tunesmith.data.load import load
 from tunesmith.errors import Misuse, Problem, Refusal
 from tunesmith.hub import fetch, listing, local
-from tunesmith.models import bases
+from tunesmith.models import about, bases
 from tunesmith.recipe.hub_id import HubId, parse
 from tunesmith.records import Finding
 
@@ -66,7 +69,7 @@ def test_an_id_reads_back_as_it_is_written():
 
 def test_a_base_is_fetched_without_code_pickles_and_other_weights_and_is_the_folder_that_it_was(hub, tiny):
     strange = {"modeling_x.py": b"raise SystemExit", "pytorch_model.bin": b"pickle", "consolidated.safetensors": b"no",
-               "onnx/model.onnx": b"x", "tokenizer_config.json.bak": b"x", "README.md": b"# card"}
+               "onnx/model.onnx": b"x", "tokenizer_config.json.bak": b"x", "LICENSE": b"mine"}
     commit = hub.put("model", "owner/tiny", {**folder_of(tiny), **strange})
     found = bases.find("owner/tiny", "base.name")
     assert found.digest == bases.find(str(tiny)).digest
@@ -162,7 +165,7 @@ def test_how_much_comes_is_said(hub, tiny, caplog):
     hub.put("model", "owner/tiny", folder_of(tiny))
     with caplog.at_level(logging.INFO, "tunesmith"):
         bases.find("owner/tiny")
-    assert "is no path here: from the Hub, commit" in caplog.text and "are free" in caplog.text
+    assert "is no path here: the Hub's, at commit" in caplog.text and "are free" in caplog.text
 
 
 @pytest.mark.parametrize(("facts", "token", "name", "kind"), [
@@ -171,7 +174,8 @@ def test_how_much_comes_is_said(hub, tiny, caplog):
     ({}, "hf_wrong", "owner/tiny", "hub.token"), ({}, "", "owner/tiny@v9", "hub.no_revision"),
     ({}, "", "owner/tiny:a.gguf", "hub.no_file"),
 ])
-def test_what_may_not_be_read_is_told_apart_with_a_remedy(hub, tiny, monkeypatch, facts, token, name, kind):
+def test_what_may_not_be_read_is_told_apart_with_a_remedy(
+        hub, tiny, monkeypatch, tmp_path, facts, token, name, kind):
     hub.put("model", "owner/tiny", folder_of(tiny), **facts)
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
@@ -180,6 +184,7 @@ def test_what_may_not_be_read_is_told_apart_with_a_remedy(hub, tiny, monkeypatch
     assert not token or token not in str(found)
     if kind == "hub.gated":
         assert "hf auth login" in found.remedy and f"{hub.url}/owner/tiny" in found.remedy
+        assert not list(tmp_path.rglob("*.incomplete"))
 
 
 def test_a_token_opens_what_is_gated_goes_to_the_hub_alone_and_stands_in_no_file(hub, tiny, monkeypatch, tmp_path):
@@ -355,3 +360,45 @@ def test_a_typing_error_in_a_path_is_told_as_one(hub, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = problem(load, "data/train")
     assert isinstance(found, Misuse) and found.what.startswith("`data/train` is neither a path here")
+
+
+def test_a_base_from_the_hub_is_called_by_its_id_and_has_the_licence_of_its_card(hub, tiny):
+    card = b"---\nlicense: apache-2.0\nlanguage: [az, en]\n---\n# tiny\n"
+    commit = hub.put("model", "owner/tiny", {**folder_of(tiny), "README.md": card})
+    known = about.about(bases.find(f"owner/tiny@{commit}"))
+    assert (known.reference, known.licence, known.languages) == ("owner/tiny", "apache-2.0", ("az", "en"))
+
+
+def test_two_who_fetch_at_once_fetch_once(hub):
+    content = os.urandom(30_000)
+    hub.put("model", "owner/big", {"model.safetensors": content})
+    listed = listing(HubId("owner/big"), "model", "base.name")
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: fetch(listed, ["model.safetensors"], ""), range(4)))
+    assert {(folder / "model.safetensors").read_bytes() for folder in folders} == {content}
+    assert len(hub.contents()) == 1
+
+
+def test_a_server_that_knows_no_ranges_is_read_from_the_beginning(hub):
+    content = os.urandom(30_000)
+    hub.put("model", "owner/big", {"model.safetensors": content})
+    hub.ranges, hub.cut, hub.cuts = False, 20_000, 1
+    listed = listing(HubId("owner/big"), "model", "base.name")
+    assert (fetch(listed, ["model.safetensors"], "") / "model.safetensors").read_bytes() == content
+
+
+def test_what_answers_in_the_hubs_place_is_told_as_such(hub, monkeypatch):
+    hub.put("model", "owner/tiny", {"config.json": b"{}"})
+    monkeypatch.setattr("hub._listing", lambda repo, commit: ["please log in to this network"])
+    assert problem(bases.find, "owner/tiny").kind == "hub.unavailable"
+
+
+@pytest.mark.parametrize(("package", "name", "extra"), [
+    ("huggingface_hub", "owner/tiny", "hub"), ("pyarrow", "a.parquet", "tables"), ("openpyxl", "a.xlsx", "tables")])
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch, hub, tmp_path, package, name, extra):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr("a", "b")
+    monkeypatch.setitem(sys.modules, package, None)
+    found = problem(load, name, base_folder=tmp_path)
+    assert found.exit_code == 2 and found.remedy == f"pip install 'tunesmith[{extra}]'"

@@ -61,6 +61,7 @@ def report() -> dict[str, Any]:
         "kernels": None if "torch" in missing else _kernels(),
         "libraries": libraries,
         "starters": _starters(),
+        "hub": _hub(),
         "startup_files": _startup_files(),
         "missing": missing,
     }
@@ -104,6 +105,17 @@ def _starters() -> dict[str, str | None]:
 
     found = {name: importlib.util.find_spec(starter.module) for name, starter in STARTERS.items()}
     return {name: str(Path(spec.origin).parent) if spec and spec.origin else None for name, spec in found.items()}
+
+
+def _hub() -> dict[str, str | None]:
+    """Whom a name on the Hub is asked of, and what of it lies here already."""
+    from ..hub import library
+
+    cache = library.cache()
+    held = {f"cached {kind}s": sorted(path.name.removeprefix(f"{kind}s--").replace("--", "/")
+                                      for path in cache.glob(f"{kind}s--*")) for kind in ("model", "dataset")}
+    return {"endpoint": "nobody: HF_HUB_OFFLINE is set" if library.offline() else library.endpoint(),
+            "cache": str(cache), **{name: ", ".join(names) or "none" for name, names in held.items()}}
 
 
 def _startup_files() -> list[str]:

@@ -44,7 +44,8 @@ def files(asked: HubId, findings: list[Finding]) -> list[str]:
     kinds = Counter(suffix(name) for name in chosen).most_common()
     taken = [name for name in chosen if suffix(name) == kinds[0][0]]
     fetch(found, taken, where)
-    said = f"`{asked}` is no path here: {len(taken)} files of the Hub's `{asked.repo}`, commit {found.commit}"
+    commit = "" if asked.pinned else f", at commit {found.commit}"
+    said = f"{len(taken)} file(s) of `{asked.repo}` on the Hub are read{commit}"
     others = sorted(set(splits) - {TRAIN if not asked.part else asked.part.rpartition("/")[2]})
     if others and not _is_pattern(asked.part):
         said += f"; it has also {listed(others)}"

@@ -54,7 +54,7 @@ def _demand_room(listed: Listing, missing: list[str], where: str) -> None:
     needed = sum(listed.files[name].size - _there(_partial(listed, name)) for name in missing)
     folder = listed.repository.folder
     free = free_bytes(folder)
-    log.info("fetching %s files of `%s`, %s, into %s, where %s are free", len(missing), listed.repository.name,
+    log.info("fetching %s file(s) of `%s`, %s, into %s, where %s are free", len(missing), listed.repository.name,
              sized(needed), folder, sized(free))
     if needed > free:
         raise Failure("hub.no_space", f"the files of `{listed.repository.name}` need {needed:,} bytes, and {free:,} are"
@@ -88,6 +88,8 @@ def _file(hub: Any, listed: Listing, name: str, where: str) -> None:
             _demand_same(partial, listed, name)
             partial.replace(_blob(listed, name))
     except hub.errors.HfHubHTTPError as error:
+        if not _there(partial):
+            partial.unlink(missing_ok=True)
         raise faults.answered(error, repository.name, repository.kind, listed.commit, where) from error
     except (httpx2.TransportError, OSError, ValueError) as error:
         raise _stopped(listed, name, error) from error

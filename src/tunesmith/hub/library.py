@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from ..errors import Misuse
 
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 YES = ("1", "on", "yes", "true")
+ONE_AT_A_TIME = RLock()  # what says whether the library may go out is one word for the whole process
 
 
 @contextmanager
@@ -32,11 +34,12 @@ def online(where: str) -> Iterator[Any]:
                      "pip install 'tunesmith[hub]'") from error
     its_log.set_verbosity_error()
     disable_progress_bars()
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
-    try:
-        yield huggingface_hub
-    finally:
-        constants.HF_HUB_OFFLINE = before
+    with ONE_AT_A_TIME:
+        before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
+        try:
+            yield huggingface_hub
+        finally:
+            constants.HF_HUB_OFFLINE = before
 
 
 def offline() -> bool:

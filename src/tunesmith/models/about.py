@@ -10,10 +10,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from . import gguf_header
+from ..recipe.hub_id import parse
+from . import from_hub, gguf_header
 from .bases import STARTERS, Base, starter_file
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WORD = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 CARD_LIMIT_BYTES = 1 << 20
 
@@ -47,13 +47,17 @@ def about(base: Base) -> About:
 
 def reference(name: str) -> str:
     """A base's name for others: a starter's or a Hub id as it is, of a path the last part."""
-    if name in STARTERS or (HUB_ID.fullmatch(name) and not Path(name).exists()):
-        return name
-    return Path(name).name
+    asked = parse(name)
+    if asked is not None and not Path(name).exists():
+        return asked.repo
+    return name if name in STARTERS else Path(name).name
 
 
 def _gguf(base: Base) -> Path | None:
     path = starter_file(base.name) if base.name in STARTERS else Path(base.name).expanduser()
+    asked = parse(base.name)
+    if asked is not None and asked.part and not path.exists():
+        path = from_hub.fetched(asked, "base.name")
     return path if path.is_file() and path.suffix.lower() == ".gguf" else None
 
 

@@ -1,4 +1,4 @@
-"""A base from the Hub: its weights, configuration, tokenizer and templates are fetched, and nothing else.
+"""A base from the Hub: its weights, configuration, tokenizer, templates and card are fetched, and nothing else.
 
 No code of a repository is fetched, let alone run, and no pickled weights. What is opened is a folder of our own with
 links to just these files: whatever other tools fetch beside them changes nothing.
@@ -20,7 +20,9 @@ from . import vetting
 
 log = logging.getLogger(__name__)
 
-SETTINGS = re.compile(r"[^/]+\.(json|jinja|model|tiktoken)|(vocab|merges)\.txt|additional_chat_templates/[^/]+\.jinja")
+SETTINGS = re.compile(
+    r"[^/]+\.(json|jinja|model|tiktoken)|(vocab|merges)\.txt|README\.md|additional_chat_templates/[^/]+\.jinja"
+)
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 MOST = 8
@@ -32,7 +34,8 @@ def fetched(asked: HubId, where: str) -> Path:
     Raises Misuse for what is not there, Refusal for weights that are pickled, Failure where the download stops.
     """
     listed = listing(asked, "model", where)
-    log.info("`%s` is no path here: from the Hub, commit %s", asked, listed.commit)
+    if not asked.pinned:  # else it was said when it was pinned
+        log.info("`%s` is no path here: the Hub's, at commit %s", asked, listed.commit)
     if asked.part or not _weights(listed):
         return _gguf(listed, asked, where)
     settings = [name for name in listed.files if SETTINGS.fullmatch(name)]

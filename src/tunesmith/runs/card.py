@@ -55,7 +55,7 @@ class Facts:
     def data(self) -> list[str]:
         """The names of the files that were trained on."""
         named = self.recipe["data"]["train"]
-        return [PurePath(name).name for name in ([named] if isinstance(named, str) else named)]
+        return list(dict.fromkeys(map(_data_name, [named] if isinstance(named, str) else named)))
 
 
 def render(facts: Facts) -> str:
@@ -169,6 +169,11 @@ def _without_paths(value: Any) -> Any:
 def _identifier(name: str) -> str:
     """A name as the Hub allows it in an id."""
     return re.sub(r"[^\w./-]+", "-", name, flags=re.ASCII).strip("-./") or "unnamed"
+
+
+def _data_name(name: str) -> str:
+    """A file by its own name, a data set on the Hub by its id: in a run's recipe every path is absolute."""
+    return PurePath(name).name if name.startswith("/") else re.split("[@:]", name)[0]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,8 @@ from ..recipe.hub_id import parse
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
+
+log = logging.getLogger(__name__)
 
 COMMITS = "commits"
 
@@ -27,14 +30,17 @@ def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Reci
 
     def pin(written: str, kind: Literal["model", "dataset"], where: str) -> str:
         asked = parse(written)
-        if asked is None or asked.pinned or os.path.exists(written):  # noqa: PTH110 — pathlib's raises for long names
+        if asked is None or os.path.exists(written):  # noqa: PTH110 — pathlib's raises for long names
             return written
+        if asked.pinned:
+            return str(asked)
         key = f"datasets/{written}" if kind == "dataset" else written
         try:
             found[key] = (known or {}).get(key) or listing(asked, kind, where).commit
         except Problem as problem:
             problems.append(problem)
             return written
+        log.info("`%s` is no path here: the Hub's, at commit %s", written, found[key])
         return str(asked.at(found[key]))
 
     def all_of(files: Sequence[str], where: str) -> tuple[str, ...]:
