@@ -23,6 +23,7 @@ KINDS = {
     "metric": "metrics",
     "optimiser": "training.optimisers",
     "export": "exports",
+    "observer": "training.observers",
 }
 
 

@@ -117,6 +117,7 @@ WHATS: Mapping[str, str] = {
     "template.syntax": "the template is no Jinja",
 }
 REMEDIES: Mapping[str, str] = {
+    "observer.not_installed": "install it with the `pip install` that the message names",
     "base.not_installed": "install the starter with the `pip install` that the message names",
     "command.interrupted": "run the command again; a run goes on with `tunesmith train --resume RUN`",
     "data.csv": "mend the line that is named, or save the table again with its quotes doubled",

@@ -24,7 +24,7 @@ def terminal(monkeypatch):
 
 
 def step(number: int, total: int) -> Stepped:
-    return Stepped(number, total, 1.234, 1.8e-4, 412.0, 6_100_000_000, 700.0)
+    return Stepped(number, total, 1.234, 1.8e-4, 0.5, 412.0, 6_100_000_000, 700.0)
 
 
 def watched(err, *events) -> str:

@@ -22,6 +22,7 @@ FREE = frozenset({
     "evaluation.batch_size",
     "run.folder",
     "run.name",
+    "run.observers",
 })
 FREE_SECTION = "evaluation.also."  # rows that it takes out of `data.mix` show in the digest of the data
 

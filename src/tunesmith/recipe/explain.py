@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -108,6 +109,8 @@ def _text(told: Option, of: str) -> str:
     text = f"{head}\n\n{documentation}"
     if told.path == ("evaluation", "metric"):
         text += "\n\n" + "\n".join(f"  {name}" for name in catalog.names("metric"))
+    if told.path == ("run", "observers"):
+        text += "\n\n" + "\n".join(_observers())
     return text
 
 
@@ -118,11 +121,22 @@ def _default(told: Option) -> str:
     return f", default {'`' + value + '`' if isinstance(value, str) else json.dumps(value)}"
 
 
+def _observers() -> Iterator[str]:
+    for name in catalog.names("observer"):
+        module = catalog.load("observer", name)
+        inside = ", ".join(settings_of("observer", name, module).model_fields)
+        yield f"  {name}: {_first(module)}" + (f" Options: {inside}." if inside else "")
+
+
+def _first(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
 def _kinds(told: Option) -> Iterator[str]:
     choice = told.choice
     for kind in catalog.names(choice.kind) if choice else ():
         module = catalog.load(choice.kind, kind) if choice else None
-        first = (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ") if module else ""
+        first = _first(module) if module else ""
         inside = _inside(told.path, choice, kind) if choice else {}
         names = ", ".join(str(path[-1]) for path in inside)
         yield f"  {kind}: {first}" + (f" Options: {names}." if names else "")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from .. import catalog
-from .starred import named, problem
+from .starred import Choice, Section, named, problem
 
 # Sections are frozen, convert no types and take no unknown option
 STRICT = ConfigDict(
@@ -50,6 +50,24 @@ def _metric(value: object) -> str | None:
     return value
 
 
+def _observers(value: object) -> tuple[Section, ...]:
+    found = value if isinstance(value, list | tuple) else [value]
+    try:
+        sections = tuple(Choice("observer").validate(one) for one in found)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = ".".join(str(part) for part in wrong["loc"])
+        raise problem("recipe.value", f"`{name}`: {wrong['msg'].lower()}", "see `tunesmith explain run.observers`"
+                      ) from error
+    if len({section.type for section in sections}) < len(sections):
+        raise PydanticCustomError("must", "{must}", {"must": "a list in which no observer is named twice"})
+    return sections
+
+
+def _written(sections: tuple[Section, ...]) -> list[dict[str, Any]]:
+    return [section.as_json() for section in sections]
+
+
 Files = Annotated[
     tuple[str, ...],
     PlainValidator(_files, json_schema_input_type=str | list[str]),
@@ -63,3 +81,9 @@ ShareOrFiles = Annotated[
     PlainSerializer(_one_or_many),
 ]
 MetricName = Annotated[str | None, PlainValidator(_metric, json_schema_input_type=str | None)]
+_Observer = Annotated[Section, Choice("observer")]
+Observers = Annotated[
+    tuple[Section, ...],
+    PlainValidator(_observers, json_schema_input_type=_Observer | list[_Observer]),
+    PlainSerializer(_written),
+]

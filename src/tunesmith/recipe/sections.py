@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from .kinds import STRICT, Card, Files, MetricName, ShareOrFiles
+from .kinds import STRICT, Card, Files, MetricName, Observers, ShareOrFiles
 from .sources import Also, Mix
 from .starred import Choice, Section, default
 
@@ -320,6 +320,14 @@ class Run(Options):
     """What the run is called: a part of its folder's name. By default the name of the recipe's file.
 
     Up to 50 letters, digits, `-`, `_` and `.`.
+    """
+
+    observers: Observers = ()
+    """Who else is told of every step: `tensorboard`, `wandb`, `mlflow`, `trackio`, or a list of them.
+
+    One with options is `{type: wandb, project: orders}`; a dotted name (`mypackage.my_observer`) is one of your own.
+    They are told what the run's own records say, cannot change the run, and one that fails is left out. Try
+    `tensorboard`.
     """
 
 

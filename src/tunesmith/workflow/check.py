@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding.flat import examples_of
 from ..records import SIDES, Finding
-from . import order
+from . import observers, order
 from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class CheckReport:
 
 def check(recipe: Recipe) -> CheckReport:
     """Read, encode and prove everything that the recipe names, and train nothing."""
+    observers.refuse_missing(recipe)
     return report(recipe, prepare(recipe))
 
 

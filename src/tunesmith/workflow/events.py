@@ -26,13 +26,15 @@ class Stepped:
     """An optimiser step was taken.
 
     step: its number from 1, of `total`; loss: nats per supervised token; rate: the learning rate used;
-    tokens_per_second: rows computed in a second; memory_bytes: the process's peak; seconds_left: of the training.
+    gradient_norm: before it was clipped; tokens_per_second: rows computed in a second; memory_bytes: the process's
+    peak; seconds_left: of the training.
     """
 
     step: int
     total: int
     loss: float
     rate: float
+    gradient_norm: float
     tokens_per_second: float
     memory_bytes: int
     seconds_left: float

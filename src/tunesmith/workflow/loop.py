@@ -168,8 +168,8 @@ def stepped(session: Session, step: Step, progress: Progress) -> Stepped:
     left = session.order.steps - step.number
     return Stepped(
         step=step.number, total=session.order.steps, loss=step.loss, rate=step.rate,
-        tokens_per_second=step.tokens / max(step.seconds, 1e-9), memory_bytes=peak_memory(),
-        seconds_left=left * seconds / progress.steps,
+        gradient_norm=step.gradient_norm, tokens_per_second=step.tokens / max(step.seconds, 1e-9),
+        memory_bytes=peak_memory(), seconds_left=left * seconds / progress.steps,
     )
 
 

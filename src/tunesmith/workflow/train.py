@@ -18,6 +18,7 @@ from ..runs import checkpoints, durable, folder, lineage, lock, signals
 from ..runs.folder import Run
 from ..runs.records import Journal, cut
 from ..runs.redact import redacted
+from . import observers
 from .check import report
 from .events import Event, Found, Said, silent
 from .judge import judge
@@ -98,6 +99,7 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
 
 def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prepared:
     """The data, encoded and proved; raises every refusal together."""
+    observers.refuse_missing(recipe)
     prepared = prepare(recipe, date=date)
     for finding in prepared.findings:
         if finding.severity != "error":
@@ -145,14 +147,19 @@ def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> 
     for line in learning(session):
         observe(Said(line))
     progress = Progress(began=time.monotonic())
-    with signals.listening() as stop, Journal(run.records_file) as records, Journal(run.timings_file) as timings:
+    with (
+        signals.listening() as stop, Journal(run.records_file) as records, Journal(run.timings_file) as timings,
+        observers.watching(run, recipe, observe, step=session.state.number) as told,
+    ):
         for finding in timings.findings:
             observe(Found(finding))
-        ending = loop(session, records, timings, stop, progress, observe=observe)
+        ending = loop(session, records, timings, stop, progress, observe=told)
         verdict = None
         if ending != "signal":
             verdict = judge(run, recipe, prepared, until(stop, run, observe))
             records.append({"kind": folder.DONE, "step": session.state.number, "stopped": ending})
+        if verdict is not None:
+            told.verdict(session.state.number, verdict)
     return Outcome(run.path, session.state.number, progress.loss, progress.tokens,
                    time.monotonic() - progress.began, ending, verdict)
 

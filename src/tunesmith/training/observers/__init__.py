@@ -1,0 +1,1 @@
+"""One file an observer: `run.observers: [NAME]` is `observers/NAME.py`."""
