@@ -25,6 +25,13 @@ HOSTILE = (
 )
 
 
+def kept_row(row: int, sides: dict[str, Prediction], example: Pair) -> Kept:
+    """A held-out row as `predictions.jsonl` would keep it."""
+    measured = {who: {name: metric.measure(one, example, metric.Settings()) for name, metric in METRICS.items()}
+                for who, one in sides.items()}
+    return Kept(row, example.where, example.group, sides, measured)
+
+
 def judged(*, rows: int = 40, steps: int = 60, hostile: bool = False) -> Judged:
     """A run whose tuned model answers three of four rows rightly, with a curve of so many steps."""
     rng = np.random.default_rng(0)
@@ -44,12 +51,12 @@ def judged(*, rows: int = 40, steps: int = 60, hostile: bool = False) -> Judged:
     found = verdict.judge(sides["base"], sides["tuned"], examples, METRICS, "exact_match", against_name="base", seed=0)
     other = Elsewhere("worse", "loss", "completion", {"loss": found.metrics["loss"]}, "d1" * 32, ())
     found = replace(found, also={said("stories", 1): other})
-    kept = [Kept(row, example, {who: sides[who][row] for who in sides}) for row, example in enumerate(examples)]
+    kept = [kept_row(row, {who: sides[who][row] for who in sides}, example) for row, example in enumerate(examples)]
     losses = [(step, 5.0 / step + 0.3 * float(rng.random())) for step in range(1, steps + 1)]
     name = said("hats-3f2a", 0)
     return Judged(
         name, found, METRICS, {"run": name, "base": said("tiny", 1), "rows": f"{rows} (test)"}, losses,
-        losses[9::10], losses[-1][0], worst_first(kept, exact_match),
+        losses[9::10], losses[-1][0], worst_first(kept, "exact_match", exact_match),
         {"digests": {"base": "b1" * 32, "data_test": said("49" * 32, 2)}, "versions": {"torch": "2.13.0"}},
         said("base: {name: tiny}\n", 3),
     )

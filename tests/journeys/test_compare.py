@@ -152,12 +152,12 @@ def test_the_verdict_can_be_computed_again_from_what_is_kept(first) -> None:
     kept = predictions.read(Run(first).predictions_file)
     written = json.loads((first / "verdict.json").read_text())
     for name, metric in METRICS.items():
-        rows = [row for row in kept if row.measurable(metric)]
-        again = paired(metric, *(predictions.statistics(metric, rows, side) for side in predictions.SIDES),
-                       [row.example.group for row in rows], seed=0)
+        rows = [row for row in kept if row.has(name)]
+        again = paired(metric, *(predictions.statistics(name, rows, side) for side in predictions.SIDES),
+                       [row.group for row in rows], seed=0)
         assert (again.difference, again.low, again.high, again.rows) == tuple(
             written["metrics"][name][part] for part in ("difference", "low", "high", "rows"))
-    assert np.isfinite(predictions.of_each(loss, kept, "tuned")).all()
+    assert np.isfinite(predictions.of_each("loss", loss, kept, "tuned")).all()
 
 
 def test_a_damaged_prediction_is_named_with_its_line(first, timid, tmp_path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from judged import HOSTILE, METRICS, judged
+from judged import HOSTILE, METRICS, judged, kept_row
 from seen import Seen
 from tunesmith.evaluation.answers import Answer, worst_first
 from tunesmith.evaluation.predictions import Kept
@@ -74,15 +74,16 @@ def test_the_policy_names_every_script_and_style_by_its_digest() -> None:
 
 def test_what_tuning_lost_stands_first_then_the_poorest() -> None:
     def row(place: int, base: str, tuned: str) -> Kept:
-        return Kept(place, Pair("?", "yes", f"f.jsonl:{place}", ""), {
+        return kept_row(place, {
             "base": Prediction(place, 1.0, 1.0, "?", base, "yes", "end"),
-            "tuned": Prediction(place, 1.0 + place, 1.0, "?", tuned, "yes", "end")})
+            "tuned": Prediction(place, 1.0 + place, 1.0, "?", tuned, "yes", "end")},
+            Pair("?", "yes", f"f.jsonl:{place}", ""))
 
     rows = [row(1, "yes", "yes"), row(2, "no", "yes"), row(3, "yes", "no"), row(4, "no", "no"), row(5, "no", "no")]
-    ranked = worst_first(rows, exact_match)
+    ranked = worst_first(rows, "exact_match", exact_match)
     assert [(one.where[-1], one.change) for one in ranked] == [
         ("3", "lost"), ("5", "same"), ("4", "same"), ("2", "won"), ("1", "same")]
-    assert worst_first(rows, loss)[0].where[-1] == "5"
+    assert worst_first(rows, "loss", loss)[0].where[-1] == "5"
 
 
 def test_many_answers_are_bounded_and_counted() -> None:

@@ -32,13 +32,13 @@ class Answer:
     cut: tuple[str, ...]
 
 
-def worst_first(rows: Sequence[Kept], metric: Metric) -> list[Answer]:
+def worst_first(rows: Sequence[Kept], name: str, metric: Metric) -> list[Answer]:
     """What tuning lost first, the largest loss foremost; then the rest, by how poor the tuned answer is.
 
     Equal ones stand by the loss of the reference under the tuned model, the highest first.
     """
-    answered = [row for row in rows if row.answered and row.measurable(metric)]
-    values = zip(answered, of_each(metric, answered, AGAINST), of_each(metric, answered, TUNED), strict=True)
+    answered = [row for row in rows if row.answered and row.has(name)]
+    values = zip(answered, *(of_each(name, metric, answered, side) for side in (AGAINST, TUNED)), strict=True)
     sign = 1 if metric.higher_is_better else -1
     ranked = []
     for place, (row, against, tuned) in enumerate(values):
@@ -53,8 +53,8 @@ def worst_first(rows: Sequence[Kept], metric: Metric) -> list[Answer]:
 def _answer(row: Kept, values: tuple[float, float], gain: float) -> Answer:
     change: Change = "same" if gain == 0 else "won" if gain > 0 else "lost"
     cut = tuple(who for who, one in row.sides.items() if one.stopped_by == "length")
-    return Answer(row.example.where, row.example.prompt, row.example.answer, row.sides[AGAINST].text,
-                  row.sides[TUNED].text, *values, change, cut)
+    base, tuned = row.sides[AGAINST], row.sides[TUNED]
+    return Answer(row.where, tuned.prompt, tuned.reference, base.text, tuned.text, *values, change, cut)
 
 
 def _loss(row: Kept) -> float:

@@ -111,11 +111,11 @@ def beside(
     shared = sorted(first.keys() & second.keys())
     measured: dict[str, Measured] = {}
     for name, metric in metrics.items():
-        wanted = [row for row in shared if first[row].measurable(metric) and second[row].measurable(metric)]
+        wanted = [row for row in shared if first[row].has(name) and second[row].has(name)]
         if wanted:
-            against_RK, tuned_RK = (statistics(metric, [side[row] for row in wanted], TUNED)
+            against_RK, tuned_RK = (statistics(name, [side[row] for row in wanted], TUNED)
                                     for side in (first, second))
-            groups = [first[row].example.group for row in wanted]
+            groups = [first[row].group for row in wanted]
             measured[name] = paired(metric, against_RK, tuned_RK, groups, seed=seed)
     words = {name: str(verdict.word(one, metrics[name])) for name, one in measured.items()}
     refused = "" if measured else "no held-out row was measured in both runs"

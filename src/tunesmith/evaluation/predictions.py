@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contracts import Floats, Metric
 from ..errors import Refusal
-from ..records import Example, Pair, Prediction
+from ..records import Example, Prediction
 from ..runs import plain, records
 from ..runs.redact import redacted
 
@@ -24,32 +24,36 @@ SIDES: Final = (AGAINST, TUNED)
 class Kept:
     """One held-out row as the file keeps it: what it was, and what each side (`base`, `tuned`) said of it.
 
-    row: its index in the held-out side.
+    row: its index in the held-out side; measured: by side and metric, the statistics that the metric reads of the row.
     """
 
     row: int
-    example: Pair
+    where: str
+    group: str
     sides: Mapping[str, Prediction]
+    measured: Mapping[str, Mapping[str, Sequence[float]]]
 
     @property
     def answered(self) -> bool:
         """Whether every side generated an answer."""
         return all(prediction.stopped_by for prediction in self.sides.values())
 
-    def measurable(self, metric: Metric) -> bool:
-        """Whether the row has what the metric reads."""
-        if metric.needs == "text":
-            return self.answered
-        return any(prediction.weight != 0 for prediction in self.sides.values())
+    def has(self, metric: str) -> bool:
+        """Whether the row was measured by the metric of that name on every side."""
+        return all(metric in measured for measured in self.measured.values())
 
 
-def lines(measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[Example]) -> Iterator[bytes]:
+def lines(
+    measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[Example], metrics: Mapping[str, Metric]
+) -> Iterator[bytes]:
     """What was measured of each row on both sides, as JSON lines: whoever doubts the verdict can compute it again."""
     for index in sorted(measured[TUNED]):
+        both = {who: found[index] for who, found in measured.items()}
         row: dict[str, Any] = {"row": index, "where": examples[index].where, "group": examples[index].group}
-        for who, found in measured.items():
-            one = found[index]
-            row[who] = {"loss": one.term, "weight": one.weight}
+        told = {name: metric for name, metric in metrics.items() if _measurable(metric, both.values())}
+        for who, one in both.items():
+            row[who] = {"loss": one.term, "weight": one.weight, "measured": {
+                name: list(metric.measure(one, examples[index], metric.Settings())) for name, metric in told.items()}}
             if one.stopped_by:
                 row[who] |= {"text": one.text, "stopped_by": one.stopped_by, "tokens": one.tokens}
                 row |= {"reference": one.reference, "prompt": one.prompt}
@@ -59,39 +63,42 @@ def lines(measured: Mapping[str, Mapping[int, Prediction]], examples: Sequence[E
 def read(path: Path) -> list[Kept]:
     """The rows of the file, none where there is no file. Raises Refusal with `file:line` for a damaged line."""
     kept = []
-    for index, line in enumerate(records.read(path)):
+    for number, line in enumerate(records.read(path), start=1):
         try:
-            kept.append(_kept(index, line))
+            kept.append(_kept(line))
         except (KeyError, TypeError) as error:
-            raise Refusal("runs.broken_predictions", f"a prediction is damaged: it lacks {error}",
-                          f"{path}:{index + 1}", "measure again with `tunesmith evaluate RUN`") from error
+            raise Refusal("runs.broken_predictions", f"a prediction is damaged, or of an older version: it lacks"
+                          f" {error}", f"{path}:{number}", "measure again with `tunesmith evaluate RUN`") from error
     return kept
 
 
-def statistics(metric: Metric, rows: Sequence[Kept], side: str) -> Floats:
-    """(R, K) what the metric reads of each row, all of which must be measurable.
-
-    The example handed to the metric has the prompt that was asked and the reference, whatever kind it once was.
-    """
-    settings = metric.Settings()
-    return np.array([metric.measure(row.sides[side], row.example, settings) for row in rows], np.float64)
+def statistics(metric: str, rows: Sequence[Kept], side: str) -> Floats:
+    """(R, K) what the metric of that name reads of each row, all of which must have it."""
+    return np.array([row.measured[side][metric] for row in rows], np.float64)
 
 
-def of_each(metric: Metric, rows: Sequence[Kept], side: str) -> list[float]:
+def of_each(name: str, metric: Metric, rows: Sequence[Kept], side: str) -> list[float]:
     """The metric's value of every row by itself."""
     if not rows:
         return []
-    found = statistics(metric, rows, side)
-    return [float(metric.combine(found[row : row + 1], np.ones((1, 1)))[0]) for row in range(len(found))]
+    found_RK = statistics(name, rows, side)
+    return [float(metric.combine(found_RK[row : row + 1], np.ones((1, 1)))[0]) for row in range(len(rows))]
 
 
-def _kept(index: int, line: Mapping[str, Any]) -> Kept:
-    prompt, reference = line.get("prompt", ""), line.get("reference", "")
+def _measurable(metric: Metric, sides: Iterable[Prediction]) -> bool:
+    """As the verdict has it: answers of both sides, or a weight on either."""
+    if metric.needs == "text":
+        return all(prediction.stopped_by for prediction in sides)
+    return any(prediction.weight != 0 for prediction in sides)
+
+
+def _kept(line: Mapping[str, Any]) -> Kept:
+    row, prompt, reference = line["row"], line.get("prompt", ""), line.get("reference", "")
     sides = {
         who: Prediction(
-            index, line[who]["loss"], line[who]["weight"], prompt, line[who].get("text", ""), reference,
+            row, line[who]["loss"], line[who]["weight"], prompt, line[who].get("text", ""), reference,
             line[who].get("stopped_by", ""), line[who].get("tokens", 0),
         )
         for who in SIDES
     }
-    return Kept(line.get("row", index), Pair(prompt, reference, line["where"], line["group"]), sides)
+    return Kept(row, line["where"], line["group"], sides, {who: line[who]["measured"] for who in SIDES})

@@ -26,7 +26,7 @@ def write_verdict(run: Run, metrics: Mapping[str, Metric], facts: Mapping[str, s
     page = verdict_page(Judged(
         run=run.name, verdict=found, metrics=metrics, facts=facts, losses=losses, held_out=held_out,
         best=min(held_out, key=lambda point: point[1])[0] if held_out else None,
-        answers=worst_first(kept, metrics[found.primary]) if found.primary in metrics else (),
+        answers=worst_first(kept, found.primary, metrics[found.primary]) if found.primary in metrics else (),
         lineage=lineage.read(run.lineage_file) if run.lineage_file.exists() else {},
         recipe=redacted(run.recipe_file.read_text(encoding="utf-8")),
     ))
