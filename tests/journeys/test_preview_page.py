@@ -77,6 +77,12 @@ def test_the_odd_rows_are_among_those_shown_and_come_first(recipe) -> None:
     assert set(map(int, cards[: len(set(odd.values()))])) == set(odd.values())
 
 
+def test_rows_that_findings_name_are_among_those_shown(recipe) -> None:
+    page = written(recipe, "data.too_long=cut", "data.validation=0", "data.test=0", "--rows", 3)
+    heads = dict(re.findall(r"<h3[^>]*>talks\.jsonl:(\d+)</h3>(.*?)</header>", page))
+    assert "named by a finding" in heads["12"], "the row of four turns is the longest before it is cut"
+
+
 def test_the_same_recipe_shows_the_same_rows(recipe) -> None:
     assert written(recipe, "data.too_long=cut") == written(recipe, "data.too_long=cut")
 

@@ -16,10 +16,11 @@ from tunesmith.evaluation.answers import Answer, worst_first
 from tunesmith.evaluation.predictions import Kept
 from tunesmith.metrics import exact_match, loss
 from tunesmith.pages import answers, curves, differences
+from tunesmith.pages.findings import findings
 from tunesmith.pages.markup import Markup, data, prose, tag, text
 from tunesmith.pages.shell import ASSETS
 from tunesmith.pages.verdict import verdict_page
-from tunesmith.records import Measured, Pair, Prediction
+from tunesmith.records import Finding, Measured, Pair, Prediction
 
 NETWORK = {"src", "href", "action", "formaction", "srcset", "poster", "background", "ping", "data", "style"}
 
@@ -158,6 +159,16 @@ def test_a_run_without_curves_answers_or_findings_still_has_a_page() -> None:
                    verdict=replace(told.verdict, findings=(), examples=()))
     seen = Seen(verdict_page(bare)).text
     assert "Differences" in seen and "Answers side by side" not in seen
+
+
+def test_many_findings_of_a_kind_are_folded_and_counted() -> None:
+    def found(kind: str, count: int) -> list[Finding]:
+        return [Finding("note", kind, f"{kind} {number}", f"f.jsonl:{number}") for number in range(count)]
+
+    listed = Seen(findings([*found("row.cut", 120), *found("row.empty", 3)]))
+    assert "117 more of row.cut, the first 97 of them here" in listed.text
+    assert "row.cut 99" in listed.text and "row.cut 100" not in listed.text
+    assert "more of row.empty" not in listed.text and "row.empty 2" in listed.text
 
 
 def test_text_is_escaped_unless_it_was_made_here() -> None:

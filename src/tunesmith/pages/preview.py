@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..records import Finding, Side
+from .findings import findings
 from .histogram import histogram
-from .markup import Markup, join, prose, tag
+from .markup import Markup, join, tag
 from .numbers import many, share
 from .shell import page
 from .tokens import LONGEST, Token, legend, shown
-from .verdict import findings
 
 MOST_TOKENS: Final = 30_000  # of all rows together: about two megabytes of page
-SHOWN_FINDINGS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,7 @@ def _head(told: Previewed) -> Markup:
 def _findings(told: Previewed) -> Markup | None:
     if not told.findings:
         return None
-    rest = len(told.findings) - SHOWN_FINDINGS
-    return tag("section", tag("h2", "Findings"), findings(told.findings[:SHOWN_FINDINGS]),
-               tag("p.aside", prose(f"\u2026 and {rest} more: `tunesmith check` counts them.")) if rest > 0 else None,
-               at={"aria-label": "Findings"})
+    return tag("section", tag("h2", "Findings"), findings(told.findings), at={"aria-label": "Findings"})
 
 
 def _amounts(told: Previewed) -> Markup | None:
@@ -114,8 +110,9 @@ def _rows(told: Previewed) -> Markup | None:
         return None
     within = _within(told.documents)
     whole = sum(len(amount.lengths) for amount in told.sides.values())
-    said = (f"{many(len(within), 'document')} of {whole:,}. First the odd ones of each side: longest, shortest, most "
-            "turns, lowest share of learnt tokens; then others drawn by the recipe's seed, of each kind and file.")
+    said = (f"{many(len(within), 'document')} of {whole:,}. First the odd ones: of each side the longest, the shortest,"
+            " the one of most turns and the one of the lowest share learnt, and some that findings name; then others "
+            "drawn by the recipe's seed, of each kind and file.")
     left = len(told.documents) - len(within)
     return tag(
         "section", tag("h2", "Rows"),

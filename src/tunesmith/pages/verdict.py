@@ -12,6 +12,7 @@ from ..evaluation.answers import Answer
 from ..records import Finding, Verdict
 from . import curves, differences
 from .answers import answers
+from .findings import findings
 from .markup import Markup, join, prose, tag
 from .numbers import many, short, signed
 from .shell import UPLOT, page
@@ -54,16 +55,6 @@ def verdict_page(judged: Judged) -> str:
     )
     return page(f"{judged.verdict.word} \u00b7 {judged.run}", body,
                 files=("verdict.css", *UPLOT, "curves.js", "answers.js"))
-
-
-def findings(found: Sequence[Finding]) -> Markup:
-    """A list of findings: how grave, what, where, what to do."""
-    return tag("ul.findings", (
-        tag(f"li.{finding.severity}", tag("span.tagged", finding.severity), tag("p", prose(finding.what)),
-            tag("p.where", tag("code", finding.where)) if finding.where else None,
-            tag("p.remedy", prose(finding.remedy)) if finding.remedy else None)
-        for finding in found
-    ))
 
 
 def table_of(facts: Mapping[str, Any], label: str) -> Markup:

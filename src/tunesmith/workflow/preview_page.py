@@ -32,7 +32,8 @@ def write(recipe: Recipe, name: str, file: Path, *, rows: int | None = None, row
     demand_page(file)
     prepared = prepare(recipe)
     chosen = _of_row(recipe, prepared, row) if row else choose(
-        prepared.examples, prepared.documents, ROWS if rows is None else rows, seed=recipe.training.seed)
+        prepared.examples, prepared.documents, ROWS if rows is None else rows, seed=recipe.training.seed,
+        named=[finding.where for finding in prepared.findings])
     documents = [seen for each in chosen for seen in _seen(recipe, prepared, each)]
     written = preview_page(Previewed(
         recipe=name, facts=_facts(recipe, prepared), sides={side: _amount(prepared, side) for side in SIDES},

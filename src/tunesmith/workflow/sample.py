@@ -5,13 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePath
+from typing import Final
 
 import numpy as np
 
 from ..encoding.flat import examples_of, lengths_of, supervised_of
 from ..encoding.order import seed_for
 from ..records import SIDES, Conversation, Document, Example, Side
+
+NAMED: Final = 5  # rows that findings name: more of them would leave no room for the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +28,18 @@ class Chosen:
 
 
 def choose(
-    examples: Mapping[Side, Sequence[Example]], documents: Mapping[Side, Sequence[Document]], rows: int, *, seed: int
+    examples: Mapping[Side, Sequence[Example]], documents: Mapping[Side, Sequence[Document]], rows: int, *, seed: int,
+    named: Sequence[str] = (),
 ) -> list[Chosen]:
     """At most so many rows: the odd ones first, then the others in the order of sides and files.
 
-    What has room is found in this order: one of each side, kind and file; the odd ones of each side (longest, lowest
-    share of supervised tokens, shortest, most turns); others, drawn by the seed. Only odd ones have a reason.
+    What has room is found in this order: one of each side, kind and file; five that are `named` (`file:line`, as
+    findings do); the odd ones of each side (longest, lowest share of supervised tokens, shortest, most turns); others,
+    drawn by the seed. Only the odd and the named have a reason.
     """
     why: dict[tuple[Side, int], list[str]] = {}
-    for side, index, reason in (*_of_each(examples, documents, seed), *_odd(examples, documents),
-                                *_drawn(documents, seed)):
+    for side, index, reason in (*_of_each(examples, documents, seed), *_named(examples, documents, named),
+                                *_odd(examples, documents), *_drawn(documents, seed)):
         if (side, index) in why or len(why) < rows:
             why.setdefault((side, index), []).append(reason)
     chosen = [Chosen(side, index, tuple(filter(None, reasons))) for (side, index), reasons in why.items()]
@@ -52,6 +58,15 @@ def _of_each(
             strata.setdefault((type(example).__name__, example.source, file), []).append(index)
         drawing = _random(seed, side)
         yield from ((side, drawing.choice(indices), "") for indices in strata.values())
+
+
+def _named(
+    examples: Mapping[Side, Sequence[Example]], documents: Mapping[Side, Sequence[Document]], named: Sequence[str]
+) -> Iterator[tuple[Side, int, str]]:
+    at = {examples[side][index].where: (side, index)
+          for side in SIDES for index in dict.fromkeys(examples_of(documents[side]).tolist())}
+    found = (at[where] for where in dict.fromkeys(named) if where in at)
+    yield from ((side, index, "named by a finding") for side, index in islice(found, NAMED))
 
 
 def _odd(
