@@ -60,15 +60,17 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
     found = elsewhere.with_others(found, recipe, prepared, measured_there)
+    known = metrics
     for name, both in measured_there.items():
         used = elsewhere.metrics_of(others[name].task, recipe.evaluation.also[name].metric, answers=True)
         durable.write_file(run.predictions_of(name), b"".join(predictions.lines(both, others[name].examples, used)))
+        known = used | known
     durable.write_file(run.predictions_file, b"".join(predictions.lines(measured, examples, metrics)))
     durable.write_json(run.verdict_file, redacted(verdict.as_json(found)))
     facts = {"run": run.name, "base": recipe.base.name, "rows": f"{len(examples)} ({side})"}
     durable.write_file(run.report_file, report.markdown(found, facts, metrics).encode())
     card.put(run, recipe, prepared.base)
-    pages.write_verdict(run, metrics, facts)
+    pages.write_verdict(run, known, facts)
     return found
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def write_verdict(run: Run, metrics: Mapping[str, Metric], facts: Mapping[str, str]) -> None:
-    """Write `verdict.html` beside the verdict, from the files of the run alone. metrics: those of its recipe."""
+    """Write `verdict.html` beside the verdict, from the files of the run alone.
+
+    metrics: those of its recipe, and of the rows that were measured elsewhere.
+    """
     found = verdict.from_json(durable.read_json(run.verdict_file))
     losses, held_out = losses_of(run)
     kept = predictions.read(run.predictions_file)
