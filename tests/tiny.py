@@ -27,7 +27,7 @@ CONTEXT = 512
 
 
 @cache
-def tiny_tokenizer(vocabulary: int = 320) -> Any:
+def tiny_tokenizer(vocabulary: int = 320, sentences: tuple[str, ...] = SENTENCES) -> Any:
     """A transformers fast tokenizer: byte-level BPE, ids 0 to 2 are `SPECIAL`, end of turn `<|im_end|>`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -41,7 +41,7 @@ def tiny_tokenizer(vocabulary: int = 320) -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.train_from_iterator(sentences, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",

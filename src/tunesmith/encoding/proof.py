@@ -320,6 +320,10 @@ def _prove_plain(made: Sequence[Document], example: Example, codec: Codec, told:
     if len(made) != 1 or made[0].text != text or len(spans(made[0])) != 1:
         yield Finding("error", "mask.turns", "a text is one document with one supervised stretch", where, REPORT)
         return
+    typed = codec.typed_by_anybody.search(text)
+    if typed:
+        told.note("row.rendered", f"the text holds {typed[0]!r}, which is learnt as plain characters: was it rendered"
+                  " by a template already? task `chat` takes the conversations themselves", where)
     ids, (start, end) = made[0].ids.tolist(), spans(made[0])[0]
     if codec.eos is None:
         told.note("tokenizer.no_eos", "the tokenizer has no EOS: the model does not learn where a text ends", where)
