@@ -1,4 +1,4 @@
-# setup demo test faults lint bench: what each does is told in CONTRIBUTING.md.
+# setup demo test faults lint docs bench: what each does is told in CONTRIBUTING.md.
 # `demo`, `test` and the others set up by themselves what is missing; once set up, they need no network.
 
 SHELL := bash
@@ -15,10 +15,10 @@ QUIET := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=fals
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(QUIET)
 WORKERS ?= 2
 
-.PHONY: help setup demo test faults lint bench
+.PHONY: help setup demo test faults lint docs bench
 
 help:
-	@echo "make setup | demo | test | faults | lint | bench"
+	@echo "make setup | demo | test | faults | lint | docs | bench"
 
 # The stamp holds what was installed from, word for word: a clone's file times say nothing.
 setup:
@@ -48,6 +48,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python tests/reference.py
 
 # One that fails keeps no other from being measured. make bench BENCH="--pin 2,3", or BENCH=--smoke to see whether all run
 BENCH ?=

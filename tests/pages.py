@@ -3,7 +3,7 @@
     sh                 each line is run: `tunesmith` in this process, anything else by bash; `exit 2` after it says how
                        the last line ends
     python             run, with the names of the page's earlier blocks
-    text               what the block before must have printed: line by line, numbers may differ, `…` stands for anything
+    text               what the block before must have printed: line by line, numbers may differ, `…` is anything
     csv rows.csv, …    with a file's name after the language: written to that file
     yaml               without one: options of a recipe, which must be there
     … not run: why     counted, not run

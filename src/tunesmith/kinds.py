@@ -50,7 +50,8 @@ def sites() -> tuple[Site, ...]:
     trees = {file.relative_to(root).as_posix(): ast.parse(file.read_text(encoding="utf-8"))
              for file in sorted(root.rglob("*.py"))}
     helpers = {name: places for tree in trees.values() for name, places in _helpers(tree)}
-    return tuple(site for name, tree in trees.items() for site in _of_file(name, tree, helpers))
+    shared = {name: value for tree in trees.values() for name, value in _assigned(tree).items() if name.isupper()}
+    return tuple(site for name, tree in trees.items() for site in _of_file(name, tree, shared, helpers))
 
 
 def names() -> list[str]:
@@ -99,8 +100,10 @@ def _helpers(tree: ast.Module) -> Iterator[tuple[str, dict[str, int]]]:
                 yield node.name, {name: place for place, name in enumerate(arguments)}
 
 
-def _of_file(name: str, tree: ast.Module, helpers: Mapping[str, Mapping[str, int]]) -> Iterator[Site]:
-    for node, scope in _scoped(tree, _assigned(tree)):
+def _of_file(
+    name: str, tree: ast.Module, shared: Scope, helpers: Mapping[str, Mapping[str, int]]
+) -> Iterator[Site]:
+    for node, scope in _scoped(tree, {**shared, **_assigned(tree)}):
         if isinstance(node, ast.Call):
             yield from _of_call(name, node, scope, helpers)
         elif isinstance(node, ast.Dict):
@@ -162,6 +165,5 @@ def _text(node: ast.expr | None, scope: Scope) -> str:
         return _text(node.left, scope) + _text(node.right, scope)
     if isinstance(node, ast.IfExp):
         return _text(node.body if _is_text(node.body) else node.orelse, scope)
-    if isinstance(node, ast.Name) and node.id in scope:
-        return _text(scope[node.id], {})
-    return "" if node is None else "…"
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return "" if node is None else _text(scope[name], {}) if name in scope else "…"

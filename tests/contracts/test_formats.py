@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -17,6 +18,7 @@ from tunesmith.data.turns import tidy
 from tunesmith.errors import Problem, Problems, Refusal
 from tunesmith.records import Conversation, Example, Message, Pair, Row
 
+ROWS = Path(__file__).parent / "rows"  # of formats that bring theirs as a file: rows, and what each of them gives
 FORMATS = {name: importlib.import_module(f"tunesmith.data.formats.{name}") for name in catalog.names("format")}
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
@@ -88,6 +90,20 @@ BAD_VALUES = [None, 3, True, [], ["x"], {}, {"x": 1}, "", "  ", [None], [[]], [{
               [{"role": "user", "content": 5}], [{"from": "human", "value": None}],
               [{"role": "alien", "content": "x"}], [{"from": "alien", "value": "x"}],
               [{"role": "tool", "content": "x"}], [{"from": "observation", "value": "x"}]]
+
+
+def brought(gives):
+    """What a row gives, as `bare` has it: turns, a prompt and its answer, or a text."""
+    if isinstance(gives, str):
+        return gives
+    return tuple(gives) if isinstance(gives[0], str) else tuple(
+        Message(turn["role"], turn["content"], turn.get("train", True)) for turn in gives)
+
+
+for file in sorted(ROWS.glob("*.json")):
+    cases = {brought(case["gives"]): case["row"] for case in json.loads(file.read_text(encoding="utf-8"))}
+    CONTENTS[file.stem] = (st.sampled_from(list(cases)), cases.__getitem__)
+    SAMPLES[file.stem] = list(cases.values())
 
 
 def bare(example):
@@ -169,6 +185,8 @@ def test_the_columns_that_are_read_are_columns_of_the_row(name):
 def test_a_file_of_rows_is_recognised_and_loaded(name, tmp_path):
     contents = {"messages": (Message("user", "u"), Message("assistant", "a")), "pair": ("p", "a"), "text": "t"}
     content = contents.get(name, contents["messages"])
+    if (ROWS / f"{name}.json").is_file():
+        content = brought(json.loads((ROWS / f"{name}.json").read_text(encoding="utf-8"))[0]["gives"])
     (tmp_path / "a.jsonl").write_text(json.dumps(CONTENTS[name][1](content)) + "\n")
     loaded = load("a.jsonl", base_folder=tmp_path)
     assert (loaded.format, [bare(example) for example in loaded.examples]) == (name, [content])

@@ -21,6 +21,7 @@ CASES = [  # what is typed, and the one word that it becomes
     ("tunesmith explain template.pr", "template.prefix"),
     ("tunesmith explain training.le", "training.learning_rate"),
     ("tunesmith completion z", "zsh"),
+    ("tunesmith export runs/a mer", "merged"),
     ("tunesmith init rows.jsonl --out", "--output"),
     ("tunesmith chat runs/a --temp", "--temperature"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -25,9 +26,11 @@ def stand_in(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch) -> Reader:
-    """A folder like a clone's, and the command line in it."""
+    """A folder like a clone's with a file of the user's own, and the command line in it."""
     for name in ("examples", "recipes"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    rows = [{"prompt": f"{n} mugs to Oslo, please.", "answer": json.dumps({"mug": n})} for n in range(24)]
+    (tmp_path / "orders.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / ".cache"))
     return Reader(tmp_path)
@@ -35,8 +38,7 @@ def reader(tmp_path, monkeypatch) -> Reader:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
 def test_every_block_of_a_page_does_what_it_says(page, reader, stand_in, monkeypatch):
-    found = bases._starter
-    monkeypatch.setattr(bases, "_starter", lambda name, where: stand_in if name == STARTER else found(name, where))
+    monkeypatch.setitem(bases.STARTERS, STARTER, bases.Starter("tunesmith", str(stand_in), "it is here"))
     done = list(follow(page, reader))
     assert all(len(block.reason) > 10 for block in done if block.info.startswith("not run"))
 

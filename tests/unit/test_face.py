@@ -109,6 +109,13 @@ def test_a_finished_run_is_given_back_by_resume(run):
     assert tunesmith.train(run.recipe, resume=run.folder) == run
 
 
+def test_a_run_leaves_for_other_programs(run):
+    left = run.export("merged", prompts=2)
+    assert left.folder == (run.folder / "exports" / "merged").absolute() and (left.folder / "config.json").is_file()
+    with pytest.raises(tunesmith.Problem, match="merjed"):
+        run.export("merjed")
+
+
 def test_what_is_no_run_is_refused_with_the_nearest(shop, run):
     with pytest.raises(tunesmith.Problem) as caught:
         tunesmith.Run(shop / "runs")

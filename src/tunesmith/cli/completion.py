@@ -48,11 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def tree() -> argparse.ArgumentParser:
     """All verbs as one parser, each argument with what may stand for it."""
-    from .. import kinds
+    from .. import catalog, kinds
     from ..recipe.explain import names
 
     keys = [f"{name}=" for name in names()]
     wanted = {"key=value": words("keys", keys), "OPTION|KIND|RECIPE": words("names", [*names(), *kinds.names()]),
+              "FORMAT": words("formats", catalog.names("export")),
               "RECIPE": FILE, "DATA": FILE, "B": FILE, "RUN": FOLDER, "FOLDER": FOLDER}
     parser = argparse.ArgumentParser(prog="tunesmith")
     verbs = parser.add_subparsers()
@@ -60,7 +61,7 @@ def tree() -> argparse.ArgumentParser:
         one = verbs.add_parser(verb, help=line, description=line)
         _arguments.filled(one, verb)
         for action in one._actions:
-            if str(action.metavar) in wanted:
+            if str(action.metavar) in wanted and action.dest != "options":  # those of a format are few, and its own
                 action.complete = wanted[str(action.metavar)]  # type: ignore[attr-defined]
             if action.nargs == "?":
                 action.nargs = None  # shtab never goes on from an argument that may be missing

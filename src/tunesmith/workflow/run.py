@@ -18,6 +18,7 @@ from ..runs import durable, folder
 from ..runs.records import read as lines
 from . import train as story
 from .events import Event, silent
+from .export import PROMPTS, Exported, export
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -87,6 +88,18 @@ class Run:
             for number in range(len(examples)) if number not in found
         ])
         return [found[number] for number in range(len(examples))]
+
+    def export(
+        self, kind: str, *, options: Sequence[str] = (), output: Path | str | None = None, prompts: int = PROMPTS
+    ) -> Exported:
+        """The run in another program's format (`adapter`, `merged`): written, opened again there, and compared.
+
+        options: `key=value` of that format; output: where to, by default `exports/KIND` in the run's folder; prompts:
+        how many held-out ones it must answer as the run does. Raises Misuse where the run cannot leave so, and Refusal,
+        with nothing left in place, where what was written does not say what the run says.
+        """
+        return export(self.folder, kind, options=options, output=Path(output) if output is not None else None,
+                      prompts=prompts)
 
     @cached_property
     def _tuned(self) -> Predictor:
