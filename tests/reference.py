@@ -63,8 +63,8 @@ def chosen(kind: str) -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     yield f"# Commands\n\n{MADE}"
-    yield "`tunesmith VERB --help` prints the same. Exit codes: 0 done, 1 failed while running, 2 wrong command line\n" \
-        "or recipe, 3 refused by a proof, 75 stopped and can go on, 130 stopped at once.\n"
+    yield "`tunesmith VERB --help` prints the same. Exit codes: 0 done, 1 failed while running, 2 wrong command\n" \
+        "line or recipe, 3 refused by a proof, 75 stopped and can go on, 130 stopped at once.\n"
     for verb, line in cli.verbs().items():
         parser = argparse.ArgumentParser(prog=f"tunesmith {verb}", formatter_class=lambda prog: argparse.HelpFormatter(
             prog, width=WIDE, max_help_position=32))

@@ -110,6 +110,7 @@ WHATS: Mapping[str, str] = {
     "bug": "tunesmith itself went wrong",
     "command.arguments": "words are missing, or there are too many",
     "data.csv": "a line is no row of a table: a quote that never ends, a cell that is too large",
+    "data.tool_turns": "turns with tools stand where they cannot be taken",
     "recipe.combination": "two options of the recipe cannot stand together",
     "system.failed": "the operating system refused something, in its own words",
     "template.broken": "the template fails while it is rendered",
