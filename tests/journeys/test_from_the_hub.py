@@ -73,7 +73,7 @@ def test_a_run_from_the_hub_pins_what_it_began_with_and_trains_again_offline(hub
     assert read(run / "recipe.yaml").base.name == f"owner/tiny@{base}"
     assert read(run / "recipe.yaml").data.train == (f"owner/rows@{data}",)
     assert json.loads((run / "lineage.json").read_text())["chosen"]["commits"] == {
-        "owner/tiny": base, "datasets/owner/rows@v1": data, "datasets/owner/rows@v1:test": data}
+        "owner/tiny": base, "datasets/owner/rows@v1": data}
     card = (run / "README.md").read_text()
     assert "base_model: owner/tiny\n" in card and "- owner/rows\n" in card
     assert not [path for path in run.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]

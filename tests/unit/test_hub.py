@@ -18,6 +18,7 @@ from tunesmith.data.load import load
 from tunesmith.errors import Misuse, Problem, Refusal
 from tunesmith.hub import fetch, listing, local
 from tunesmith.models import about, bases
+from tunesmith.models import load as load_base
 from tunesmith.recipe.hub_id import HubId, parse
 from tunesmith.records import Finding
 
@@ -402,3 +403,16 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch, h
     monkeypatch.setitem(sys.modules, package, None)
     found = problem(load, name, base_folder=tmp_path)
     assert found.exit_code == 2 and found.remedy == f"pip install 'tunesmith[{extra}]'"
+
+
+def test_loading_what_was_fetched_asks_nobody_and_leaves_the_users_word_as_it_was(hub, tiny, monkeypatch):
+    import torch
+    from huggingface_hub import constants
+
+    hub.put("model", "owner/tiny", folder_of(tiny))
+    found = bases.find("owner/tiny")
+    asked = len(hub.asked)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    assert load_base.tokenizer(found) and load_base.network(found, dtype=torch.float32, device=torch.device("cpu"))
+    assert len(hub.asked) == asked and constants.HF_HUB_OFFLINE
+    assert "HF_HUB_OFFLINE" not in os.environ and bases.find("owner/tiny")

@@ -124,12 +124,10 @@ def _unreadable(error: Exception, where: str) -> Finding:
 
 def _row(values: dict[str, Any], where: str, odd: _Odd) -> Row | Finding:
     plain = {name: _plain(value, name, odd) for name, value in values.items()}
-    found = wrong_characters(every_text(plain), where)
-    if found:
-        return found
-    if sum(map(len, every_text(plain))) > ROW_BYTES:
-        return too_large(where)
-    return Row(plain, where)
+    texts = list(every_text(plain))
+    if any("\x00" in text for text in texts):  # halves of surrogate pairs are no UTF-8, and never come this far
+        return wrong_characters(texts, where) or Row(plain, where)
+    return too_large(where) if sum(map(len, texts)) > ROW_BYTES else Row(plain, where)
 
 
 def _plain(value: Any, column: str, odd: _Odd) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Problem, raise_all
@@ -22,8 +23,8 @@ COMMITS = "commits"
 def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Recipe, dict[str, dict[str, str]]]:
     """The recipe with a commit in every name that is the Hub's, and what the lineage is to keep of that.
 
-    known: the commits of an earlier start by the names as they stood, which are not asked for again. Raises every
-    name that cannot be pinned, together.
+    known: the commits of an earlier start by the repositories as they were named, which are not asked for again.
+    Raises every name that cannot be pinned, together.
     """
     found: dict[str, str] = {}
     problems: list[Problem] = []
@@ -34,13 +35,14 @@ def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Reci
             return written
         if asked.pinned:
             return str(asked)
-        key = f"datasets/{written}" if kind == "dataset" else written
+        key = ("datasets/" if kind == "dataset" else "") + str(replace(asked, part=""))
         try:
-            found[key] = (known or {}).get(key) or listing(asked, kind, where).commit
+            if key not in found:
+                found[key] = (known or {}).get(key) or listing(asked, kind, where).commit
+                log.info("`%s` is no path here: the Hub's, at commit %s", written, found[key])
         except Problem as problem:
             problems.append(problem)
             return written
-        log.info("`%s` is no path here: the Hub's, at commit %s", written, found[key])
         return str(asked.at(found[key]))
 
     def all_of(files: Sequence[str], where: str) -> tuple[str, ...]:
