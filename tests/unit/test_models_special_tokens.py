@@ -187,6 +187,14 @@ def test_off_is_the_base_with_rows_that_know_nothing_and_merged_is_a_plain_netwo
     assert not any("token_adapter" in name for name, _ in model.network.named_modules())
 
 
+def test_full_tuning_keeps_the_rows_that_it_learnt_when_it_is_merged(tmp_path):
+    model = opened(plain_base(tmp_path / "base"), full)
+    disturb(model)
+    tuned = logits(model.network)
+    model.adapter.merge(model.network)
+    assert torch.equal(logits(model.network), tuned)
+
+
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_peft_opens_the_adapter_from_its_folder_alone(tmp_path, tied):
     from peft import AutoPeftModelForCausalLM

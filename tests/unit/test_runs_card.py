@@ -31,7 +31,8 @@ def facts(**changes) -> Facts:
     }
     return Facts(**{
         "name": "orders-1", "library": "peft", "base": "somebody/tiny", "licence": "apache-2.0", "languages": ["en"],
-        "recipe": recipe, "lineage": LINEAGE, "verdict": VERDICT, "uses": [Use("PEFT", "python", "import peft")],
+        "data": ["my orders.jsonl", "more.csv"], "recipe": recipe, "lineage": LINEAGE,
+        "verdict": VERDICT, "uses": [Use("PEFT", "python", "import peft")],
         **changes,
     })
 

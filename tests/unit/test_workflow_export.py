@@ -147,6 +147,16 @@ def test_texts_are_gone_on_with_where_a_task_has_no_turns(base, tmp_path):
     assert found["answers"]["equal"] == 5 and found["template"] is None
 
 
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_tokens_that_a_base_lacks_leave_with_the_run(shared, tmp_path, adapter):
+    stories = shared / "models" / "pretrained" / "stories260k-llama"
+    run = run_on(stories, tmp_path, "data.template=chatml", adapter={"type": adapter})
+    for kind in ("adapter", "merged")[adapter == "full" :]:
+        found = export(run, kind, prompts=6).parity
+        assert found["answers"]["equal"] == 6 and found["vocabulary"] == 514
+        assert json.loads((run / "exports" / kind / "generation_config.json").read_text())["eos_token_id"] == [513, 2]
+
+
 def test_the_template_that_the_recipe_named_leaves_with_the_run(base, tmp_path):
     template = tmp_path / "mine.jinja"
     template.write_text("{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}<|im_end|>{% endfor %}"

@@ -65,8 +65,10 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
     """Put the adapter, its configuration, tokenizer, template and generation_config.json into an empty folder."""
     tensors = {name: tensor.float().cpu().contiguous() for name, tensor in model.tensors().items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    named = settings.base or about.about(source.base).reference
-    for name, content in model.adapter.configuration(model.network, source.adapter.settings, named).items():
+    known = about.about(source.base)
+    named = settings.base or known.reference
+    for name, found in model.adapter.configuration(model.network, source.adapter.settings, named).items():
+        content = {**found, "revision": known.revision} if known.revision and not settings.base else found
         (folder / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     stopping.write(folder, source.base, source.codec, turns=source.turns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ..recipe.hub_id import parse
+from ..recipe.hub_id import HubId, parse
 from . import from_hub, gguf_header
 from .bases import STARTERS, Base, starter_file
 
@@ -20,12 +21,13 @@ CARD_LIMIT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """reference: a Hub id where there is one, else a name without a path; licence, languages: as the base's files say.
+    """reference: a Hub id where there is one, else a name without a path; revision: its commit, "" where there is none.
 
-    gguf: the name of the GGUF file that the base was read from.
+    licence, languages: as the base's files say; gguf: the name of the GGUF file that the base was read from.
     """
 
     reference: str
+    revision: str
     licence: str | None
     languages: tuple[str, ...]
     gguf: str | None = None
@@ -37,28 +39,33 @@ def about(base: Base) -> About:
         return about(base.under)
     card = _front_matter(base.folder / "README.md")
     licence, spoken = card.get("license"), card.get("language")
-    file = _gguf(base)
+    file, named = _gguf(base), _on_hub(base.name)
     if licence is None and file is not None:
         licence = gguf_header.read(file).metadata.get("general.license")
     languages = [spoken] if isinstance(spoken, str) else spoken if isinstance(spoken, list) else []
-    return About(reference(base.name), licence if _is_word(licence) else None, tuple(filter(_is_word, languages)),
-                 file.name if file else None)
+    return About(reference(base.name), named.revision if named else "", licence if _is_word(licence) else None,
+                 tuple(filter(_is_word, languages)), file.name if file else None)
 
 
 def reference(name: str) -> str:
-    """A base's name for others: a starter's or a Hub id as it is, of a path the last part."""
-    asked = parse(name)
-    if asked is not None and not Path(name).exists():
-        return asked.repo
-    return name if name in STARTERS else Path(name).name
+    """A name for others: a starter's as it is, of a path the last part, of what is on the Hub its repository."""
+    on_hub = _on_hub(name)
+    return on_hub.repo if on_hub else Path(name).name
+
+
+def _on_hub(name: str) -> HubId | None:
+    """A name as the Hub's, where nothing on this machine has it."""
+    return None if name in STARTERS or os.path.exists(name) else parse(name)  # noqa: PTH110 — pathlib's may raise
 
 
 def _gguf(base: Base) -> Path | None:
-    path = starter_file(base.name) if base.name in STARTERS else Path(base.name).expanduser()
-    asked = parse(base.name)
-    if asked is not None and asked.part and not path.exists():
-        path = from_hub.fetched(asked, "base.name")
-    return path if path.is_file() and path.suffix.lower() == ".gguf" else None
+    """The GGUF file that a base was read from; of one on the Hub, where it was put on this machine."""
+    on_hub = _on_hub(base.name)
+    if on_hub is not None:
+        path = from_hub.fetched(on_hub, "base.name") if on_hub.part else Path(on_hub.repo)
+    else:
+        path = starter_file(base.name) if base.name in STARTERS else Path(base.name)
+    return path if path.suffix.lower() == ".gguf" else None
 
 
 def _front_matter(file: Path) -> dict[str, Any]:

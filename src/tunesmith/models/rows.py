@@ -57,7 +57,9 @@ class Rows(nn.Module):
     def lay(self) -> None:
         """Put the rows into the matrix, where they are not what stands there."""
         learnt = self.trainable_tokens_delta
-        wanted = learnt if learnt is not None and self.active else self.begun
+        if learnt is None:  # the matrix itself learns, or nothing does: what stands there is right
+            return
+        wanted = learnt if self.active else self.begun
         if not torch.equal(self.matrix[self.ids], wanted):
             self.matrix[self.ids] = wanted
 

@@ -36,7 +36,7 @@ class Use:
 class Facts:
     """What a card tells. Mappings are as the run's own files hold them.
 
-    library: what opens the folder that the card stands in; base: a name for others; parity: that of an export.
+    library: what opens the folder that the card stands in; base, data: names for others; parity: that of an export.
     """
 
     name: str
@@ -44,18 +44,13 @@ class Facts:
     base: str
     licence: str | None
     languages: Sequence[str]
+    data: Sequence[str]
     recipe: Mapping[str, Any]
     lineage: Mapping[str, Any]
     verdict: Mapping[str, Any] | None
     uses: Sequence[Use]
     notes: Sequence[str] = ()
     parity: Mapping[str, Any] | None = None
-
-    @property
-    def data(self) -> list[str]:
-        """The names of the files that were trained on."""
-        named = self.recipe["data"]["train"]
-        return list(dict.fromkeys(map(_data_name, [named] if isinstance(named, str) else named)))
 
 
 def render(facts: Facts) -> str:
@@ -169,11 +164,6 @@ def _without_paths(value: Any) -> Any:
 def _identifier(name: str) -> str:
     """A name as the Hub allows it in an id."""
     return re.sub(r"[^\w./-]+", "-", name, flags=re.ASCII).strip("-./") or "unnamed"
-
-
-def _data_name(name: str) -> str:
-    """A file by its own name, a data set on the Hub by its id: in a run's recipe every path is absolute."""
-    return PurePath(name).name if name.startswith("/") else re.split("[@:]", name)[0]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

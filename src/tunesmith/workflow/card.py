@@ -29,12 +29,13 @@ def render(
     run: Run, recipe: Recipe, base: Base, library: str, uses: Sequence[Use], *, parity: Mapping[str, Any] | None = None
 ) -> str:
     """The card of a folder that `library` opens; parity: what was found when it was opened again."""
-    from ..models.about import about
+    from ..models.about import about, reference
 
     known = about(base)
     return card.render(Facts(
         name=run.name, library=library, base=known.reference, licence=known.licence, languages=known.languages,
-        recipe=write.values(recipe), lineage=lineage.read(run.lineage_file),
+        data=list(dict.fromkeys(map(reference, recipe.data.train))), recipe=write.values(recipe),
+        lineage=lineage.read(run.lineage_file),
         verdict=durable.read_json(run.verdict_file) if run.verdict_file.is_file() else None,
         uses=uses, notes=[NOT_THE_ORIGINAL.format(file=known.gguf)] if known.gguf else [], parity=parity,
     ))
