@@ -11,7 +11,7 @@ from telling import Told, process, tunesmith
 from tiny import tiny_base
 
 QUICK = ("training.steps=4", "training.save_every=2", "evaluation.generate=4", "evaluation.max_new_tokens=6")
-METRIC = {"against", "tuned", "difference", "low", "high", "rows", "groups"}
+METRIC = {"against", "tuned", "difference", "low", "high", "rows", "groups", "rows_needed"}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_init_never_writes_over_a_recipe(recipe, shop):
 def test_check_says_what_is_supervised_and_how_the_rows_are_split(recipe):
     told = tunesmith("check", recipe, "--json")
     assert told.code == 0
-    assert told.json.keys() == {"ok", "findings", "supervised", "rows", "layout"}
+    assert told.json.keys() == {"ok", "findings", "supervised", "rows", "layout", "sources", "also"}
     assert told.json["ok"] is True
     assert told.json["supervised"].keys() == {"tokens", "share", "by_role"}
     assert 0 < told.json["supervised"]["share"] < 1
