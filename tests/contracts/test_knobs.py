@@ -13,11 +13,15 @@ from pydantic import BaseModel
 
 from trees import SOURCE, File, files
 from tunesmith import catalog
+from tunesmith.recipe.options import entry_of
 from tunesmith.recipe.sections import Recipe
 
 SECTIONS = {name: info.annotation for name, info in Recipe.model_fields.items()
             if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)}
-CLASSES = {"Recipe": Recipe, **{section.__name__: section for section in SECTIONS.values()}}
+BY_NAME = {(section.__name__, field): entry for section in SECTIONS.values()
+           for field, info in section.model_fields.items() if (entry := entry_of(info))}
+CLASSES = {"Recipe": Recipe, **{section.__name__: section for section in [*SECTIONS.values(), *BY_NAME.values()]}}
+BASES = {base.__name__ for section in CLASSES.values() for base in section.__mro__ if issubclass(base, BaseModel)}
 STARRED = [(kind, name) for kind in catalog.KINDS for name in catalog.names(kind)]
 
 Read = tuple[str, str]  # the class that is read, and its field
@@ -51,6 +55,10 @@ class Reader(ast.NodeVisitor):
                 return {"recipe": "Recipe", "settings": self.names.get("settings")}[node.attr]
             if self.kind(node.value) == "Recipe" and node.attr in SECTIONS:
                 return SECTIONS[node.attr].__name__
+            entry = BY_NAME.get((self.kind(node.value) or "", node.attr))
+            return f"{entry.__name__} by name" if entry else None
+        if isinstance(node, ast.Subscript) and (self.kind(node.value) or "").endswith(" by name"):
+            return (self.kind(node.value) or "").removesuffix(" by name")
         return None
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -88,7 +96,7 @@ def imported_classes(tree: ast.Module) -> dict[str, str]:
     """The names under which a file imports the recipe's classes."""
     return {alias.asname or alias.name: alias.name for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and "recipe" in (node.module or "").split(".")
-            for alias in node.names if alias.name in CLASSES}
+            for alias in node.names if alias.name in BASES}
 
 
 def reads(trees: Iterable[ast.Module]) -> set[Read]:
@@ -112,7 +120,7 @@ def settings_reads(trees: Iterable[ast.Module]) -> set[str]:
 
 def dead(found: set[Read]) -> list[str]:
     return [f"{name}.{field}" for name, section in CLASSES.items() for field in section.model_fields
-            if (name, field) not in found]
+            if not any((base.__name__, field) in found for base in section.__mro__)]
 
 
 def beside(file: File) -> Iterator[ast.Module]:
@@ -145,6 +153,10 @@ PLANTED = """
 from ..recipe.sections import Recipe, Training as Chosen
 from ..runs.folder import Run
 
+def named(recipe: Recipe) -> None:
+    mix = recipe.data.mix
+    mix["general"].share
+
 def one(recipe: Recipe, run: Run) -> None:
     whole, training = 1, recipe.training
     training.epochs
@@ -165,9 +177,10 @@ class Session:
 
 def test_the_check_tells_a_read_option_from_a_dead_one():
     found = reads([ast.parse(PLANTED)])
+    assert ("Mixed", "share") in found
     assert {("Training", "epochs"), ("Training", "clip"), ("Evaluation", "every"), ("Recipe", "training")} <= found
     missed = dead(found)
-    assert {"Training.keep", "Training.seed", "Run.name", "Data.system"} <= set(missed)
+    assert {"Training.keep", "Training.seed", "Run.name", "Data.system", "Mixed.files"} <= set(missed)
     assert not {"Training.epochs", "Training.clip", "Evaluation.every"} & set(missed)
 
 

@@ -16,6 +16,7 @@ from tunesmith.recipe.write import dump, leaves, values
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
 FULL = TEXT.filter(bool)
+NAME = st.from_regex(r"\A[a-z0-9_][a-zA-Z0-9_-]{0,9}\Z").filter(lambda name: name != "train")
 SHARE = st.floats(0, 0.49) | st.just(0)
 ADAPTERS = st.just({"type": "full"}) | st.fixed_dictionaries({"type": st.just("lora")}, optional={
     "rank": st.integers(1, 4096), "alpha": st.floats(0.001, 1e6), "targets": st.lists(FULL, min_size=1, max_size=3)})
@@ -25,7 +26,16 @@ RECIPES = st.fixed_dictionaries({
     "adapter": ADAPTERS,
     "data": st.fixed_dictionaries({"train": FULL | st.lists(FULL, min_size=1, max_size=3)}, optional={
         "validation": SHARE, "test": SHARE, "columns": st.dictionaries(TEXT, TEXT, max_size=3),
-        "system": st.none() | TEXT, "group": st.none() | TEXT, "format": st.sampled_from([None, "pair", "messages"])}),
+        "system": st.none() | TEXT, "group": st.none() | TEXT, "format": st.sampled_from([None, "pair", "messages"]),
+        "mix": st.dictionaries(NAME, st.fixed_dictionaries(
+            {"files": st.just("mixed.jsonl"), "share": st.floats(0.001, 0.3)},
+            optional={"format": st.sampled_from([None, "pair"]), "system": st.none() | TEXT}), max_size=1)}),
+    "evaluation": st.fixed_dictionaries({}, optional={
+        "also": st.just("other.jsonl")
+        | st.lists(st.sampled_from(["other.jsonl", "deep/other.csv", "x.txt"]), min_size=1)
+        | st.dictionaries(NAME, st.fixed_dictionaries(
+            {"files": FULL}, optional={"rows": st.integers(1, 9), "task": st.sampled_from(["chat", "completion"])}),
+            max_size=2)}),
     "training": st.fixed_dictionaries({}, optional={
         "learning_rate": st.floats(1e-300, 1), "epochs": st.floats(1e-6, 10_000) | st.integers(1, 9),
         "steps": st.none() | st.integers(1, 10**9), "seed": st.integers(0, 2**32 - 1),
@@ -104,6 +114,15 @@ def test_options_that_change_nothing_leave_the_digest_alone(recipe):
     other = changed([f"{path}={value}" for path, value in values.items()])
     assert digest(other) == digest(recipe)
     assert not differences(recipe, other)
+
+
+def test_what_is_measured_elsewhere_may_change_and_what_is_mixed_in_may_not():
+    mix = ["data.mix={general: {files: /here/g.jsonl, share: 0.1}}"]
+    assert digest(changed([*mix, "evaluation.also=wiki.txt"])) == digest(changed(mix))
+    assert digest(changed([*mix, "data.mix.general.files=/there/g.jsonl"])) == digest(changed(mix))
+    assert differences(changed(mix), changed([*mix, "data.mix.general.share=0.2"])) == [
+        ("data.mix.general.share", 0.1, 0.2)]
+    assert ("data.mix.general.share", None, 0.1) in differences(changed([]), changed(mix))
 
 
 @pytest.mark.parametrize(("override", "path", "old", "new"), [

@@ -74,6 +74,15 @@ def test_the_body_has_the_table_of_the_verdict_and_how_the_model_is_opened():
     assert "```python\nimport peft\n```" in text and "`loss` is worse" in text
 
 
+def test_what_tuning_cost_elsewhere_stands_in_the_card():
+    other = {"word": "worse", "primary": "loss", "task": "chat", "digest": "d", "examples": [],
+             "metrics": {"loss": {**METRIC, "against": 2.5, "tuned": 3.0}}}
+    text = card.render(facts(verdict={**VERDICT, "also": {"general": other}}))
+    assert "| general | worse | loss | 2.5 | 3 | +0.1 to +0.4 | 64 |" in text
+    assert "only what stands above of it was measured" in text
+    assert "elsewhere" not in card.render(facts())
+
+
 STRANGE = ["a: b # c", "- dash", "'quoted\"", "ends: ", "yes", "no", "1:20", "1e5", "Şəki\u2028x", "{a}"]
 
 

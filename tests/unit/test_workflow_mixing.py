@@ -252,6 +252,29 @@ def test_tuning_on_narrow_rows_costs_elsewhere_and_replay_costs_less(
     assert plain.word == replay.word == "better"
 
 
+def test_a_person_sees_the_sources_in_every_verb(base: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "narrow.jsonl", narrow())
+    write(tmp_path / "general.jsonl", general())
+    (tmp_path / "orders.yaml").write_text(
+        f"base: {base}\ntask: chat\ndata:\n  train: narrow.jsonl\n"
+        "  mix: {general: {files: general.jsonl, share: 0.25}}\n"
+        "training: {steps: 4, batch_size: 4, max_length: 128}\n"
+        "evaluation: {generate: 0, also: {general: {files: general.jsonl, rows: 10}}}\n")
+    assert main(["check", "orders.yaml"]) == 0
+    told = capsys.readouterr().out
+    assert "source      general: 0.25 of the rows trained on, 4 taken of 50" in told
+    assert "elsewhere   general: 10 rows measured" in told
+    assert main(["check", "orders.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"]["general"]["taken"] == 4
+    assert main(["preview", "orders.yaml", "--json", "--rows", "4"]) == 0
+    assert [row["source"] for row in json.loads(capsys.readouterr().out)] == ["train", "general"] * 2
+    assert main(["preview", "orders.yaml", "--rows", "2"]) == 0
+    assert "(train, general)" in capsys.readouterr().out
+    assert main(["train", "orders.yaml"]) == 0
+    assert "elsewhere, general:" in capsys.readouterr().out
+
+
 def test_plain_text_is_measured_beside_chat_and_the_remedy_names_rows_that_the_task_takes(
     make: Any, knowing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def _sections(facts: Facts) -> Iterator[str]:
            f"`{recipe['task']['type']}` on {', '.join(f'`{name}`' for name in facts.data)} "
            f"(adapter: `{recipe['adapter']['type']}`), begun on {str(chosen['date'])[:10]}.")
     yield _verdict(facts.verdict)
+    yield _elsewhere(facts.verdict)
     yield "## How to use it"
     yield from (f"With {use.program}:\n\n```{use.language}\n{use.code}\n```" for use in facts.uses)
     yield _parity(facts.parity)
@@ -126,6 +127,23 @@ def _verdict(verdict: Mapping[str, Any] | None) -> str:
             f"*better* means that the interval of the difference is clear of zero.\n\n{_table(head, lines)}")
 
 
+def _elsewhere(verdict: Mapping[str, Any] | None) -> str:
+    """What tuning did to rows of other kinds, by the metric that gave each its word."""
+    also = (verdict or {}).get("also", {})
+    if not also:
+        return ""
+    lines = []
+    for name, other in also.items():
+        one = other["metrics"].get(other["primary"])
+        figures = ("", "", "", "") if one is None else (
+            f"{one['against']:.4g}", f"{one['tuned']:.4g}", f"{one['low']:+.4g} to {one['high']:+.4g}",
+            str(one["rows"]))
+        lines.append((name, other["word"], other["primary"], *figures))
+    head = ("data", "word", "metric", "base", "tuned", "95% interval of the difference", "rows")
+    return ("## What tuning cost elsewhere\n\nMeasured on rows of other kinds; *kept* means that the whole interval is "
+            f"within 2% of the base's value.\n\n{_table(head, lines)}")
+
+
 def _parity(parity: Mapping[str, Any] | None) -> str:
     if parity is None:
         return ""
@@ -138,7 +156,8 @@ def _parity(parity: Mapping[str, Any] | None) -> str:
 
 
 def _limits(facts: Facts) -> Iterator[str]:
-    yield "It knows what its base knew and what the rows above taught; nothing else of it was measured."
+    measured = "only what stands above" if (facts.verdict or {}).get("also") else "nothing else"
+    yield f"It knows what its base knew and what the rows above taught; {measured} of it was measured."
     yield "The figures hold for rows like the held-out ones."
     for finding in (facts.verdict or {}).get("findings", ()):
         yield " ".join(str(finding["what"]).split())

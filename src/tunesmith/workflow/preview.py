@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import accumulate, islice, pairwise
@@ -63,14 +62,13 @@ def _in_turn(examples: Sequence[int], side: Side, prepared: Prepared) -> Sequenc
     """The examples as they are; in training those of each source in turn, so that the first ones show them all."""
     if side != "train" or not prepared.sources:
         return examples
-    ends = list(accumulate(prepared.sources.values()))
-    source_of = {example: bisect_right(ends, example) for example in examples}
-    ranks: Counter[int] = Counter()
-    places = {}
-    for example in examples:
-        places[example] = (ranks[source_of[example]], source_of[example])
-        ranks[source_of[example]] += 1
-    return sorted(examples, key=places.__getitem__)
+    starts = [0, *accumulate(prepared.sources.values())]
+
+    def turn(example: int) -> tuple[int, int]:
+        source = bisect_right(starts, example)
+        return example - starts[source - 1], source
+
+    return sorted(examples, key=turn)
 
 
 def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
