@@ -312,6 +312,8 @@ def one(name):
     (["en/train.jsonl", "de/train.jsonl"], ":de", ["de/train.jsonl"]),
     (["en/train.jsonl", "de/train.jsonl"], ":*", ["de/train.jsonl", "en/train.jsonl"]),
     (["a.jsonl", "b.jsonl"], ":b.jsonl", ["b.jsonl"]),
+    (["rows.jsonl", "NOTES.md", "HOW.md", "about.txt"], "", ["rows.jsonl"]),
+    (["rows-of-the-data-set.jsonl", "x.json"], "", ["rows-of-the-data-set.jsonl"]),
     (["train.jsonl", "training_notes.csv", "train-2.jsonl"], "", ["train-2.jsonl", "train.jsonl"]),
     (["README.md", "main/part-1.jsonl", "main/part-2.jsonl", "main/held.jsonl", "socratic/a.jsonl"], "",
      ["main/part-1.jsonl", "main/part-2.jsonl"]),
@@ -336,6 +338,13 @@ def test_what_a_data_set_has_not_is_named_with_what_it_has(hub, names, asked, ki
     hub.put("dataset", "owner/rows", {name: b"x" for name in names})
     found = problem(load, f"owner/rows{asked}")
     assert (found.kind, found.exit_code) == (kind, 2) and remedy in found.remedy and not hub.contents()
+
+
+def test_a_configuration_that_is_named_alone_is_not_said_to_be_left_out(hub):
+    names = ("README.md", "main/part-1.jsonl", "main/held.jsonl", "socratic/a.jsonl")
+    hub.put("dataset", "owner/rows", {name: CARD if name == "README.md" else one(name) for name in names})
+    told = [finding.what for finding in load("owner/rows:main").findings if finding.kind == "data.hub"]
+    assert told and told[0].endswith("it has also `test`")
 
 
 def test_what_else_a_data_set_holds_is_said(hub):

@@ -39,27 +39,32 @@ def files(asked: HubId, findings: list[Finding]) -> list[str]:
     """
     where = str(asked)
     found = listing(asked, "dataset", where)
-    readable = sorted(name for name in found.files if suffix(name) in (*RECORDS, *PLAIN) and not _aside(name))
-    chosen, splits = _chosen(found, asked, readable, where)
-    kinds = Counter(suffix(name) for name in chosen).most_common()
-    taken = [name for name in chosen if suffix(name) == kinds[0][0]]
+    every = sorted(name for name in found.files if suffix(name) in (*RECORDS, *PLAIN) and not _aside(name))
+    readable = [name for name in every if suffix(name) in RECORDS] or every
+    chosen, splits = _chosen(found, asked, every if _is_pattern(asked.part) else readable, where)
+    taken = _of_one_kind(found, chosen)
     fetch(found, taken, where)
     commit = "" if asked.pinned else f", at commit {found.commit}"
-    said = f"{len(taken)} file(s) of `{asked.repo}` on the Hub are read{commit}"
-    others = sorted(set(splits) - {TRAIN if not asked.part else asked.part.rpartition("/")[2]})
-    if others and not _is_pattern(asked.part):
-        said += f"; it has also {listed(others)}"
-    findings.append(Finding("note", "data.hub", said, where))
-    if len(kinds) > 1:
-        findings.append(Finding("note", "data.files_aside", f"files of other kinds than {kinds[0][0]} are not read: "
-                                f"{listed([name for name in chosen if name not in taken], 5)}", where,
-                                f"name them in the recipe: `{asked.repo}:PATTERN`"))
-    untold = [name for name in readable if splits and not any(name in names for names in splits.values())]
-    if untold and not _is_pattern(asked.part):
-        findings.append(Finding("note", "data.files_aside", f"{len(untold)} files belong to no split of this "
-                                f"configuration: {listed(untold, 5)}", where,
+    others = sorted(split for split, names in splits.items() if list(names) != chosen)
+    also = f"; it has also {listed(others)}" if others else ""
+    findings.append(Finding("note", "data.hub", f"{len(taken)} file(s) of `{asked.repo}` on the Hub are read{commit}"
+                            f"{also}", where))
+    left = [name for name in chosen if name not in taken]
+    left += [name for name in readable if splits and not any(name in names for names in splits.values())]
+    if left:
+        findings.append(Finding("note", "data.files_aside", f"{len(left)} file(s) of another kind, or of no split, are "
+                                f"not read: {listed(left, 5)}", where,
                                 f"name them in the recipe if they belong to the data: `{asked.repo}:PATTERN`"))
     return [f"{URL}{asked.repo}@{found.commit}/{name}" for name in taken]
+
+
+def _of_one_kind(found: Listing, chosen: Sequence[str]) -> list[str]:
+    """The files of the kind that most bytes are of: the same rows in two kinds would be learnt twice."""
+    sizes: Counter[str] = Counter()
+    for name in chosen:
+        sizes[suffix(name)] += found.files[name].size + 1
+    kind = sizes.most_common(1)[0][0]
+    return [name for name in chosen if suffix(name) == kind]
 
 
 def _chosen(found: Listing, asked: HubId, readable: list[str], where: str) -> tuple[list[str], Splits]:

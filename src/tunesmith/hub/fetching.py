@@ -88,11 +88,12 @@ def _file(hub: Any, listed: Listing, name: str, where: str) -> None:
             _demand_same(partial, listed, name)
             partial.replace(_blob(listed, name))
     except hub.errors.HfHubHTTPError as error:
-        if not _there(partial):
-            partial.unlink(missing_ok=True)
         raise faults.answered(error, repository.name, repository.kind, listed.commit, where) from error
     except (httpx2.TransportError, OSError, ValueError) as error:
         raise _stopped(listed, name, error) from error
+    finally:
+        if partial.is_file() and not _there(partial):
+            partial.unlink(missing_ok=True)
 
 
 def _demand_same(partial: Path, listed: Listing, name: str) -> None:
