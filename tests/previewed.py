@@ -32,7 +32,8 @@ def previewed(*, documents: int = 6, tokens: int = 24, hostile: bool = False) ->
         (Finding("warning", "row.empty", said("row `2` is empty", 2), said("hats.jsonl", 3) + ":2", "give it a text"),),
         tuple(
             Seen(said("hats.jsonl", place) + f":{place}", "train" if place else "validation", "conversation",
-                 ("longest of train",) if place == 1 else (), (*made, odd), "", 3 * tokens if place == 1 else tokens)
+                 said("general", 5), ("longest of train",) if place == 1 else (), (*made, odd), "",
+                 3 * tokens if place == 1 else tokens)
             for place in range(documents)),
         tokens, "cut",
     )

@@ -96,6 +96,18 @@ def test_every_side_has_a_row_even_where_few_are_asked_for(recipe) -> None:
     assert len(everything) == len({(each.side, each.index) for each in everything}) == 60
 
 
+def test_rows_of_every_source_that_is_mixed_in_are_shown_with_its_name(recipe) -> None:
+    mixed = recipe.with_name("mixed.yaml")
+    (recipe.parent / "general.jsonl").write_text(json.dumps(
+        {"messages": [{"role": "user", "content": "Where is Baku?"}, {"role": "assistant", "content": "By the sea."}]}
+    ) + "\n")
+    mixed.write_text(recipe.read_text().replace(
+        "test: 0.1}", "test: 0.1, mix: {general: {files: general.jsonl, share: 0.1}}}"))
+    page = written(mixed, WHOLE, "--rows", 6)
+    assert '<span class="tagged">general</span>' in page
+    assert re.search(r"rows of each source .*general \d", Seen(page).text)
+
+
 def test_where_a_row_was_cut_or_split_is_said(recipe) -> None:
     cut = Seen(written(recipe, "data.too_long=cut", "--row", "talks.jsonl:12")).text
     assert re.search(r"Cut here, at 100 tokens: \d+ tokens are lost\.", cut)

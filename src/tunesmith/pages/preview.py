@@ -21,13 +21,14 @@ MOST_TOKENS: Final = 30_000  # of all rows together: about two megabytes of page
 class Seen:
     """A document of a row that was chosen.
 
-    why: in what it is odd; part: `1 of 3` where a row became several documents; whole: tokens of the row's longest
-    document before it was fitted to the length.
+    source: where several are mixed, the one that it is from; why: in what it is odd; part: `1 of 3` where a row became
+    several documents; whole: tokens of the row's longest document before it was fitted to the length.
     """
 
     where: str
     side: Side
     kind: str
+    source: str
     why: Sequence[str]
     tokens: Sequence[Token]
     part: str
@@ -136,6 +137,7 @@ def _row(seen: Seen, told: Previewed) -> Markup:
     head = tag(
         "header", tag("h3", seen.where.rpartition("/")[2], at={"title": seen.where}),
         tag("span.tagged", seen.side), tag("span.tagged", seen.kind),
+        tag("span.tagged", seen.source) if seen.source else None,
         tag("span.tagged", f"part {seen.part}") if seen.part else None,
         *(tag("span.tagged.why", reason) for reason in seen.why), tag("span.values", amount))
     return tag("li.row", head, tag("p.tokens", shown(seen.tokens), at={

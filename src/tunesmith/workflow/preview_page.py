@@ -68,7 +68,8 @@ def _seen(recipe: Recipe, prepared: Prepared, chosen: Chosen) -> Iterator[Seen]:
     whole = whole_tokens(recipe, prepared.codec, example)
     for number, document in enumerate(documents, start=1):
         yield Seen(
-            example.where, chosen.side, type(example).__name__.lower(), chosen.why, _tokens(prepared, document),
+            example.where, chosen.side, type(example).__name__.lower(), example.source, chosen.why,
+            _tokens(prepared, document),
             f"{number} of {len(documents)}" if len(documents) > 1 else "", whole)
 
 
@@ -90,7 +91,9 @@ def _amount(prepared: Prepared, side: Any) -> Amount:
 
 def _facts(recipe: Recipe, prepared: Prepared) -> dict[str, str]:
     template = prepared.codec.template
+    sources = ", ".join(f"{name} {count:,}" for name, count in prepared.sources.items())
     return {
         "base": recipe.base.name, "task": recipe.task.type, "template": template.name if template else "none",
         "longest allowed": f"{recipe.training.max_length:,} tokens", "too long": recipe.data.too_long,
+        **({"rows of each source": sources} if sources else {}),
     }
