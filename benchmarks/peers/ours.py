@@ -42,8 +42,8 @@ def main():
     prepare_environment()
     parts = timed_kernels() if wanted.get("by_part") else {}
     watch = Watch(parts)
-    outcome = tunesmith.train(tunesmith.read_recipe(Path(wanted["recipe"])), observe=watch)
-    timings = [json.loads(line) for line in (outcome.run / "timings.jsonl").read_text().splitlines()]
+    run = tunesmith.train(tunesmith.load_recipe(Path(wanted["recipe"])), observe=watch)
+    timings = [json.loads(line) for line in (run.folder / "timings.jsonl").read_text().splitlines()]
     import torch
 
     print(json.dumps({

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,14 +11,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
 
 import draw  # noqa: E402
 import flops  # noqa: E402
 import measures  # noqa: E402
+import ours  # noqa: E402
 import results  # noqa: E402
 import rows as rows_of  # noqa: E402
 import seconds_to_loss  # noqa: E402
+
+from tiny import tiny_base  # noqa: E402
 
 CONFIG = {
     "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -109,3 +113,19 @@ def test_the_moment_a_loss_is_reached_lies_between_two_measurements():
               "judged": [[2, 1.0], [4, 0.5]]}
     assert seconds_to_loss.reached(report, 0.75) == 20.0 + 0.5 * (40.0 - 20.0)
     assert seconds_to_loss.reached(report, 0.4) is None
+
+
+def test_our_side_reports_what_the_figures_are_made_of(tmp_path, monkeypatch, capsys):
+    base = tiny_base(tmp_path / "base")
+    rows = [{"prompt": f"What is {n} and 1?", "answer": f"It is {n + 1}."} for n in range(4)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "bench.yaml").write_text(
+        f"base: {base}\ntask: chat\ndata: {{train: rows.jsonl, validation: 0, test: 0}}\n"
+        f"training: {{steps: 2, batch_size: 2, max_length: 128}}\nrun: {{folder: {tmp_path / 'runs'}}}\n",
+        encoding="utf-8")
+    (tmp_path / "settings.json").write_text(json.dumps({"recipe": str(tmp_path / "bench.yaml")}), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["ours.py", str(tmp_path / "settings.json")])
+    ours.main()
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["stamps"]) == len(report["losses"]) == len(report["tokens"]) == 2
+    assert report["begun"] <= report["stamps"][0] <= report["stamps"][1]
