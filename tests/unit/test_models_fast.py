@@ -119,10 +119,51 @@ def test_a_layer_without_positions_is_known_from_its_neighbours():
     assert [block.rotary for block in blocks] == [True, False, True, False]
 
 
-def test_dropout_in_low_rank_additions_falls_back_and_says_so():
-    model = opened(lora, settings=lora.Settings(rank=4, dropout=0.1))
-    assert not any(path.fast for path in model.paths)
-    assert "dropout" in model.paths[0].reason
+DROPPING = lora.Settings(rank=4, dropout=0.3)
+
+
+def learnt_dropping(model, batch, seed=7):
+    """As `learnt`, with dropout on, from a seed."""
+    torch.manual_seed(seed)
+    with model.learning():
+        return learnt(model, batch)
+
+
+def test_dropout_by_hand_drops_what_the_layers_by_themselves_drop(monkeypatch):
+    batch = architectures.batch_of(LENGTHS)
+    monkeypatch.setenv("TUNESMITH_WITHOUT", "tail")  # else the last layer draws for the rows that are wanted alone
+    with architectures.Wide():
+        model = opened(lora, settings=DROPPING)
+        assert all(path.fast for path in model.paths)
+        loss, gradients = learnt_dropping(model, batch)
+        monkeypatch.setenv("TUNESMITH_WITHOUT", "block")
+        other_loss, others = learnt_dropping(opened(lora, settings=DROPPING), batch)
+        still, _ = learnt(opened(lora, settings=DROPPING), batch)
+    assert loss == pytest.approx(other_loss, rel=1e-12) and loss != pytest.approx(still, rel=1e-3)
+    assert error(gradients, others) < 1e-10
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["kept", "computed again"])
+def test_dropout_follows_the_seed_bit_for_bit(monkeypatch, short):
+    batch = architectures.batch_of(LENGTHS)
+    loss, gradients = learnt_dropping(opened(lora, settings=DROPPING), batch)
+    other, _ = learnt_dropping(opened(lora, settings=DROPPING), batch, seed=8)
+    if short:
+        monkeypatch.setattr(fast_layers, "free_bytes", lambda: 0)
+    again_loss, again = learnt_dropping(opened(lora, settings=DROPPING), batch)
+    assert loss == again_loss != other and all(torch.equal(gradients[name], again[name]) for name in gradients)
+
+
+def test_dropout_drops_its_share_and_keeps_the_sum():
+    rows = torch.ones(1000, 1000)
+    torch.manual_seed(0)
+    for share in (1e-9, 0.05, 0.3, 0.9, 1 - 1e-9):
+        kept = lora.drawn(rows, share)
+        assert float(kept.float().mean()) == pytest.approx(1 - share, abs=2e-3)
+        if 0.01 < share < 0.99:
+            assert float(kept.float().mean()) * lora.grown(share) == pytest.approx(1, rel=2e-2)
+    columns = lora.drawn(rows, 0.3).float()
+    assert float((columns.mean(0) - 0.7).abs().max()) < 0.08  # no place in a row is dropped more than another
 
 
 @pytest.mark.parametrize("adapter", [lora, full], ids=["lora", "full"])

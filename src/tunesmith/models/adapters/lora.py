@@ -45,6 +45,25 @@ class Settings(BaseModel):
     """
 
 
+def drawn(rows: Tensor, share: float) -> Tensor:
+    """Which numbers of the rows stay where `share` of them is dropped, bool, drawn from torch's own generator.
+
+    Sixteen bits a number: a fourth of the time that torch's dropout takes on a CPU, and shares in steps of 1/65536.
+    """
+    count = rows.numel()
+    bits = torch.empty(-(-count // 4), dtype=torch.int64, device=rows.device).random_(-(2**63), None)
+    return (bits.view(torch.int16)[:count] >= _dropped(share) - 2**15).view(rows.shape)
+
+
+def grown(share: float) -> float:
+    """What the numbers that stay are multiplied by, so that their sum stays what it was on average."""
+    return 1 / (1 - _dropped(share) / 2**16)
+
+
+def _dropped(share: float) -> int:
+    return min(round(share * 2**16), 2**16 - 1)
+
+
 class LoraLinear(nn.Linear):
     """A linear layer with a low-rank addition; its own weight keeps its name and does not learn."""
 
@@ -61,6 +80,11 @@ class LoraLinear(nn.Linear):
         self.dropout = settings.dropout
         self.active = True
 
+    @property
+    def drops(self) -> bool:
+        """Whether some of what A reads is dropped now."""
+        return self.active and self.training and self.dropout > 0
+
     def _own(self, rows: Tensor) -> Tensor:
         return nn.functional.linear(rows, self.weight, self.bias)
 
@@ -69,9 +93,8 @@ class LoraLinear(nn.Linear):
         rows = input.reshape(-1, self.in_features)
         answer = self._own(rows)
         if self.active:
-            narrow = nn.functional.linear(
-                nn.functional.dropout(rows, self.dropout, self.training), self.lora_A.weight
-            )
+            read = rows * drawn(rows, self.dropout) * grown(self.dropout) if self.drops else rows
+            narrow = nn.functional.linear(read, self.lora_A.weight)
             answer = torch.addmm(answer, narrow, self.lora_B.weight.T, alpha=self.scale)
         return answer.view(*input.shape[:-1], self.out_features)
 

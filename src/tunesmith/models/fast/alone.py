@@ -29,10 +29,9 @@ def install(network: nn.Module, buffers: Buffers) -> None:
 
 
 def _forward(layer: Linears, buffers: Buffers, own: Any, input: Tensor) -> Tensor:
-    """The layer's forward pass; `own` where it draws at random or the rows are not what its weight is."""
+    """The layer's forward pass; `own` where the rows are not what its weight is."""
     module = layer.layers[0]
-    random = isinstance(module, LoraLinear) and module.dropout > 0 and module.training
-    if random or input.dtype != torch.bfloat16:
+    if input.dtype != torch.bfloat16:
         answer: Tensor = own(input)
         return answer
     rows = input.reshape(-1, module.in_features)
@@ -42,7 +41,7 @@ def _forward(layer: Linears, buffers: Buffers, own: Any, input: Tensor) -> Tenso
     else:
         found = torch.empty(len(rows), module.out_features, dtype=rows.dtype)
         with torch.no_grad():
-            buffers.give(linears.forward(layer, rows, found, buffers))
+            linears.give_back(linears.forward(layer, rows, found, buffers), buffers)
     return found.view(*input.shape[:-1], module.out_features)
 
 
@@ -61,5 +60,6 @@ class _Linear(torch.autograd.Function):
         d_rows = torch.empty_like(rows) if ctx.needs_input_grad[2] else None
         d_narrow = linears.backward(ctx.layer, given, ctx.narrow, ctx.buffers, out_MK=d_rows)
         found = linears.gradients(ctx.layer, rows, given, ctx.narrow, d_narrow)
-        ctx.buffers.give(ctx.narrow, d_narrow)
+        linears.give_back(ctx.narrow, ctx.buffers)
+        ctx.buffers.give(d_narrow)
         return None, None, d_rows, *(found[weight] for weight in ctx.learning)

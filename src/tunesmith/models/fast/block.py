@@ -1,8 +1,8 @@
 """A decoder layer forward and backward by hand, over documents packed in flat rows.
 
 What is kept for the backward pass, a row: x, q k v, the attention's answer, the middle of the residual stream, gate
-and up, and the narrow rows of low-rank additions; the normed rows and the gated product are made again where they
-are read anyway.
+and up, and the narrow rows and masks of low-rank additions; the normed rows and the gated product are made again where
+they are read anyway.
 
 Letters: M rows, S rows that are wanted at the end (the others serve as keys only), H hidden width, D width of a head.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from ...kernels import attention, gate, norms, rotary
 from . import linears
 from .buffers import Buffers
-from .linears import Gradients, Linears
+from .linears import Gradients, Linears, Narrow
 from .structure import Block, Norm
 
 
@@ -49,7 +49,7 @@ class Kept:
     root_feed: Tensor
     gates: Tensor
     feed_answer: tuple[Tensor, Tensor] | None
-    narrow: tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
+    narrow: tuple[Narrow | None, Narrow | None, Narrow | None, Narrow | None]
 
 
 def forward(block: Block, x_MH: Tensor, around: Around, buffers: Buffers, *, keep: bool) -> tuple[Tensor, Kept | None]:
@@ -117,11 +117,13 @@ class _Way:
 def give_back(kept: Kept, buffers: Buffers) -> None:
     """Hand every buffer back; the layer's own rows belong to the layer before."""
     answers = [answer[0] for answer in (kept.attention_answer, kept.feed_answer) if answer is not None]
-    buffers.give(kept.raw, kept.qkv, kept.attended, kept.middle, kept.gates, *answers, *kept.narrow)
+    buffers.give(kept.raw, kept.qkv, kept.attended, kept.middle, kept.gates, *answers)
+    for narrow in kept.narrow:
+        linears.give_back(narrow, buffers)
 
 
 def _attend(block: Block, x: Tensor, around: Around, buffers: Buffers) -> tuple[
-    Tensor, Tensor | None, Tensor, tuple[Tensor | None, Tensor | None], Tensor, Tensor, Tensor | None
+    Tensor, Tensor | None, Tensor, tuple[Tensor | None, Tensor | None], Tensor, Tensor, Narrow | None
 ]:
     """From the layer's rows to the attention's answer, and all that is kept on the way."""
     normed = buffers.take(len(x), x.shape[1], x)
@@ -214,7 +216,7 @@ def _inputs_backward(way: _Way, d_qkv: Tensor, d_middle: Tensor, *, wanted: bool
 
 
 def _through(
-    way: _Way, layers: Linears, read: tuple[Norm, Tensor], given: tuple[Tensor, Tensor | None], out: Tensor | None
+    way: _Way, layers: Linears, read: tuple[Norm, Tensor], given: tuple[Tensor, Narrow | None], out: Tensor | None
 ) -> None:
     """Back through layers that read normed rows, which are made again where a weight's gradient needs them.
 

@@ -5,14 +5,14 @@ Letters: M rows, K inputs, N outputs of one layer, R width of its low-rank addit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from ...kernels import products
-from ..adapters.lora import LoraLinear
+from ..adapters.lora import LoraLinear, drawn, grown
 from .buffers import Buffers
 
 Gradients = dict[Tensor, Tensor]
@@ -60,37 +60,71 @@ class Linears:
         return torch.split(rows_MN, [layer.out_features for layer in self.layers], dim=1)
 
 
-def forward(linears: Linears, rows_MK: Tensor, out_MN: Tensor, buffers: Buffers) -> Tensor | None:
-    """Fill `out` with W x + b + scale B A x of every layer; returns the narrow rows A x, which backward needs."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Narrow:
+    """What the way back needs of the additions: the narrow rows A x, and for each layer what of x was not dropped."""
+
+    rows_MR: Tensor
+    masks: tuple[Tensor | None, ...]
+
+
+def forward(linears: Linears, rows_MK: Tensor, out_MN: Tensor, buffers: Buffers) -> Narrow | None:
+    """Fill `out` with W x + b + scale B A dropout(x) of every layer; returns what backward needs of the additions.
+
+    Masks are drawn one layer after the other, as the layers by themselves would draw them.
+    """
     added = linears.added()
-    narrow = buffers.take(len(rows_MK), _width(added), rows_MK) if any(added) else None
+    if not any(added):
+        for layer, out in zip(linears.layers, linears.columns(out_MN), strict=True):
+            products.multiply(rows_MK, linears.matrix(layer), out, bias_N=layer.bias)
+        return None
+    masks = tuple(drawn(rows_MK, each.dropout) if each and each.drops else None for each in added)
+    narrow = Narrow(buffers.take(len(rows_MK), _width(added), rows_MK), masks)
     for layer, out, low in zip(linears.layers, linears.columns(out_MN), _lows(narrow, added), strict=True):
+        if low is not None and low.mask is not None:
+            dropped = torch.mul(rows_MK, low.mask, out=buffers.take(len(rows_MK), rows_MK.shape[1], rows_MK))
+            products.multiply(dropped, products.Matrix(low.down, frozen=False), low.narrow)
+            buffers.give(dropped)
         products.multiply(
             rows_MK, linears.matrix(layer), out, bias_N=layer.bias, low=(low.narrow, low.up) if low else None,
-            through_RK=low.down if low else None,
+            through_RK=low.down if low and low.mask is None else None,
         )
     return narrow
 
 
 def backward(
-    linears: Linears, given_MN: Tensor, narrow_MR: Tensor | None, buffers: Buffers, *, out_MK: Tensor | None
+    linears: Linears, given_MN: Tensor, narrow: Narrow | None, buffers: Buffers, *, out_MK: Tensor | None
 ) -> Tensor | None:
     """Write the gradient of the rows to `out`, if it is wanted; returns the gradient of the narrow rows."""
-    d_narrow = None if narrow_MR is None else buffers.take(len(given_MN), narrow_MR.shape[1], narrow_MR)
-    lows = _lows(d_narrow, linears.added())
-    for number, (layer, given, low) in enumerate(zip(linears.layers, linears.columns(given_MN), lows, strict=True)):
-        if out_MK is not None:
-            products.multiply_back(
-                given, linears.matrix(layer), out_MK, add=number > 0, low=(low.narrow, low.down) if low else None,
-                through_NR=low.up if low else None,
-            )
-        elif low is not None:
+    d_narrow = None if narrow is None else buffers.take(len(given_MN), narrow.rows_MR.shape[1], narrow.rows_MR)
+    d_lows = _lows(None if narrow is None or d_narrow is None else Narrow(d_narrow, narrow.masks), linears.added())
+    for number, (layer, given, low) in enumerate(zip(linears.layers, linears.columns(given_MN), d_lows, strict=True)):
+        dropped = low is not None and low.mask is not None
+        if low is not None and (dropped or out_MK is None):
             products.multiply_back(given, products.Matrix(low.up, frozen=False), low.narrow)
+        if out_MK is None:
+            continue
+        products.multiply_back(
+            given, linears.matrix(layer), out_MK, add=number > 0,
+            low=(low.narrow, low.down) if low and not dropped else None,
+            through_NR=low.up if low and not dropped else None,
+        )
+        if low is not None and low.mask is not None:
+            sent = buffers.take(len(out_MK), out_MK.shape[1], out_MK)
+            products.multiply_back(low.narrow, products.Matrix(low.down, frozen=False), sent)
+            out_MK += sent.mul_(low.mask)
+            buffers.give(sent)
     return d_narrow
 
 
+def give_back(narrow: Narrow | None, buffers: Buffers) -> None:
+    """Nobody will read it again."""
+    if narrow is not None:
+        buffers.give(narrow.rows_MR)
+
+
 def gradients(
-    linears: Linears, rows_MK: Tensor | None, given_MN: Tensor, narrow_MR: Tensor | None, d_narrow_MR: Tensor | None
+    linears: Linears, rows_MK: Tensor | None, given_MN: Tensor, narrow: Narrow | None, d_narrow_MR: Tensor | None
 ) -> Gradients:
     """The gradient of every weight that learns. rows: what the layers read; None where no weight needs it."""
     found: Gradients = {}
@@ -100,12 +134,11 @@ def gradients(
             found[layer.weight] = _across(given, rows_MK)
         if layer.bias is not None and layer.bias.requires_grad:
             found[layer.bias] = torch.sum(given, 0, dtype=_wide(given))
-    if narrow_MR is None or d_narrow_MR is None or rows_MK is None:
+    if narrow is None or d_narrow_MR is None or rows_MK is None:
         return found
     added = linears.added()
-    widths = [each.lora_A.out_features for each in added if each]
-    downs = iter(torch.split(_across(d_narrow_MR, rows_MK), widths))
-    for given, each, low in zip(parts, added, _lows(narrow_MR, added), strict=True):
+    downs = iter(_downs(added, rows_MK, narrow, d_narrow_MR))
+    for given, each, low in zip(parts, added, _lows(narrow, added), strict=True):
         if each is not None and low is not None:
             found[each.lora_A.weight] = next(downs)
             found[each.lora_B.weight] = _across(given, low.narrow, scale=each.scale)
@@ -119,26 +152,46 @@ def reads_rows(linears: Linears) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Low:
-    """A low-rank addition and the narrow rows between its factors. up: B with its scale."""
+    """A low-rank addition and the narrow rows between its factors.
+
+    down: A, made larger where a mask drops some of what it reads; up: B with its scale.
+    """
 
     narrow: Tensor
     down: Tensor
     up: Tensor
+    mask: Tensor | None
 
 
-def _lows(narrow_MR: Tensor | None, added: list[LoraLinear | None]) -> list[_Low | None]:
+def _lows(narrow: Narrow | None, added: list[LoraLinear | None]) -> list[_Low | None]:
     """For each layer its addition with its own columns of the narrow rows, or nothing."""
     lows: list[_Low | None] = []
     place = 0
-    for each in added:
-        if each is None or narrow_MR is None:
+    for number, each in enumerate(added):
+        if each is None or narrow is None:
             lows.append(None)
             continue
         width = each.lora_A.out_features
-        up = each.lora_B.weight.detach() * each.scale
-        lows.append(_Low(narrow_MR[:, place:place + width], each.lora_A.weight.detach(), up))
+        up, down = each.lora_B.weight.detach() * each.scale, each.lora_A.weight.detach()
+        mask = narrow.masks[number]
+        down = down if mask is None else down * grown(each.dropout)
+        lows.append(_Low(narrow.rows_MR[:, place:place + width], down, up, mask))
         place += width
     return lows
+
+
+def _downs(
+    added: list[LoraLinear | None], rows_MK: Tensor, narrow: Narrow, d_narrow_MR: Tensor
+) -> Sequence[Tensor]:
+    """The gradient of each A: of all at once where they read the same rows."""
+    widths = [each.lora_A.out_features for each in added if each]
+    if not any(mask is not None for mask in narrow.masks):
+        return torch.split(_across(d_narrow_MR, rows_MK), widths)
+    masks = [(mask, each.dropout) for mask, each in zip(narrow.masks, added, strict=True) if each]
+    return [
+        _across(part, rows_MK if mask is None else rows_MK * mask, scale=1.0 if mask is None else grown(share))
+        for part, (mask, share) in zip(torch.split(d_narrow_MR, widths, dim=1), masks, strict=True)
+    ]
 
 
 def _width(added: list[LoraLinear | None]) -> int:

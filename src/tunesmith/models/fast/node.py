@@ -39,6 +39,7 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, x: Tensor, *learning: Tensor) -> Tensor:
         ctx.call, ctx.learning = call, learning
+        ctx.random = torch.get_rng_state() if call.again else None
         ctx.save_for_backward(x)
         found, call.kept = blocks.forward(call.block, x, call.around, call.buffers, keep=not call.again)
         return found
@@ -48,7 +49,9 @@ class _Block(torch.autograd.Function):
         call: Call = ctx.call
         (x,) = ctx.saved_tensors
         if call.again:
-            _, call.kept = blocks.forward(call.block, x, call.around, call.buffers, keep=True)
+            with torch.random.fork_rng(devices=[]):  # what was dropped is dropped again
+                torch.set_rng_state(ctx.random)
+                _, call.kept = blocks.forward(call.block, x, call.around, call.buffers, keep=True)
         if call.kept is None:
             raise RuntimeError("a graph through layers by hand cannot be sent backward a second time")
         d_x, found = blocks.backward(

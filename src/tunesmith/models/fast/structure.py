@@ -76,7 +76,10 @@ class Block:
     def kept_numbers(self) -> int:
         """About how many numbers of a row the backward pass needs."""
         norms = sum(norm is not None for norm in (self.after_attention, self.after_feed))
-        return (2 + norms) * self.inputs.inputs + self.inputs.outputs + self.output.inputs + self.gates.outputs
+        masks = sum(layer.in_features for each in (self.inputs, self.output, self.gates, self.down)
+                    for layer in each.layers if isinstance(layer, LoraLinear) and layer.dropout)  # of a byte each
+        return ((2 + norms) * self.inputs.inputs + self.inputs.outputs + self.output.inputs + self.gates.outputs
+                + masks // 2)
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -126,8 +129,6 @@ def _refuse_dropout(layer: nn.Module) -> None:
         share = vars(module).get("attention_dropout", 0.0)
         if isinstance(module, nn.Dropout):
             share = module.p
-        if isinstance(module, LoraLinear):
-            share = module.dropout
         if isinstance(share, float) and share > 0:
             raise Unknown(f"`{name}` has dropout")
 
