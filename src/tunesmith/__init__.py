@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .records import Verdict as Verdict
     from .workflow.check import CheckReport as CheckReport
     from .workflow.check import check as check
+    from .workflow.events import Stepped as Stepped
     from .workflow.run import Run as Run
     from .workflow.run import evaluate as evaluate
     from .workflow.run import resume as resume
@@ -39,7 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [  # noqa: RUF022 — in the order of the story
     "load_recipe", "check", "train", "resume", "steps", "evaluate", "Run", "open_model",
-    "CheckReport", "Finding", "Loss", "Step", "Steps", "Verdict", "Problem", "Problems",
+    "CheckReport", "Finding", "Loss", "Step", "Steps", "Stepped", "Verdict", "Problem", "Problems",
 ]
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "Loss": ("records", "Loss"),
     "Step": ("records", "Step"),
     "Steps": ("workflow.steps", "Steps"),
+    "Stepped": ("workflow.events", "Stepped"),
     "Verdict": ("records", "Verdict"),
     "Problem": ("errors", "Problem"),
     "Problems": ("errors", "Problems"),

@@ -132,7 +132,9 @@ def train(recipe: Recipe, *, resume: Path | str | None = None, observe: Observe 
     """Train, judge, and give the run back. Ctrl-C and SIGTERM end the step, save, and give back an unfinished run.
 
     resume: a run's folder to go on with, whose recipe must be this one; observe: called with every event as it
-    happens. Raises Refusal, before anything is computed, where data, template or model fail their proof, or where the
+    happens, a `Stepped` after each step.
+
+    Raises Refusal, before anything is computed, where data, template or model fail their proof, or where the
     run to go on with was made from something else; Busy where another process holds it.
     """
     return Run(story.train(recipe, resume=Path(resume) if resume is not None else None, observe=observe).run)
