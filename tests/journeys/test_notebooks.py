@@ -40,7 +40,7 @@ def told(name: str, parameters: dict[str, object]) -> str:
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("name", "parameters"), [
-    ("verdict.ipynb", {"STEPS": 3, "ANSWERS": 2}), ("own-loop.ipynb", {"STEPS": 3}),
+    ("verdict.ipynb", {"STEPS": 3, "ANSWERS": 2}), ("own-loop.ipynb", {"STEPS": 3, "RANKS": (2,)}),
 ])
 def test_a_notebook_runs_on_a_tiny_model(name, parameters, tmp_path):
     base = tiny_base(tmp_path / "base", max_position_embeddings=512)
