@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from disk import DIED, Fault, in_child
 from tunesmith.errors import Failure, Misuse
 from tunesmith.runs import durable, placing
+
+MOST_CALLS = 100
 
 
 @pytest.fixture(params=["exchanged", "in two renames"])
@@ -30,6 +34,68 @@ def test_the_new_folder_stands_and_nothing_else(way, tmp_path):
     write(tmp_path / "out", "new")
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def both(target: Path, text: str) -> None:
+    """Two files and the report, as an export has them."""
+    with placing.staged(target) as staging:
+        (staging / "a.txt").write_text(text)
+        (staging / "b.txt").write_text(text)
+        placing.settle(staging)
+        durable.write_new(staging / "mark.json", text.encode())
+        durable.sync_folder(staging)
+        placing.put(staging, target)
+
+
+def told(folder: Path) -> set[str]:
+    """What its three files say, where it has just these."""
+    assert sorted(file.name for file in folder.iterdir()) == ["a.txt", "b.txt", "mark.json"]
+    return {file.read_text() for file in folder.iterdir()}
+
+
+def test_killed_at_any_call_the_old_folder_or_the_new_one_stands_whole(way, tmp_path):
+    ends = set()
+    for at in range(1, MOST_CALLS):
+        out, fault = tmp_path / str(at) / "out", Fault(at, "kill")
+        both(out, "old")
+
+        def work(out: Path = out, fault: Fault = fault) -> bool:
+            with fault.armed():
+                both(out, "new")
+            return fault.met
+
+        code, said = in_child(work)
+        placing.clean(out)
+        [found] = told(out)
+        ends.add(found)
+        assert [path.name for path in out.parent.iterdir()] == ["out"]
+        if (code, said) == (0, "False"):
+            assert ends == {"old", "new"} and at > 10
+            return
+        assert code == DIED
+    pytest.fail("it never ran through")
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+def test_an_error_of_any_call_leaves_the_old_folder_whole_or_has_put_the_new_one(way, tmp_path, error):
+    failed = 0
+    for at in range(1, MOST_CALLS):
+        out, fault = tmp_path / str(at) / "out", Fault(at, error)
+        both(out, "old")
+        expected = {"new"}
+        try:
+            with fault.armed():
+                both(out, "new")
+        except (Failure, OSError) as failure:
+            failed += 1
+            expected = {"new"} if isinstance(failure, Failure) and failure.kind == durable.UNCERTAIN else {"old"}
+        assert told(out) == expected, at
+        placing.clean(out)
+        assert [path.name for path in out.parent.iterdir()] == ["out"]
+        if not fault.met:
+            assert failed >= 8
+            return
+    pytest.fail("it never ran through")
 
 
 def test_what_fails_on_the_way_leaves_the_old_folder(way, tmp_path, monkeypatch):
