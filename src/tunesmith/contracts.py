@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Batch, Document, Example, Finding, Loss, Message, Order, Position, Prediction, Row
+from .records import Batch, Document, Example, Finding, Loss, Order, Position, Prediction, Row
 
 if TYPE_CHECKING:
     import torch
@@ -292,8 +292,13 @@ class Reloaded(Protocol):
     def encode(self, text: str) -> Sequence[int]:
         """The ids of a text in which control tokens are meant, with nothing put before or after."""
 
-    def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
-        """The conversation as its own template writes it. Raises ValueError where it has none."""
+    def render(
+        self, turns: Sequence[Mapping[str, Any]], given: Mapping[str, Any], *, generation_prompt: bool
+    ) -> str:
+        """The conversation as its own template writes it. Raises ValueError where it has none.
+
+        turns, given: what the template is handed, and what it is told beside (`tools`, `enable_thinking`).
+        """
 
     def answer(self, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
         """Pairs of a prompt's index and the ids of its greedy answer, the one that ended it included."""

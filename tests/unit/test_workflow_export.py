@@ -166,6 +166,20 @@ def test_the_template_that_the_recipe_named_leaves_with_the_run(base, tmp_path):
     assert (folder / "chat_template.jinja").read_text() == template.read_text()
 
 
+def test_tools_and_thinking_are_handed_to_the_exported_template_as_to_the_runs(base, tmp_path):
+    template, tools = tmp_path / "mine.jinja", tmp_path / "tools.json"
+    template.write_text(
+        "{% if tools %}{{ tools | tojson }}{% endif %}{% if enable_thinking is false %}(no thoughts) {% endif %}"
+        "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}[assistant] {% endif %}")
+    tools.write_text(json.dumps([{"type": "function", "function": {
+        "name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}}}]))
+    run = run_on(base, tmp_path, f"data.template={template}", f"data.tools={tools}", "data.thinking=no_think",
+                 "training.max_length=400")
+    folder = export(run, "merged", prompts=3).folder
+    assert "tools=[…], enable_thinking=False" in (folder / "README.md").read_text()
+
+
 def test_nothing_in_an_export_or_a_card_tells_where_things_lay(run, done):
     texts = [file.read_text() for file in done.folder.iterdir() if file.suffix != ".safetensors"]
     texts.append((run / "README.md").read_text())

@@ -98,6 +98,12 @@ class Template:
             self._keep(key, found)
         return found
 
+    def told(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = ()
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """What this template is handed of a conversation: the turns as it wants them, and what is told beside them."""
+        return self._turns(messages), self._given(tools)
+
     def foresee(
         self, messages: Sequence[Message], *, asked: Sequence[int], whole: Sequence[int], tools: Sequence[Tool] = ()
     ) -> None:

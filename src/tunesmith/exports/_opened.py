@@ -9,10 +9,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 
 from ..contracts import Scored
 from ..models.offline import transformers
-from ..records import Message
 
 BATCH = 16
 
@@ -42,11 +42,15 @@ class Opened:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def render(self, messages: Sequence[Message], *, generation_prompt: bool) -> str:
+    def render(
+        self, turns: Sequence[Mapping[str, Any]], given: Mapping[str, Any], *, generation_prompt: bool
+    ) -> str:
         """The conversation as the folder's template writes it. Raises ValueError where it has none."""
-        text: str = self.tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in messages], tokenize=False,
-            add_generation_prompt=generation_prompt)
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns], tokenize=False, add_generation_prompt=generation_prompt, **given)
+        except TemplateError as error:
+            raise ValueError(str(error)) from error
         return text
 
     def answer(self, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:

@@ -22,8 +22,7 @@ from ..generation.decode import generate
 from ..generation.sampling import Sampling
 
 TOKENS = 4096
-# Nats. Two programs that compute the same weights in float32 were at most 6e-5 apart; a weight matrix off by a
-# thousandth of its size moves some token by more.
+# Nats. Two programs that compute the same weights in float32 were at most 1e-5 apart on SmolLM2-135M
 EXACT = 1e-3
 
 

@@ -50,7 +50,10 @@ class Source:
     @property
     def asking(self) -> str:
         """Python that makes `ids` of a question with `tokenizer`, for a model card."""
-        if self.turns:
+        template = self.codec.template
+        if self.turns and template is not None:
+            told = "".join(f", {name}={value}" for name, value in template.switches.items())
+            tools = ", tools=[…]" if template.tools else ""
             return ('ids = tokenizer.apply_chat_template(\n    [{"role": "user", "content": "…"}], '
-                    'add_generation_prompt=True, return_dict=True, return_tensors="pt")')
+                    f'add_generation_prompt=True, return_dict=True, return_tensors="pt"{tools}{told})')
         return 'ids = tokenizer("…", return_tensors="pt")'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,44 +88,57 @@ def _texts(reloaded: Reloaded, codec: Codec, examples: Sequence[Example], turns:
     """The first row that is rendered otherwise, and the first text that is encoded otherwise."""
     template = codec.template if turns else None
     # told today's date on both sides: what a run pinned for its training is not what a user of the export will see
-    render = Template(template.source, template.name, template.special, date=datetime.now().astimezone()) \
-        if template else None
+    render = Template(
+        template.source, template.name, template.special, date=datetime.now().astimezone(), tools=template.tools,
+        switches=template.switches) if template else None
     rendered = list(_written(examples, render))
-    for messages, asking, text in rendered:
-        fault = _other_render(reloaded, messages, asking, text)
+    for each in rendered:
+        fault = _other_render(reloaded, each)
         if fault:
             yield Refusal("export.template", f"the exported template renders otherwise than the run's: {fault}",
                           "chat_template.jinja", REPORT)
             break
-    for text in [text for _, _, text in rendered] or [_text(example) for example in examples]:
+    for text in [each.text for each in rendered] or [_text(example) for example in examples]:
         if list(reloaded.encode(text)) != codec.encode(text, control=True).ids:
             yield Refusal("export.encoding", f"the exported tokenizer encodes {_shown(text)} otherwise than the run's",
                           "tokenizer.json", REPORT)
             break
 
 
-def _written(
-    examples: Sequence[Example], template: Template | None
-) -> Iterator[tuple[tuple[Message, ...], bool, str]]:
+@dataclass(frozen=True)
+class _Rendered:
+    """A conversation as the run's template was handed it, and what it wrote; asking: with the generation prompt."""
+
+    turns: Sequence[Mapping[str, Any]]
+    given: Mapping[str, Any]
+    asking: bool
+    text: str
+
+
+def _written(examples: Sequence[Example], template: Template | None) -> Iterator[_Rendered]:
     """Every conversation as the run renders it, whole and as its last answer was asked for."""
     if template is None:
         return
     for example in examples:
         messages = _messages(example)
+        tools = example.tools if isinstance(example, Conversation) else ()
         last = max(place for place, message in enumerate(messages) if message.role == "assistant")
         for part, asking in ((messages, False), (messages[:last], True)):
             with suppress(Refusal):  # what the run's own template does not take, nobody was asked with
-                yield part, asking, template.render(part, generation_prompt=asking)
+                text = template.render(part, generation_prompt=asking, tools=tools)
+                yield _Rendered(*template.told(part, tools), asking, text)
 
 
-def _other_render(reloaded: Reloaded, messages: tuple[Message, ...], asking: bool, text: str) -> str | None:
+def _other_render(reloaded: Reloaded, ours: _Rendered) -> str | None:
+    """How the export renders it otherwise, in words."""
     try:
-        theirs = reloaded.render(messages, generation_prompt=asking)
+        theirs = reloaded.render(ours.turns, ours.given, generation_prompt=ours.asking)
     except CANNOT_RENDER as error:
         return str(error).partition("\n")[0]
+    text = ours.text
     if theirs == text:
         return None
-    place = next((place for place, (ours, other) in enumerate(zip(text, theirs, strict=False)) if ours != other),
+    place = next((place for place, (own, other) in enumerate(zip(text, theirs, strict=False)) if own != other),
                  min(len(text), len(theirs)))
     return f"{_shown(theirs[place:])} where the run has {_shown(text[place:])}"
 
