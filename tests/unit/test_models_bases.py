@@ -12,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hub import Hub, allowed
 from tiny import tiny_base, tiny_tokenizer
 from tunesmith.errors import Misuse, Problem, Problems, Refusal
-from tunesmith.models import bases, conversion, gguf_header, load, vetting
+from tunesmith.models import about, bases, conversion, gguf_header, load, vetting
 
 CPU = torch.device("cpu")
 # {"a": 1}, written by two protocols
@@ -242,6 +243,18 @@ def tiny_gguf(file):
 def gguf_file(tmp_path):
     pytest.importorskip("gguf")
     return tiny_gguf(tmp_path / "tiny.gguf")
+
+
+@allowed
+def test_a_gguf_file_on_the_hub_is_the_base_that_the_file_is(gguf_file, cache, monkeypatch, tmp_path):
+    with Hub() as hub:
+        hub.environment(monkeypatch, tmp_path)
+        hub.put("model", "owner/m-GGUF", {"m.Q4.gguf": gguf_file.read_bytes(), "m.Q8.gguf": b"another"})
+        found = bases.find("owner/m-GGUF:m.Q4.gguf")
+        assert hub.contents() == ["m.Q4.gguf"]
+        assert found.digest == bases.find(str(gguf_file)).digest
+        known = about.about(found)
+    assert (known.reference, known.gguf) == ("owner/m-GGUF", "m.Q4.gguf")
 
 
 def test_a_gguf_file_is_converted_once_and_to_its_exact_values(gguf_file, cache, monkeypatch):

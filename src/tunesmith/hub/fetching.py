@@ -25,6 +25,7 @@ from .listings import Listing
 log = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20
+WORTH_A_LINE_BYTES = 10 << 20
 
 
 def fetch(listed: Listing, names: Iterable[str], where: str) -> Path:
@@ -79,8 +80,9 @@ def _file(hub: Any, listed: Listing, name: str, where: str) -> None:
             if file.tell() > entry.size:
                 file.truncate(0)
             begun = file.tell()
-            said = f", from byte {begun:,} on" if begun else ""
-            log.info("fetching `%s` of `%s`, %s%s", name, repository.name, sized(entry.size), said)
+            if begun or entry.size >= WORTH_A_LINE_BYTES:
+                said = f", from byte {begun:,} on" if begun else ""
+                log.info("fetching `%s` of `%s`, %s%s", name, repository.name, sized(entry.size), said)
             http_get(url, file, resume_size=begun, headers=build_hf_headers(token=token()), expected_size=entry.size,
                      displayed_filename=name)
             file.flush()
