@@ -42,6 +42,13 @@ def test_every_word_has_a_sentence(word: str) -> None:
     assert "{against}" not in page
 
 
+def test_no_difference_at_all_is_not_called_a_small_one() -> None:
+    told = judged()
+    none = {name: replace(one, difference=0.0, low=0.0, high=0.0) for name, one in told.verdict.metrics.items()}
+    page = Seen(verdict_page(replace(told, verdict=replace(told.verdict, word="not proven", metrics=none)))).text
+    assert "did equally well by exact_match" in page and "too small" not in page
+
+
 def test_what_comes_from_data_stays_text() -> None:
     plain, hostile = Seen(verdict_page(judged())), Seen(verdict_page(judged(hostile=True)))
     without_marks = [name for name, _ in plain.tags if name != "mark"]

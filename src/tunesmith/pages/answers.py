@@ -18,7 +18,7 @@ LONGEST_TEXT: Final = 3_000
 LONGEST_COMPARED: Final = 240  # words and signs: beyond that the comparison takes longer than the reader
 ALIKE: Final = 0.5
 EMPTY: Final = tag("p.said.empty", "(empty)")
-CHANGES: Final = {"lost": "tuning lost this", "same": "as before", "won": "tuning won this"}
+CHANGES: Final = {"lost": "tuning lost this", "same": "tied", "won": "tuning won this"}
 
 
 def answers(ranked: Sequence[Answer], primary: str, against: str) -> Markup | None:
@@ -56,7 +56,7 @@ def _controls(ranked: Sequence[Answer], shown: Sequence[Answer]) -> Markup:
     """Hidden until a script that can serve it takes it up."""
     kinds = [("all", "all", len(shown))]
     kinds += [(change, name, sum(one.change == change for one in shown)) for change, name in
-              (("lost", "lost"), ("same", "as before"), ("won", "won"))]
+              (("lost", "lost"), ("same", "tied"), ("won", "won"))]
     kinds.append(("cut", "cut short", sum("tuned" in one.cut for one in shown)))
     buttons = (
         tag("button", name, tag("span.count", f"{count:,}"), at={

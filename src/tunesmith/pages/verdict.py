@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..contracts import Metric
 from ..evaluation import report
 from ..evaluation.answers import Answer
-from ..records import Finding, Verdict
+from ..records import Finding, Measured, Verdict
 from . import curves, differences
 from .answers import answers
 from .findings import findings
@@ -17,6 +17,7 @@ from .markup import Markup, join, prose, tag
 from .numbers import many, short, signed
 from .shell import UPLOT, page
 
+EQUAL: Final = "On rows held out from training, the tuned model and {against} did equally well by {primary}."
 MEANING: Final = {
     "better": "On rows held out from training, the tuned model does better than {against}, by more than chance would "
               "bring about.",
@@ -92,15 +93,17 @@ def _head(judged: Judged) -> Markup:
         f"header.{kind}",
         tag("p.overline", f"Verdict on {judged.run}"),
         tag("h1", verdict.word.capitalize()),
-        tag("p.lead", MEANING[verdict.word].format(against=_named(verdict.against))),
+        tag("p.lead", _meaning(verdict, one)),
         numbers,
         tag("p", prose(report.sentence(verdict))),
         facts,
     )
 
 
-def _named(against: str) -> str:
-    return "its base" if against == "base" else against
+def _meaning(verdict: Verdict, one: Measured) -> str:
+    against = "its base" if verdict.against == "base" else verdict.against
+    equal = verdict.word == "not proven" and one.difference == 0
+    return (EQUAL if equal else MEANING[verdict.word]).format(against=against, primary=verdict.primary)
 
 
 def _differences(judged: Judged) -> Markup:
