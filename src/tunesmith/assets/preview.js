@@ -34,7 +34,11 @@
     at.scrollIntoView({ block: "nearest" });
   };
 
-  document.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") pick(tokenOf(event)); });
+  // not pointerover, which comes too when a page scrolls under a pointer that rests
+  document.addEventListener("pointermove", (event) => {
+    const token = tokenOf(event);
+    if (event.pointerType === "mouse" && token !== at) pick(token);
+  });
   document.addEventListener("click", (event) => pick(tokenOf(event)));
   document.querySelectorAll(".tokens").forEach((row) => {
     row.addEventListener("keydown", (event) => {
