@@ -68,6 +68,11 @@ def test_plain_transformers_opens_what_was_merged_in_the_bases_format(run, done)
     assert network.config.use_cache is True and "lm_head.weight" not in load_file(done.folder / "model.safetensors")
 
 
+def test_what_was_merged_is_a_base_like_any_other(done):
+    opened = predictor.open(str(done.folder))
+    assert opened.codec.stop == {2} and opened.codec.end_of_turn == "<|im_end|>"
+
+
 def test_the_effect_of_rounding_is_stated(done):
     assert done.parity["weights"] == "bfloat16"
     assert done.parity["answers"]["largest_difference"] < 1e-4

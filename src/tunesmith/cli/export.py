@@ -18,11 +18,11 @@ from ._progress import watching
 if TYPE_CHECKING:
     from ..workflow.export import Exported
 
-PROMPTS = 50
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take a run, a format and its options."""
+    from ..workflow.export import PROMPTS
+
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("kind", metavar="FORMAT", help=f"one of: {', '.join(names('export'))}")
     parser.add_argument("options", metavar="key=value", nargs="*", default=[], help="the format's options")

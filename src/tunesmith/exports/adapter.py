@@ -7,6 +7,7 @@ Opens with `PeftModel.from_pretrained(base, folder)`. Weights are written in flo
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def reload(folder: Path, source: Source) -> Opened:
     rows = len(transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
     if rows > base.get_input_embeddings().num_embeddings:  # tokens that the base lacks: as PEFT's own loader does
         base.resize_token_embeddings(rows)
-    network = peft.PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True)
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # PEFT reads what transformers renames
+        network = peft.PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True)
     return Opened(network.get_base_model(), folder)
 
 
