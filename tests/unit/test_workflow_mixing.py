@@ -157,6 +157,16 @@ def test_a_source_that_is_measured_whole_leaves_nothing_and_is_refused(make: Any
     assert (first.severity, first.where) == ("error", "data.mix.general")
 
 
+def test_rows_too_long_to_measure_are_told_as_such_and_refuse_nothing(make: Any, tmp_path: Path) -> None:
+    write(tmp_path / "long.jsonl", [*narrow(3), {"question": "why?", "answer": "because " * 200}])
+    prepared = prepare(make(evaluation={"also": "long.jsonl"}))
+    assert prepared.ok and len(prepared.also["long"].documents) == 3
+    [finding, _] = [one for one in prepared.findings if one.kind.endswith("too_long")]
+    assert finding.what.startswith("of `evaluation.also.long`, which is only measured: 1 of 4 rows")
+    (tmp_path / "book.txt").write_text("word " * 400)
+    assert len(prepare(make(evaluation={"also": "book.txt"})).also["book"].documents) > 2
+
+
 def test_mistakes_in_a_source_name_its_own_options(make: Any) -> None:
     [finding] = told(make(data=replayed(columns={"nothing": "nowhere"})), "data.unknown_column")
     assert "`data.mix.general.columns.nothing`" in finding.what

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import catalog
 from ..errors import Misuse
 from ..recipe import Section
 from ..recipe.starred import default
-from ..records import Document, Example, Text
+from ..records import Document, Example, Finding, Text
 from .encode import Encoded, encode
 
 if TYPE_CHECKING:
@@ -53,10 +53,19 @@ def of_type(recipe: Recipe, name: str, kind: str) -> Section:
         or default("task", kind)
 
 
-def encode_other(recipe: Recipe, codec: Codec, task: Section, examples: Sequence[Example]) -> Encoded:
+def encode_other(recipe: Recipe, codec: Codec, name: str, task: Section, examples: Sequence[Example]) -> Encoded:
     """The documents of an entry. Too long texts are measured in windows, other rows that are too long not at all.
 
     They are not trained on, so `data.too_long` has nothing to say of them.
     """
     plain = any(isinstance(example, Text) for example in examples)
-    return encode(recipe, codec, examples, task=task, too_long="split" if plain else "drop")
+    encoded = encode(recipe, codec, examples, task=task, too_long="split" if plain else "drop")
+    return replace(encoded, findings=[_of_entry(finding, name) for finding in encoded.findings])
+
+
+def _of_entry(finding: Finding, name: str) -> Finding:
+    """What was noticed of a row's length, as it concerns rows that are only measured."""
+    if not finding.kind.endswith(".too_long"):
+        return finding
+    return replace(finding, what=f"of `evaluation.also.{name}`, which is only measured: {finding.what}",
+                   remedy="raise `training.max_length` to measure them whole" if finding.remedy else "")

@@ -105,7 +105,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
-                               encode_other(recipe, codec, tasks[name], each))
+                               encode_other(recipe, codec, name, tasks[name], each))
         for name, each in found.also.items()
     }
     findings = [*found.findings, *(finding for encoded in sides.values() for finding in encoded.findings),
