@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import load_file
 
 from ..encoding import chat
 from ..encoding.codec import Codec
-from ..errors import Refusal
+from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
 from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
@@ -91,6 +91,22 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
     model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed)
     model.load(load_file(earlier.best_checkpoint(path) / model.adapter.weights_file))
     return Predictor(run.name, model, encoder, sampling, recipe.data.system)
+
+
+def both(path: Path) -> Iterator[tuple[Literal["base", "tuned"], Predictor]]:
+    """The base as a run saw it, then the tuned model; each is to be used before the next is asked for.
+
+    They are one network with the adapter off and on, where it can be: the answers are the same to the last bit.
+    """
+    tuned = open_run(path)
+    try:
+        untuned = tuned.model.untuned()
+    except Misuse:  # the base's own weights learnt
+        yield "base", open_run(path, base=True)
+    else:
+        with untuned:
+            yield "base", tuned
+    yield "tuned", tuned
 
 
 def shipped_sampling(base: Base) -> Sampling:

@@ -44,8 +44,7 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
               for name, other in prepared.also.items()}
     measured: dict[str, dict[int, Prediction]] = {}
     measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
-    for who in ("base", "tuned"):
-        opened = predictor.open(str(run.path), base=who == "base")
+    for who, opened in predictor.both(run.path):
         measured[who] = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
         for name, other in others.items():
             prompts = [] if _plain(other.examples) else drawn(other, recipe)

@@ -1,0 +1,50 @@
+"""Base and tuned model of a run, opened together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiny import tiny_base
+from tunesmith.inference import predictor
+from tunesmith.models import load
+from tunesmith.recipe.read import parse
+from tunesmith.recipe.sections import Recipe
+from tunesmith.records import Prediction
+from tunesmith.workflow import train as story
+from tunesmith.workflow.events import silent
+from tunesmith.workflow.judge import Held, drawn, measure
+from tunesmith.workflow.prepare import prepare
+
+
+def measured(recipe: Recipe, opened: predictor.Predictor) -> dict[int, Prediction]:
+    prepared = prepare(recipe)
+    held = Held("held-out", recipe.task, prepared.examples["test"], prepared.documents["test"])
+    return measure(recipe, opened, held, drawn(held, recipe), observe=silent, who="")
+
+
+@pytest.mark.parametrize(("adapter", "dtype", "networks"), [
+    ("lora", "float32", 1), ("lora", "bfloat16", 1), ("full", "float32", 2)])
+def test_the_base_of_a_run_answers_as_the_base_by_itself_to_the_last_bit(
+    tmp_path: Path, monkeypatch: Any, adapter: str, dtype: str, networks: int
+) -> None:
+    rows = [{"question": f"what is {n}?", "answer": f"it is {n} apples"} for n in range(30)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = parse({
+        "base": {"name": str(tiny_base(tmp_path / "base")), "dtype": dtype}, "task": "chat", "adapter": adapter,
+        "data": {"train": str(tmp_path / "rows.jsonl"), "validation": 0, "test": 0.3},
+        "training": {"learning_rate": 1e-2, "steps": 4, "batch_size": 4, "max_length": 64},
+        "evaluation": {"generate": 3, "max_new_tokens": 6}, "run": {"folder": str(tmp_path / "runs")},
+    }, source="test")
+    run = story.train(recipe).run
+    alone = {who: measured(recipe, predictor.open(str(run), base=who == "base")) for who in ("base", "tuned")}
+    opened: list[Any] = []
+    network = load.network
+    monkeypatch.setattr(load, "network", lambda *given, **named: opened.append(1) or network(*given, **named))
+    together = {who: measured(recipe, one) for who, one in predictor.both(run)}
+    assert together == alone
+    assert together["base"] != together["tuned"]
+    assert len(opened) == networks
