@@ -33,7 +33,10 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium was found; on Debian: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            opened = started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        except playwright.Error as error:  # Ubuntu's `chromium-browser` without its snap, for one
+            pytest.skip(f"{found} does not start: {str(error).splitlines()[0]}")
         yield opened
         opened.close()
 
