@@ -124,12 +124,14 @@ def _scoped(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
 
 
 def _assigned(node: ast.Module | ast.FunctionDef) -> Scope:
-    return {target.id: each.value for each in ast.walk(node) if isinstance(each, ast.Assign)
+    """What names are assigned at a module's top, or anywhere in a function."""
+    found = node.body if isinstance(node, ast.Module) else ast.walk(node)
+    return {target.id: each.value for each in found if isinstance(each, ast.Assign)
             for target in each.targets if isinstance(target, ast.Name)}
 
 
 def _of_call(name: str, call: ast.Call, scope: Scope, helpers: Mapping[str, Mapping[str, int]]) -> Iterator[Site]:
-    called = ast.unparse(call.func).split(".")[-1]
+    called = _named(call.func)
     places: Mapping[str, int] = helpers.get(called, {})
     if called == "Finding":
         places = {"severity": 0, "kind": 1, "what": 2, "where": 3, "remedy": 4}
@@ -151,6 +153,11 @@ def _site(name: str, weight: str, scope: Scope, told: Scope) -> Iterator[Site]:
                        _text(told.get("remedy"), scope), name)
 
 
+def _named(node: ast.expr | None) -> str:
+    """The last name of `this` or `some.of.this`."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
 def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
@@ -165,5 +172,5 @@ def _text(node: ast.expr | None, scope: Scope) -> str:
         return _text(node.left, scope) + _text(node.right, scope)
     if isinstance(node, ast.IfExp):
         return _text(node.body if _is_text(node.body) else node.orelse, scope)
-    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    name = _named(node)
     return "" if node is None else _text(scope[name], {}) if name in scope else "…"
