@@ -60,6 +60,13 @@ def test_what_was_lost_is_told_once_with_its_share_and_its_remedy() -> None:
     assert "perplexity" not in found.what
 
 
+def test_a_perplexity_is_not_told_where_its_loss_was_kept() -> None:
+    one = measured(terms(1, 0.35, 0.05))
+    assert one.word == "kept"
+    assert forgetting.word_elsewhere(one.metrics["perplexity"], perplexity) == "worse"
+    assert forgetting.findings("general", one, METRICS, "") == []
+
+
 def test_answers_that_went_wrong_are_told_though_the_loss_was_kept() -> None:
     one = measured(terms(1, 0.1, 0.05), ["no"] * 20)
     assert one.word == "kept"

@@ -43,10 +43,15 @@ def word_elsewhere(one: Measured, metric: Metric) -> Word:
 def findings(name: str, one: Elsewhere, metrics: Mapping[str, Metric], remedy: str) -> list[Finding]:
     """How much was clearly lost, and what gives it back; nothing where nothing was.
 
-    Of several metrics that read the same (loss and perplexity) only the first is told.
+    Loss and perplexity say the same in two units, so only the first of them is asked; of those that read answers, the
+    first that is worse is told.
     """
+    ordered = sorted(one.metrics, key=lambda name: name != one.primary)
+    likelihood = [metric for metric in ordered if metrics[metric].needs == "loss"][:1]
+    asked = [metric for metric in ordered if metric in likelihood or metrics[metric].needs == "text"]
     lost: dict[str, str] = {}
-    for metric, each in sorted(one.metrics.items(), key=lambda pair: pair[0] != one.primary):
+    for metric in asked:
+        each = one.metrics[metric]
         if word_elsewhere(each, metrics[metric]) == "worse":
             lost.setdefault(metrics[metric].needs, (
                 f"{metric} {each.against:.4g} became {each.tuned:.4g}{_share(each)}, 95% interval of the difference "
