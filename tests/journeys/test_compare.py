@@ -60,6 +60,25 @@ def other_rows(shop) -> Path:
     return trained(shop, "training.seed=1", "training.steps=1", "run.name=other")
 
 
+def test_every_run_has_its_verdict_as_a_page(first) -> None:
+    seen = Seen((first / "verdict.html").read_text(encoding="utf-8")).text
+    assert first.name in seen and "Answers side by side" in seen and "How many hats has Anna after" in seen
+    assert json.loads((first / "lineage.json").read_text())["digests"]["base"] in seen
+    assert tunesmith("evaluate", first).out.endswith(f"report   {first / 'verdict.html'}\n")
+
+
+def test_a_secret_in_a_recipe_reaches_neither_the_page_nor_the_comparison(first, tmp_path) -> None:
+    secret = "sk-" + "a1B2" * 8
+    copy = shutil.copytree(first, tmp_path / "copy")
+    recipe = (copy / "recipe.yaml").read_text()
+    assert "system: null" in recipe
+    (copy / "recipe.yaml").write_text(recipe.replace("system: null", f"system: Say {secret}."))
+    told = tunesmith("compare", first, copy, "--html", tmp_path / "compare.html")
+    assert told.code == 0, told.err
+    assert "data.system" in told.out and "[secret]" in (tmp_path / "compare.html").read_text()
+    assert secret not in told.out + (tmp_path / "compare.html").read_text()
+
+
 def test_the_recipes_differ_in_what_was_changed_and_nothing_else(first, timid) -> None:
     told = tunesmith("compare", first, timid, "--json")
     assert told.code == 0, told.err

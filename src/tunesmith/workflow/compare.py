@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..recipe.origins import DEFAULT, Origin, origins
 from ..recipe.write import values
 from ..runs import durable, folder, lineage
 from ..runs.folder import Run
+from ..runs.redact import redacted
 from .judge import metrics_of, primary
 from .pages import losses_of
 from .preview_page import demand_page
@@ -46,7 +48,8 @@ def compare(paths: Sequence[Path]) -> Comparison:
         metrics, left_out = _measurable((recipes[0], recipes[place]), (lineages[0], lineages[place]))
         pairs.append(Beside(0, place, {}, {}, refused) if refused else beside(
             (kept[0], kept[place]), metrics, places=(0, place), seed=recipes[0].training.seed, left_out=left_out))
-    return Comparison(gathered, options(runs), fields(lineages), pairs)
+    told = [replace(each, values=tuple(redacted(each.values))) for each in options(runs)]
+    return Comparison(gathered, told, fields(lineages), pairs)
 
 
 def write(found: Comparison, paths: Sequence[Path], file: Path) -> None:
