@@ -38,6 +38,9 @@ WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "indent
 WIDE_FIELD = re.compile(r"%[^a-zA-Z%]*(?:\d{6,}|\*)|\{[^{}]*(?:\d{6,}|\{)")
 SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 
+TEXT_MAKING = frozenset({"string", "tojson", "join", "pprint", "format", "urlize", "escape", "e", "forceescape",
+                         "xmlattr"})
+
 # What a plain row cannot go wrong with: everything that a template may run into on its way to a text.
 RENDER_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError,
                  MemoryError)
@@ -107,6 +110,12 @@ class _Charged(visitor.NodeTransformer):  # type: ignore[misc]
         node.iter = nodes.Filter(node.iter, "_turns", [], [], None, None).set_lineno(node.lineno)
         return node
 
+    def visit_Dict(self, node: Any) -> Any:
+        self.generic_visit(node)
+        return nodes.Filter(node, "_made", [], [], None, None).set_lineno(node.lineno)
+
+    visit_List = visit_Dict
+
     def visit_Concat(self, node: Any) -> Any:
         self.generic_visit(node)
         parts = nodes.List(node.nodes).set_lineno(node.lineno)
@@ -120,13 +129,14 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.budget = Budget()
-        super().__init__(trim_blocks=True, lstrip_blocks=True,
+        super().__init__(trim_blocks=True, lstrip_blocks=True, finalize=self._made,
                          extensions=[_GenerationBlock, jinja2.ext.loopcontrols])
         self.filters["tojson"] = tojson
         for name, function in list(self.filters.items()):
             self.filters[name] = self._charged(name, function)
         self.filters["_turns"] = self._turns
         self.filters["_concat"] = self._concat
+        self.filters["_made"] = self._made
         self.globals["lipsum"] = self._charged("lipsum", self.globals["lipsum"])
         self.globals.update(raise_exception=raise_exception, dict=_Dict(), namespace=_Namespace)
 
@@ -139,6 +149,8 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
             self.budget.charge(len(left) + len(right))
             return left + right
         self.budget.charge(_size_of_result(operator, left, right))
+        if operator == "%" and not isinstance(left, int | float):
+            self._made(right)
         return super().call_binop(context, operator, left, right)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -153,8 +165,11 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
         owner = function.__self__ if isinstance(function, _BOUND) else None
         if isinstance(owner, (str, bytes)):
             self.budget.charge(_size_of_method(owner, function.__name__, arguments, values))
+            self._made(arguments)
         result = super().call(context, function, *arguments, **values)
-        if isinstance(result, SIZED):
+        if isinstance(result, dict):
+            self._made(result)
+        elif isinstance(result, SIZED):
             self.budget.charge(len(result))
         return result
 
@@ -162,8 +177,13 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
         @functools.wraps(function)
         def run(*arguments: Any, **values: Any) -> Any:
             self.budget.charge(1 + sum(len(value) for value in arguments if isinstance(value, SIZED)))
+            if name in TEXT_MAKING:
+                self._made(arguments)
             _refuse_wide(name, arguments, values)
             texts = [value for value in (*arguments, *values.values()) if isinstance(value, str)]
+            if name == "indent" and texts:
+                width = next((value for value in (*arguments[1:], *values.values()) if isinstance(value, int)), 4)
+                self.budget.charge(texts[0].count("\n") * abs(width))
             if name == "replace" and len(texts) == 3:
                 self.budget.charge(_size_of_method(texts[0], name, texts[1:], {}))
             result = function(*arguments, **values)
@@ -172,6 +192,15 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
             return result
 
         return run
+
+    def _made(self, value: Any) -> Any:
+        """The value, once it is paid for as what it would be if it were written out: what it holds twice counts twice.
+
+        `{'a': x, 'b': x}`, forty times over, is small in memory and without end as a text.
+        """
+        if type(value) is not str:
+            self.budget.charge(_weight(value, self.budget.left))
+        return value
 
     def _turns(self, values: Any) -> Any:
         if isinstance(values, Sized):
@@ -185,7 +214,7 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
             yield value
 
     def _concat(self, parts: Sequence[Any]) -> str:
-        texts = [str(part) for part in parts]
+        texts = [str(self._made(part)) for part in parts]
         self.budget.charge(sum(map(len, texts)))
         return "".join(texts)
 
@@ -266,6 +295,23 @@ def line_of(error: BaseException) -> int | None:
         return int(error.lineno)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == NAME]
     return lines[-1] if lines else None
+
+
+def _weight(value: Any, most: int) -> int:
+    """How many things and characters a value holds; counted no further than beyond `most`."""
+    found, left = 0, [value]
+    while left and found <= most:
+        one = left.pop()
+        found += 1
+        if isinstance(one, str):
+            found += len(one)
+        elif isinstance(one, dict):
+            left.extend((*one, *one.values()))
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            left.extend(one)
+        elif isinstance(one, Namespace):
+            left.append(object.__getattribute__(one, "_Namespace__attrs"))
+    return found
 
 
 def _size_of_result(operator: str, left: Any, right: Any) -> int:
