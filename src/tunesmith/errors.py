@@ -115,7 +115,7 @@ def memory_told() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
-        if not _is_spent(error):
+        if not is_spent(error):
             raise
         asked = re.search(r"allocate ([\d.]+ ?(?:bytes|[KMGT]i?B))", str(error))
         more = f": {asked[1]} more were asked for" if asked else ""
@@ -124,7 +124,8 @@ def memory_told() -> Iterator[None]:
                       " a run that had begun stands as it was saved, and goes on with `--resume`") from error
 
 
-def _is_spent(error: BaseException) -> bool:
+def is_spent(error: BaseException) -> bool:
+    """Whether an error says that memory is spent."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or bool(SPENT.search(str(error)))

@@ -19,7 +19,7 @@ from ..errors import Failure
 from ..runs.digests import digest_file
 from ..runs.durable import free_bytes, no_space
 from . import gguf_header
-from .offline import transformers
+from .offline import opening, transformers
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def converted(file: Path) -> tuple[Path, str]:
         needed = 8 * file.stat().st_size
         if needed > free_bytes(target.parent):
             raise no_space(target.parent, needed, "the disk is too full to convert the GGUF file")
-        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be told to be quiet
+        with opening(file), contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be told to be quiet
             _write(file, working)
         _put(working, target)
     finally:

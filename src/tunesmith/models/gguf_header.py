@@ -84,14 +84,26 @@ def _read(reader: _Reader) -> Header:
     metadata: dict[str, Any] = {}
     for _ in range(pairs):
         key = reader.text()
+        if key in metadata:
+            raise _Broken(f"`{key}` stands twice")
         metadata[key] = _value(reader, reader.number("<I"), 0)
-    ends = [_tensor_end(reader) for _ in range(tensors)]
+    spans: dict[str, tuple[int, int]] = {}
+    for _ in range(tensors):
+        name, begin, end = _tensor(reader)
+        if name in spans:
+            raise _Broken(f"`{name}` stands twice")
+        spans[name] = begin, end
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
         raise _Broken(f"its alignment is {alignment}")
-    begin = math.ceil(reader.stream.tell() / alignment) * alignment
-    if ends and begin + max(ends) > reader.size:
-        raise _Broken(f"its tensors reach to byte {begin + max(ends)}, the file has {reader.size}")
+    data = math.ceil(reader.stream.tell() / alignment) * alignment
+    reached = 0
+    for name, (begin, end) in sorted(spans.items(), key=lambda each: each[1]):
+        if begin < reached:
+            raise _Broken(f"`{name}` begins at {begin}, where another tensor ends at {reached}")
+        reached = end
+    if spans and data + reached > reader.size:
+        raise _Broken(f"its tensors reach to byte {data + reached}, the file has {reader.size}")
     return Header(metadata, tensors)
 
 
@@ -117,8 +129,8 @@ def _value(reader: _Reader, kind: int, depth: int) -> Any:
     return None
 
 
-def _tensor_end(reader: _Reader) -> int:
-    """The byte, counted from the start of the data, at which the next tensor ends."""
+def _tensor(reader: _Reader) -> tuple[str, int, int]:
+    """The next tensor's name, and the bytes, counted from the start of the data, at which it begins and ends."""
     name = reader.text()
     dimensions = reader.number("<I")
     if dimensions > MOST_DIMENSIONS:
@@ -129,7 +141,7 @@ def _tensor_end(reader: _Reader) -> int:
     numbers = math.prod(shape)
     if numbers % block:
         raise _Broken(f"`{name}` has {numbers} numbers, no multiple of {block}")
-    return int(offset + numbers // block * block_bytes)
+    return name, int(offset), int(offset + numbers // block * block_bytes)
 
 
 def _block(name: str, kind: int) -> tuple[int, int]:

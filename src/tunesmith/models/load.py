@@ -19,7 +19,7 @@ from ..kernels import attention
 from ..records import Row
 from . import earlier, layouts, special_tokens
 from .bases import Base
-from .offline import transformers
+from .offline import opening, transformers
 
 # What templates ask to know whether the model thinks: Qwen's, GLM's and others' name for it, and DeepSeek's
 SWITCHES: Mapping[str, Mapping[str, bool]] = {
@@ -30,7 +30,9 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 def tokenizer(base: Base) -> Any:
     """The base's own transformers tokenizer with its special tokens, and its chat template where it has one."""
-    found = transformers().AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+    library = transformers()
+    with opening(base.folder):
+        found = library.AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
     for special in base.special:
         special_tokens.add(found, special)
     return found
@@ -108,10 +110,11 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device) -> Any:
     library = transformers()
     _register(library)
     ours = attention.NAME if layouts.takes_our_attention(layouts.architecture(base)) else None
-    loaded, told = library.AutoModelForCausalLM.from_pretrained(
-        base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-        attn_implementation=ours, output_loading_info=True,
-    )
+    with opening(base.folder):
+        loaded, told = library.AutoModelForCausalLM.from_pretrained(
+            base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+            attn_implementation=ours, output_loading_info=True,
+        )
     missing = sorted(told["missing_keys"])
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ from ..errors import Problem, Refusal, raise_all
 PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
 # `torch.save` writes a zip or, in older files, a bare pickle
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-TRUST_KEYS = re.compile(r"auto_map|trust_remote_code|.*_internal|custom_.*")
+TRUST_KEYS = re.compile(r"auto_map|trust_remote_code|.*_internal|custom_.*|use_kernels|kernel_config")
+CHOICE_KEYS = re.compile(r"_?(attn|experts)_implementation")  # transformers takes `owner/name` for code from the Hub
+COUNT_KEYS = re.compile(r"(num|n)_(\w+_)?(layers?|blocks|experts)|\w+_layers")
+LEAST_MANY = 1000  # of layers and the like; more than this need bytes of weights, a thousand for each
+OPENED = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+DICTIONARIES = ("config.json", "tokenizer_config.json", "generation_config.json")
 JSON_LIMIT_BYTES = 64 << 20
 HEADER_LIMIT_BYTES = 100 << 20  # the limit of the safetensors library itself
 BITS = {
@@ -36,6 +42,7 @@ def vet_folder(folder: Path) -> dict[str, Any]:
 
     Raises all problems at once, as Refusals.
     """
+    _refuse_special(folder)
     problems: list[Problem] = []
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -45,12 +52,14 @@ def vet_folder(folder: Path) -> dict[str, Any]:
     for file in sorted(folder.glob("*.safetensors.index.json")):
         problems += _strange_names(file, _parsed(file)[0])
     config, found = _settings(folder)
+    found += _too_many(folder / "config.json", config, sum(file.stat().st_size for file in weights))
     raise_all([*problems, *found])
     return config
 
 
 def vet_settings(folder: Path) -> None:
     """Raise what is wrong with the files of a folder that hold no weights, all at once, as Refusals."""
+    _refuse_special(folder)
     raise_all(_settings(folder)[1])
 
 
@@ -64,15 +73,58 @@ def _settings(folder: Path) -> tuple[dict[str, Any], list[Problem]]:
         values, found = _parsed(file)
         problems += found
         problems += [_untrusted(file, path) for path in _trust_keys(values)]
-        if file.name == "config.json" and isinstance(values, dict):
+        if file.name in DICTIONARIES and not found and not isinstance(values, dict):
+            problems.append(Refusal("base.broken_json", f"`{file.name}` holds no object", str(file),
+                                    "fetch the base again"))
+        elif file.name == "config.json" and not found:
             config = values
     if not (folder / "config.json").is_file():
         problems.append(Refusal("base.no_config", "the folder has no `config.json`", str(folder),
                                 "name a folder in the Hub's layout: config.json, *.safetensors, tokenizer.json"))
+    if (folder / "adapter_config.json").exists():
+        problems.append(Refusal("base.adapter", "an adapter stands in the folder (`adapter_config.json`), which names"
+                                " another base to open", str(folder),
+                                "name the base itself, or take the adapter's files out of its folder"))
     if config.get("quantization_config"):
         problems.append(Refusal("base.quantised", "the weights are quantised", str(folder / "config.json"),
                                 "use the original, or a GGUF file of it"))
     return config, problems
+
+
+def _refuse_special(folder: Path) -> None:
+    """Raise Refusals for what is no file: a pipe or a device could be read for ever, a link may lead nowhere."""
+    problems: list[Problem] = []
+    for file in sorted(file for pattern in OPENED for file in folder.glob(pattern)):
+        try:
+            fault = "" if stat.S_ISREG(file.stat().st_mode) else "is no plain file"
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+        if fault:
+            problems.append(Refusal("base.no_file", f"`{file.name}` {fault}", str(file), "fetch the base again, whole"))
+    raise_all(problems)
+
+
+def _too_many(file: Path, values: Any, weights_bytes: int) -> list[Problem]:
+    """Counts of layers and the like that the weights cannot hold; a network of them would be built all the same."""
+    most = max(LEAST_MANY, weights_bytes // 1000)
+    return [
+        Refusal("base.too_many", f"`{path}` is {value}, more than the weights can hold", f"{file}: {path}",
+                "fetch the base again; nobody trained this")
+        for path, key, value in _leaves(values)
+        if COUNT_KEYS.fullmatch(key) and isinstance(value, int) and value > most
+    ]
+
+
+def _leaves(value: Any, path: str = "", key: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Path, nearest key and value of everything in a configuration that holds nothing itself."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else str(name), str(name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{number}]", key)
+    else:
+        yield path, key, value
 
 
 def vet_safetensors(file: Path) -> list[Problem]:
@@ -88,11 +140,20 @@ def vet_safetensors(file: Path) -> list[Problem]:
             return [_cut_short(file, f"its header needs {length + 8} bytes, the file has {size}")]
         raw = stream.read(length)
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, object_pairs_hook=_once)
         fault = _layout_fault(header, size - 8 - length)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         fault = f"its header cannot be read: {error}"
     return [_cut_short(file, fault)] if fault else []
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs. Raises ValueError where a name stands twice: two readers could take two of them."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"`{next(name for name in names if names.count(name) > 1)}` stands twice")
+    return found
 
 
 def _layout_fault(header: Mapping[str, Any], data_bytes: int) -> str | None:
@@ -134,6 +195,8 @@ def _trust_keys(value: Any, path: str = "") -> Iterator[str]:
         for key, inner in value.items():
             here = f"{path}.{key}" if path else str(key)
             if TRUST_KEYS.fullmatch(str(key)) and inner not in (None, False, {}, []):
+                yield here
+            if CHOICE_KEYS.fullmatch(str(key)) and any("/" in str(one) for _, _, one in _leaves(inner)):
                 yield here
             yield from _trust_keys(inner, here)
     elif isinstance(value, list):
