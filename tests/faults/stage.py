@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 KINDS = {"kill": 1, "half a write and kill": 2, "no space": 3, "EIO on write": 4, "EIO on fsync": 5, "EIO on rename": 6}
+CODE = (".py", ".so", ".pyc", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npy", ".pickle")
 SECONDS = 240  # after which a child that hangs is ended
 PHASES = {  # the function that a phase begins with, by the module that calls it
     "encode": ("tunesmith.workflow.prepare", "encode"),
@@ -50,6 +51,7 @@ class Stage:
 
     def __init__(self, *, shim: Path | None = None, mounts: bool = False) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "NO_COLOR": "1"}
+        environment.pop("HF_HUB_OFFLINE", None)  # that nothing is fetched must not need it
         if shim:
             environment["LD_PRELOAD"] = str(shim)
         command = [*(["unshare", "-rm"] if mounts else []), sys.executable, __file__]
@@ -92,13 +94,15 @@ def can_mount() -> bool:
 
 
 def warm() -> None:
-    """Everything that a command line loads, loaded."""
-    import torch  # noqa: F401
-    from transformers import PreTrainedTokenizerFast  # noqa: F401
-
+    """Everything that a command line loads, loaded. Nothing is sent backward: torch's threads do not survive a fork."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tiny import tiny_base
     from tunesmith.kernels import build
 
     build.library()
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_base(Path(folder) / "base")
+        assert opened(str(Path(folder) / "base")) == 0
 
 
 SESSIONS: dict[str, Any] = {}
@@ -157,6 +161,31 @@ def arm(job: dict[str, Any]) -> None:
         ctypes.CDLL(None).shim_arm(job["at"], KINDS[job["kind"]], str(job["below"]).encode())
 
 
+def opened(name: str) -> int:
+    """Find a base, open its tokenizer and its network, and ask it for a token."""
+    import datetime
+
+    import torch
+
+    from tunesmith.cli import _output, _problems
+    from tunesmith.errors import Problem, Problems, memory_told
+    from tunesmith.models import bases, layouts, load
+
+    screen = _output.Screen.of(False, sys.stdout, sys.stderr)
+    try:
+        with memory_told():
+            base = bases.find(name, where="base.name")
+            layouts.of_base(base)
+            load.codec(base, None, datetime.datetime.now())
+            network = load.network(base, dtype=torch.float32, device=torch.device("cpu"))
+            network(input_ids=torch.zeros(1, 3, dtype=torch.long))
+    except (Problem, Problems) as problem:
+        return _problems.told(problem, screen)
+    except Exception as error:  # noqa: BLE001 - as the command line does
+        return _problems.crashed(error, [name], screen)
+    return 0
+
+
 def counted() -> dict[str, int]:
     """What the shim has seen; nothing where it does not stand."""
     library = ctypes.CDLL(None)
@@ -174,15 +203,19 @@ def memory(name: str) -> int:
 def child(job: dict[str, Any], marks: tuple[int, int]) -> int:
     """Do a job. It may hold
 
-    words (a command line) and cache (a folder for it), or save and into (folders of a run and its copy); at, kind,
-    below (for the shim); clock (seconds ahead, and more at each look); file_size, address_space (limits in bytes, the
-    second above what is taken already); phase, nth and send (signals that come when the phase begins that time).
+    words (a command line) and cache (a folder for it), or open (a base), or save and into (folders of a run and its
+    copy); at, kind, below (for the shim); clock (seconds ahead, and more at each look); file_size, address_space
+    (limits in bytes, the second above what is taken already); phase, nth and send (signals that come when the phase
+    begins that time); watch (a stranger's folder: what of it is opened as code, and every way out of the process, is
+    told as `seen`); seconds, after which it is ended.
     """
-    signal.alarm(SECONDS)
+    signal.alarm(job.get("seconds", SECONDS))
     if "cache" in job:
         os.environ["TUNESMITH_CACHE"] = job["cache"]
     if "clock" in job:
         ctypes.CDLL(None).shim_clock(*job["clock"])
+    if "watch" in job:
+        watch(job["watch"])
     if "file_size" in job:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_size"], job["file_size"]))
@@ -196,12 +229,33 @@ def child(job: dict[str, Any], marks: tuple[int, int]) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     if "save" in job:
         return saved(job)
+    if "open" in job:
+        return opened(job["open"])
     from tunesmith.cli import main
 
     arm(job)
     code = main(job["words"])
     TOLD.update(counted(), peak=memory("VmPeak"))
     return code
+
+
+def watch(folder: str) -> None:
+    """Note what a stranger's file could win by: code of its folder, pickles, programs, sockets."""
+    seen = TOLD.setdefault("seen", [])
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        first = str(arguments[0]) if arguments else ""
+        if (
+            (event.startswith("socket.") and event not in ("socket.__new__", "socket.gethostname"))
+            or event in ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn")
+            or (event == "subprocess.Popen" and not any(ours in str(arguments[1]) for ours in ("sandbox.py", "uname")))
+            or (event == "open" and first.startswith(folder) and first.endswith(CODE))
+            or (event in ("exec", "ctypes.dlopen") and folder in first)
+            or (event == "import" and str(arguments[1]).startswith(folder))
+        ):
+            seen.append(f"{event} {arguments[:2]}")
+
+    sys.addaudithook(hook)
 
 
 def interrupted(job: dict[str, Any], marks: tuple[int, int]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage import KINDS, Ended, Stage
+from stage import KINDS, Ended, Stage, shim
 from story import Story, clear, kept, tidy
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import Run
@@ -23,18 +24,25 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def good(stage: Stage, half: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, bytes]]:
+def saver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A process that keeps a session open, which makes it unfit for training in children."""
+    with Stage(shim=shim(tmp_path_factory.mktemp("shim"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def good(saver: Stage, half: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, bytes]]:
     """The checkpoints that may be found: the one that stood, and the one that an undisturbed save makes."""
     copy = tmp_path_factory.mktemp("good") / half.name
     shutil.copytree(half, copy)
-    ended = stage.do(save=str(half), into=str(copy), at=0, kind="kill", below=str(copy))
+    ended = saver.do(save=str(half), into=str(copy), at=0, kind="kill", below=str(copy))
     assert ended.code == 0, ended.err
     return {found.step: content(found.folder) for found in checkpoints.verified(Run(copy)) if found.step >= 3}
 
 
-def saved(stage: Stage, half: Path, place: Path, kind: str, at: int) -> Ended:
+def saved(saver: Stage, half: Path, place: Path, kind: str, at: int) -> Ended:
     shutil.copytree(half, place)
-    return stage.do(save=str(half), into=str(place), at=at, kind=kind, below=str(place))
+    return saver.do(save=str(half), into=str(place), at=at, kind=kind, below=str(place))
 
 
 def kinds(*, apart: dict[str, int]) -> Any:
@@ -46,14 +54,14 @@ def kinds(*, apart: dict[str, int]) -> Any:
 
 @kinds(apart={"others": 1})
 def test_a_save_of_a_real_run_may_end_at_any_call(
-    stage: Stage, half: Path, good: dict[int, dict[str, bytes]], kind: str, apart: int, tmp_path: Path,
+    saver: Stage, half: Path, good: dict[int, dict[str, bytes]], kind: str, apart: int, tmp_path: Path,
     record_property: Any,
 ) -> None:
     steps, tried, met = set(), 0, True
     while met and tried < MOST:
         place = tmp_path / str(tried)
         at = 1 + tried * apart
-        ended = saved(stage, half, place, kind, at)
+        ended = saved(saver, half, place, kind, at)
         clear(ended)
         found, findings = checkpoints.newest(Run(place))
         assert found is not None and findings == [], at
