@@ -38,8 +38,7 @@ WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "indent
 WIDE_FIELD = re.compile(r"%[^a-zA-Z%]*(?:\d{6,}|\*)|\{[^{}]*(?:\d{6,}|\{)")
 SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 
-TEXT_MAKING = frozenset({"string", "tojson", "join", "pprint", "format", "urlize", "escape", "e", "forceescape",
-                         "xmlattr"})
+TEXT_MAKING = ("string", "tojson", "join", "pprint", "format", "urlize", "escape", "e", "forceescape", "xmlattr")
 
 # What a plain row cannot go wrong with: everything that a template may run into on its way to a text.
 RENDER_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError,
@@ -149,8 +148,6 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
             self.budget.charge(len(left) + len(right))
             return left + right
         self.budget.charge(_size_of_result(operator, left, right))
-        if operator == "%" and not isinstance(left, int | float):
-            self._made(right)
         return super().call_binop(context, operator, left, right)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -167,10 +164,8 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
             self.budget.charge(_size_of_method(owner, function.__name__, arguments, values))
             self._made(arguments)
         result = super().call(context, function, *arguments, **values)
-        if isinstance(result, dict):
-            self._made(result)
-        elif isinstance(result, SIZED):
-            self.budget.charge(len(result))
+        if isinstance(result, SIZED):
+            self.budget.charge(_weight(result, self.budget.left) if isinstance(result, dict) else len(result))
         return result
 
     def _charged(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,9 +176,9 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
                 self._made(arguments)
             _refuse_wide(name, arguments, values)
             texts = [value for value in (*arguments, *values.values()) if isinstance(value, str)]
-            if name == "indent" and texts:
-                width = next((value for value in (*arguments[1:], *values.values()) if isinstance(value, int)), 4)
-                self.budget.charge(texts[0].count("\n") * abs(width))
+            if name == "indent":
+                widths = [4, *(value for value in (*arguments, *values.values()) if isinstance(value, int))]
+                self.budget.charge(sum(text.count("\n") for text in texts) * max(widths))
             if name == "replace" and len(texts) == 3:
                 self.budget.charge(_size_of_method(texts[0], name, texts[1:], {}))
             result = function(*arguments, **values)
@@ -194,10 +189,7 @@ class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
         return run
 
     def _made(self, value: Any) -> Any:
-        """The value, once it is paid for as what it would be if it were written out: what it holds twice counts twice.
-
-        `{'a': x, 'b': x}`, forty times over, is small in memory and without end as a text.
-        """
+        """The value, paid for as if written out: `{'a': x, 'b': x}`, forty times over, is small but has no end."""
         if type(value) is not str:
             self.budget.charge(_weight(value, self.budget.left))
         return value
@@ -302,15 +294,11 @@ def _weight(value: Any, most: int) -> int:
     found, left = 0, [value]
     while left and found <= most:
         one = left.pop()
-        found += 1
-        if isinstance(one, str):
-            found += len(one)
-        elif isinstance(one, dict):
-            left.extend((*one, *one.values()))
-        elif isinstance(one, (list, tuple, set, frozenset)):
-            left.extend(one)
-        elif isinstance(one, Namespace):
-            left.append(object.__getattribute__(one, "_Namespace__attrs"))
+        found += 1 + (len(one) if isinstance(one, str) else 0)
+        if isinstance(one, Namespace):
+            one = object.__getattribute__(one, "_Namespace__attrs")
+        if isinstance(one, (dict, list, tuple, set, frozenset)):
+            left.extend((*one, *one.values()) if isinstance(one, dict) else one)
     return found
 
 
@@ -318,7 +306,7 @@ def _size_of_result(operator: str, left: Any, right: Any) -> int:
     if operator == "%":
         if isinstance(left, (str, bytes)) and WIDE_FIELD.search(str(left)):
             raise SecurityError("the template formats a field wider than the limit")
-        return 1
+        return _weight(right, WORK_LIMIT)
     if operator == "+":
         if isinstance(left, str) and isinstance(right, str):
             return len(left) + len(right)
