@@ -71,7 +71,7 @@ def test_dates_and_decimals_are_text_bytes_are_left_out_and_nan_is_null_and_all_
     assert values(found) == [{"when": "2026-11-21T08:30:00", "price": "1.50", "score": None, "kind": "a",
                               "binary": {"binary": "text"}}]
     told = {one.kind: one.what for one in found if isinstance(one, Finding)}
-    assert "`image`" in told["data.bytes"] and "`score`" in told["data.not_a_number"]
+    assert "`image`" in told["data.bytes"] and "`score`" in told["data.nan_as_null"]
     assert "`when`, `price`" in told["data.read_as_text"]
 
 

@@ -91,6 +91,12 @@ def test_a_formula_without_a_value_and_a_cell_with_an_error_are_named(tmp_path):
     assert {"prompt": "c", "answer": "c!"} in values(read(tmp_path))
 
 
+def test_a_header_that_cannot_be_read_is_not_replaced_by_the_next_row(tmp_path):
+    write(tmp_path, ["prompt", '=A1&"!"'], ["a", "b"], ["c", "d"])
+    found = read(tmp_path)
+    assert not values(found) and findings(found) == [("data.formula", "a.xlsx:1")]
+
+
 def test_the_first_sheet_that_is_shown_is_read_and_the_others_are_named(tmp_path):
     book = write(tmp_path, ["text"], ["hidden"])
     book.active.sheet_state = "hidden"

@@ -150,7 +150,7 @@ def _plain(value: Any, column: str, odd: _Odd) -> Any:
 
 def _told(odd: _Odd, written: str) -> Iterator[Finding]:
     if odd.numbers:
-        yield Finding("note", "data.not_a_number", f"numbers that are none (NaN, infinite) are read as null in: "
+        yield Finding("note", "data.nan_as_null", f"numbers that are none (NaN, infinite) are read as null in: "
                       f"{listed(odd.numbers)}", f"{written}:1")
     if odd.others:
         yield Finding("note", "data.read_as_text", f"dates, decimals and the like are read as text in: "

@@ -183,6 +183,8 @@ def _rows(written: str, records: Iterable[tuple[Cells, Cells] | Finding]) -> Ite
             continue
         if found:
             yield found
+            if not header:
+                return  # or the next row would be taken for the names
         elif not header:
             header = [text.strip() or f"column {place}" for place, text in enumerate(texts, 1)]
             yield from _doubled(header, where)
