@@ -19,7 +19,7 @@ from tunesmith.recipe.sections import Recipe
 from tunesmith.runs.records import read as records
 from tunesmith.workflow import train as story
 from tunesmith.workflow.check import check
-from tunesmith.workflow.events import Event, Stepped
+from tunesmith.workflow.events import Event, Found, Stepped
 from tunesmith.workflow.prepare import prepare
 
 WORDS = ("ZEBRA", "QUARTZ", "JIGSAW", "PHLOX", "VEXED", "BUMPH", "WALTZ", "NYMPH", "KIOSK", "FJORD")
@@ -206,6 +206,16 @@ def test_short_forms_are_sections_named_after_their_files(make: Any, tmp_path: P
 
 def losses(run: Path) -> list[dict[str, Any]]:
     return [line for line in records(run / "records.jsonl") if line["kind"] == "step"]
+
+
+def test_without_held_out_rows_it_is_said_that_nothing_is_measured_elsewhere(make: Any) -> None:
+    seen: list[Event] = []
+    outcome = story.train(make("data.test=0", "training.steps=1", evaluation={"also": "general.jsonl"}),
+                          observe=seen.append)
+    assert outcome.verdict is None
+    [finding] = [event.finding for event in seen
+                 if isinstance(event, Found) and event.finding.kind == "verdict.no_rows"]
+    assert "nothing of `evaluation.also` is measured" in finding.what
 
 
 def test_a_step_tells_the_loss_of_each_source_and_together_they_are_its_loss(make: Any) -> None:

@@ -35,8 +35,9 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     """The verdict on a trained run, written into its folder; None where no row was held out."""
     side = held_out(prepared)
     if side is None:
-        observe(Found(Finding("warning", "verdict.no_rows", "no row was held out, so there is no verdict", "data.test",
-                              "give `data.test` a share or files")))
+        unmeasured = ", and nothing of `evaluation.also` is measured" if prepared.also else ""
+        observe(Found(Finding("warning", "verdict.no_rows", f"no row was held out, so there is no verdict{unmeasured}",
+                              "data.test", "give `data.test` a share or files")))
         return None
     examples = prepared.examples[side]
     held = Held("held-out", recipe.task, examples, prepared.documents[side])
