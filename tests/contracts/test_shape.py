@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from trees import files, spelt, thousand_lines
 
@@ -109,3 +110,8 @@ def _unannotated(arguments: ast.arguments) -> list[str]:
 def _catches_everything(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(each is None or ast.unparse(each) in ("Exception", "BaseException") for each in caught)
+
+
+def test_no_two_test_files_have_one_name():
+    names = [file.name for file in Path(__file__).resolve().parents[1].rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone
