@@ -168,7 +168,7 @@ FROZEN = [
 ]
 
 
-@pytest.mark.parametrize(("freeze", "parts"), FROZEN, ids=lambda value: str(value) if not isinstance(value, set) else "")
+@pytest.mark.parametrize(("freeze", "parts"), FROZEN, ids=["name", "names", "pattern", "layer"])
 def test_what_is_frozen_is_what_was_named(tmp_path, freeze, parts):
     base = bases.find(str(tiny_base(tmp_path / "untied", tie_word_embeddings=False)))
     every = {name for name, _ in fresh(base).named_parameters()}
