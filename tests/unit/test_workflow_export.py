@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,14 +154,24 @@ def test_texts_are_gone_on_with_where_a_task_has_no_turns(base, tmp_path):
     assert found["answers"]["equal"] == 5 and found["template"] is None
 
 
+def run_the_card(folder: Path, run: Path, base: Path) -> None:
+    """Do what a card says, with places for names."""
+    [code] = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    for name, place in ((run.name, folder), (base.name, base)):
+        code = code.replace(f'"{name}"', f'"{place}"')
+    exec(code, {})
+
+
 @pytest.mark.parametrize("adapter", ["lora", "full"])
-def test_tokens_that_a_base_lacks_leave_with_the_run(shared, tmp_path, adapter):
+def test_tokens_that_a_base_lacks_leave_with_the_run_and_its_cards_code_works(shared, tmp_path, adapter, capsys):
     stories = shared / "models" / "pretrained" / "stories260k-llama"
     run = run_on(stories, tmp_path, "data.template=chatml", adapter={"type": adapter})
     for kind in ("adapter", "merged")[adapter == "full" :]:
         found = export(run, kind, prompts=6).parity
         assert found["answers"]["equal"] == 6 and found["vocabulary"] == 514
         assert json.loads((run / "exports" / kind / "generation_config.json").read_text())["eos_token_id"] == [513, 2]
+        run_the_card(run / "exports" / kind, run, stories)
+        assert " assistant\n" in capsys.readouterr().out
 
 
 def test_the_template_that_the_recipe_named_leaves_with_the_run(base, tmp_path):
@@ -230,6 +242,13 @@ def test_a_disk_that_fails_leaves_nothing_behind(run, tmp_path, monkeypatch):
         export(run, "merged", output=tmp_path / "out", prompts=1)
     assert raised.value.kind == "runs.no_space"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_peft_is_told_before_anything_is_computed(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(Misuse) as raised:
+        export(run, "adapter", output=tmp_path / "out")
+    assert raised.value.remedy.startswith("pip install 'tunesmith[peft]'") and not list(tmp_path.iterdir())
 
 
 def test_a_base_that_has_changed_since_is_refused(tmp_path):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,7 +40,7 @@ class Settings(BaseModel):
 
 
 def refuse(source: Source, settings: Settings) -> None:
-    """Raise Misuse where what was learnt is no adapter, or where the base exists as no file of its own."""
+    """Raise Misuse where what was learnt is no adapter, its base is no file of its own, or PEFT is missing."""
     if source.adapter.module.weights_file != WEIGHTS:
         raise Misuse("export.no_adapter", f"this run has no adapter: `adapter: {source.adapter.type}` changed the "
                      "base's own weights", f"{source.name}/recipe.yaml: adapter.type",
@@ -50,6 +50,9 @@ def refuse(source: Source, settings: Settings) -> None:
                      "are no files that the adapter could be laid over", f"{source.name}/recipe.yaml: base.name",
                      "use `tunesmith export RUN merged`; for an adapter, export the earlier run merged first and train "
                      "with that folder as `base`")
+    if find_spec("peft") is None:
+        raise Misuse("export.no_peft", "an adapter is proved by the program that will use it, and `peft` is not "
+                     "installed", "", "pip install 'tunesmith[peft]', or use `tunesmith export RUN merged`")
 
 
 def precision(source: Source, settings: Settings) -> torch.dtype:
@@ -76,10 +79,12 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
 
 def reload(folder: Path, source: Source) -> Opened:
     """The folder as PEFT opens it over the base's own files, in float32."""
-    peft = _peft()
-    base = transformers().AutoModelForCausalLM.from_pretrained(
+    library = transformers()
+    base = library.AutoModelForCausalLM.from_pretrained(
         source.base.folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True)
-    rows = len(transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    import peft
+
+    rows = len(library.AutoTokenizer.from_pretrained(folder, local_files_only=True))
     if rows > base.get_input_embeddings().num_embeddings:  # tokens that the base lacks: as PEFT's own loader does
         base.resize_token_embeddings(rows)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # PEFT reads what transformers renames
@@ -91,24 +96,15 @@ def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
     known = about.about(source.base)
     base = f'"folder of {known.gguf}", gguf_file="{known.gguf}"' if known.gguf else f'"{known.reference}"'
+    grown = "\nbase.resize_token_embeddings(max(len(tokenizer), base.config.vocab_size))" if source.base.special else ""
     code = f"""\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-base = AutoModelForCausalLM.from_pretrained({base})
-model = PeftModel.from_pretrained(base, "{source.name}")
 tokenizer = AutoTokenizer.from_pretrained("{source.name}")
+base = AutoModelForCausalLM.from_pretrained({base}){grown}
+model = PeftModel.from_pretrained(base, "{source.name}")
 stopping = GenerationConfig.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, generation_config=stopping, max_new_tokens=256)[0]))"""
     return (Use("PEFT", "python", code),)
-
-
-def _peft() -> Any:
-    transformers()
-    try:
-        import peft
-    except ModuleNotFoundError as error:
-        raise Misuse("export.no_peft", "an adapter is proved by the program that will use it, and `peft` is not "
-                     "installed", "", "pip install 'tunesmith[peft]', or use `tunesmith export RUN merged`") from error
-    return peft

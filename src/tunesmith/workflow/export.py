@@ -60,7 +60,7 @@ def export(
     options: `key=value`, as the format's `Settings` have them; prompts: how many held-out prompts the export must
     answer as the run does. Raises Misuse, before any weight is read, where the run cannot leave in this format or
     where something else stands in the way; Refusal where the export does not say what the run says: nothing is left
-    behind then but `exports/KIND.refused.json`.
+    behind then but `exports/KIND.refused.json`; Busy where the run is being trained.
     """
     run = folder.open_run(path)
     chosen = choices.section("export", kind, options)
