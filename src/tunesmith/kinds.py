@@ -111,7 +111,8 @@ def _of_file(
                      if isinstance(key, ast.Constant)}
             if parts.keys() >= HELPERS:
                 yield from _site(name, "refusal", scope, parts)
-        elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and all(map(_is_text, node.elts)):
+        elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and all(map(_is_text, node.elts)) \
+                and " " in _text(node.elts[1], scope):  # a kind, a sentence and a remedy, not three names
             yield from _site(name, "error", scope, dict(zip(("kind", "what", "remedy"), node.elts, strict=True)))
 
 
