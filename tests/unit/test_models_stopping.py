@@ -55,9 +55,10 @@ def test_texts_end_as_the_base_ends_them(folder, tmp_path):
 
 
 def test_how_the_base_samples_stays_as_it_was(folder, tmp_path):
-    samples = {"eos_token_id": 0, "temperature": 0.7, "do_sample": True}
+    samples = {"_from_model_config": True, "eos_token_id": 0, "temperature": 0.7, "do_sample": True}
     (folder / "generation_config.json").write_text(json.dumps(samples))
     said = json.loads((written(folder, tmp_path / "tuned") / "generation_config.json").read_text())
+    assert "_from_model_config" not in said
     assert (said["temperature"], said["do_sample"], said["eos_token_id"]) == (0.7, True, [2, 0])
 
 

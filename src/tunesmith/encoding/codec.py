@@ -160,8 +160,9 @@ class Codec:
             raise Refusal(
                 "template.no_end", "the template writes no end-of-turn token after an assistant's turn, so a tuned "
                 "model would never learn to stop", self.template.name,
-                "let the template write `{{ eos_token }}` after an assistant's content, name the token that opens the "
-                "next turn as `eos_token_id` in the base's generation_config.json, or choose another `data.template`")
+                "let the template write `{{ eos_token }}` after an assistant's content, name the token that it does "
+                "write there as `base.special_tokens.eos`, name the token that opens the next turn as `eos_token_id` "
+                "in the base's generation_config.json, or choose another `data.template`")
         return self.template
 
     def _ids(self, piece: Piece, *, first: bool) -> list[int]:

@@ -33,7 +33,9 @@ def write(folder: Path, base: Base, codec: Codec, *, turns: bool) -> None:
 
 def generation_config(base: Base, codec: Codec, *, turns: bool) -> dict[str, Any]:
     """The base's own generation settings, which stop on what was trained first and on all that the base stops on."""
-    return {**load.json_of(base, "generation_config.json"), **token_ids(codec, turns=turns)}
+    own = load.json_of(base, "generation_config.json")
+    own.pop("_from_model_config", None)  # transformers would make the rest anew from config.json
+    return {**own, **token_ids(codec, turns=turns)}
 
 
 def token_ids(codec: Codec, *, turns: bool) -> dict[str, Any]:
