@@ -13,6 +13,7 @@ import random
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -143,6 +144,8 @@ CONTROL = re.compile(
     r"|</?s>|<(?:start|end)_of_turn>|</?think(?::\w+)?>|</?tool_call>|</?tool_response>|<SPECIAL_\d+>|</?seed:\w+>"
     r"|</?mm:think>|\]~!?b\[|\]~b\]|\[e~\[|<sep>|</?(?:beginning|end)_of_sentence>|</?assistant>|<(?:BOS|EOS)_TOKEN>")
 PLAIN = re.compile(r"</?(?:think|tool|mm:|seed:think|seed:tool)\w*")  # added tokens that models do not count as special
+FRAME, FRAME_OF_CALLS = 130, 450  # characters that a template may write around an answer, and around a call
+INSIDE = re.compile(r"(?:<think>(.*?)</think>)?(.*)", re.DOTALL)
 WORDS = ("order", "größe", "kitab", "çay", "числа", "数字", "🙂", "🇦🇿", "e\u0301", "x=1", "<b>", "{{", "%}", "\\n", "—")
 BLANKS = ("", "", "", " ", "  ", "\n", "\n\n", "\t", " \n ")
 NAME = "find_order"
@@ -255,12 +258,16 @@ def dialogue(draw: random.Random, typed: list[str], number: int, kinds: set[str]
     messages = [Message("system", words())] if "system" in kinds and draw.random() < 0.4 else []
     for _ in range(draw.randint(1, 8)):
         messages.append(Message("user", words()))
-        if "tools" in kinds and draw.random() < 0.5:
+        for _ in range(draw.choice((0, 0, 1, 2)) if "tools" in kinds else 0):
             identity = f"call{next(count):05d}"[:9]
             call = Call(NAME, {"customer": f"{words().strip()}", "count": next(count)}, identity)
             messages.append(Message("assistant", "", reasoning=thought(), calls=(call,), train=draw.random() < 0.9))
             messages.append(Message("tool", words(), name=NAME, call=identity))
-        messages.append(Message("assistant", said(), reasoning=thought(), train=draw.random() < 0.9))
+        own = thought()
+        if "inside" in kinds and draw.random() < 0.3:  # some rows have the thought, or an empty one, in the content
+            messages.append(Message("assistant", f"<think>\n{own}\n</think>\n\n{said().lstrip()}"))
+        else:
+            messages.append(Message("assistant", said(), reasoning=own, train=draw.random() < 0.9))
     if not any(message.train for message in messages if message.role == "assistant"):
         messages[-1] = Message("assistant", messages[-1].content)
     return Conversation(tuple(messages), f"random.jsonl:{number + 1}", str(number),
@@ -294,13 +301,15 @@ def faults(conversation: Conversation, given: Subject, documents: list) -> list[
         if comparable and document.ids[:start].tolist() != rendered(conversation, turn, given, asked=True, ids=True):
             told.append("the prompt is not transformers'")
         spelt = given.tokenizer.decode(document.ids[start:stop])
-        asked = rendered(conversation, turn, given, asked=True)
-        full = rendered(conversation, turn + 1, given, asked=False)
         told += spoken(message, spelt, given, conversation)
         end = spelt_end(spelt, given)
         if not end:
             told.append(f"it ends with {spelt[-20:]!r}")
-        elif full.startswith(asked) and not full[len(asked):].startswith(spelt.removesuffix(end)) and (
+        if turn != turns[-1] or not end:  # the last turn's render stands for those before it
+            continue
+        asked = rendered(conversation, turn, given, asked=True)
+        full = rendered(conversation, turn + 1, given, asked=False)
+        if full.startswith(asked) and not full[len(asked):].startswith(spelt.removesuffix(end)) and (
             "think" not in asked[-20:].lower()
         ):
             told.append(f"{spelt!r} is not in {full[len(asked):]!r}")
@@ -316,7 +325,8 @@ def spelt_end(spelt: str, given: Subject) -> str:
 def spoken(message: Message, spelt: str, given: Subject, conversation: Conversation) -> list[str]:
     """What is wrong with the text of a turn: its own parts, each once, and literals of the template around them."""
     rest, told = spelt, []
-    wanted = [message.reasoning.strip(), message.content.strip()]
+    inside, said = INSIDE.fullmatch(message.content).groups()
+    wanted = [message.reasoning.strip(), (inside or "").strip(), said.strip()]
     for call in message.calls:
         wanted += [NAME, *(str(value) for value in call.arguments.values())]
     for part in wanted:
@@ -327,7 +337,10 @@ def spoken(message: Message, spelt: str, given: Subject, conversation: Conversat
         else:
             rest = rest.replace(spelling, " ", 1 if part is not NAME else -1)
     literals = source(given.name) + " ".join(str(each) for each in FAMILIES[given.name][1]) + message_frame(message)
-    told += [f"{word!r} beside the answer in {spelt!r}" for word in re.findall(r"\w+", rest) if word not in literals]
+    if len(rest) > (FRAME_OF_CALLS if message.calls else FRAME):
+        told.append(f"{len(rest)} characters beside the answer in {spelt!r}")
+    around = [word for word in re.findall(r"\w+", rest) if not (message.calls and word.isdigit())]  # calls are counted
+    told += [f"{word!r} beside the answer in {spelt!r}" for word in around if word not in literals]
     return told
 
 
@@ -377,13 +390,29 @@ def takes_system(given: Subject) -> bool:
 
 @dataclass
 class Result:
-    """A line of the table: the outcome of plain dialogues, of thoughts and of tools; switch: what thoughts needed."""
+    """A line of the table: the outcome of plain dialogues, of thoughts and of tools.
+
+    switch: the `data.thinking` that thoughts needed; offered: whether the template takes no dialogue without tools;
+    kept: whether a prompt still holds the thoughts of earlier turns.
+    """
 
     name: str
     plain: Outcome
     thoughts: Outcome
     tools: Outcome
     switch: str = ""
+    offered: bool = False
+    kept: bool = False
+
+    @property
+    def all(self) -> tuple[Outcome, Outcome, Outcome]:
+        """Every kind of dialogue."""
+        return self.plain, self.thoughts, self.tools
+
+    @property
+    def wrong(self) -> list:
+        """What a proof let pass and should not have."""
+        return [fault for outcome in self.all for fault in outcome.wrong]
 
 
 def measured(name: str, dialogues: int = DIALOGUES) -> Result:
@@ -396,24 +425,93 @@ def measured(name: str, dialogues: int = DIALOGUES) -> Result:
         return Result(name, outcome, outcome, outcome)
     system = {"system"} if takes_system(given) else set()
     third = max(1, dialogues // 3)
-    plain = tried(given, dialogues - 2 * third, system, "plain")
+    plain, offered = tried(given, dialogues - 2 * third, system, "plain"), False
     if not plain.right and not plain.wrong:  # a template that needs tools
         again = tried(given, dialogues - 2 * third, system | {"offered"}, "plain")
-        plain, system = (again, system | {"offered"}) if again.right or again.wrong else (plain, system)
+        if again.right or again.wrong:
+            plain, offered, system = again, True, system | {"offered"}
     tools = tried(given, third, system | {"tools"}, "tools")
-    thoughts, switch = tried(given, third, system | {"thoughts"}, "thoughts"), ""
+    kinds = system | {"thoughts"} | ({"inside"} if "</think>" in source(name) else set())
+    thoughts, switch = tried(given, third, kinds, "thoughts"), ""
     if not thoughts.proven and not thoughts.wrong:
         thinking = subject(name, {"enable_thinking": True, "thinking": True})
-        again = tried(thinking, third, system | {"thoughts"}, "thoughts")
-        thoughts, switch = (again, "think") if again.proven or again.wrong else (thoughts, "")
-    return Result(name, plain, thoughts, tools, switch)
+        again = tried(thinking, third, kinds, "thoughts")
+        if again.proven or again.wrong:
+            given, thoughts, switch = thinking, again, "think"
+    return Result(name, plain, thoughts, tools, switch, offered, keeps(given, offered))
+
+
+def keeps(given: Subject, offered: bool) -> bool:
+    """Whether the thought of an earlier turn stands in a later prompt."""
+    said = (Message("user", "q"), Message("assistant", "a", reasoning="Thoughtprobe"), Message("user", "q"))
+    try:
+        return "Thoughtprobe" in given.made.template.render(
+            said, generation_prompt=True, tools=TOOLS if offered else ())
+    except Refusal:
+        return False
+
+
+WHY = {
+    "template.no_end": "no token ends a turn",
+    "template.calls": "calls are not written",
+    "template.prefix": "after a call the prompt is not what the answer then follows",
+    "template.unsafe": "it changes a list, which the sandbox (transformers' too) forbids",
+    "mask.early_stop": "generation would stop within a turn",
+    "mask.typed_control": "the template joins what was typed into a control token",
+    "row.reasoning": "only empty thoughts are written",
+}
+
+
+def why(outcome: Outcome) -> str:
+    """Why dialogues are refused, in a few words; the template's own where it speaks for itself."""
+    kind, _, what = outcome.why.partition(": ")
+    return WHY.get(kind) or f"\"{what.partition(' (template ')[0]}\""
+
+
+def row(found: Result) -> str:
+    """A line of the table."""
+    word = "proven" + (", with tools" if found.offered else "") if found.plain.proven else "refused"
+    if not found.plain.proven:
+        return f"| {found.name} | {FAMILIES[found.name][0]} | {word} | {why(found.plain)} | | |"
+    tools = "yes" if found.tools.proven else f"no: {why(found.tools)}"
+    earlier = "earlier ones kept" if found.kept else "earlier ones stripped"
+    with_switch = " with `think`" if found.switch else ""
+    thoughts = f"learnt{with_switch}, {earlier}" if found.thoughts.proven else f"no: {why(found.thoughts)}"
+    return f"| {found.name} | {FAMILIES[found.name][0]} | {word} | | {tools} | {thoughts} |"
+
+
+def table() -> dict[str, str]:
+    """The lines that docs/templates.md holds, by name."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    return {line.split("|")[1].strip(): line for line in text.splitlines()[2:] if line.startswith("|")}
+
+
+def distinct() -> list[str]:
+    """One name of each source."""
+    return list({source(name): name for name in names()}.values())
+
+
+def counts(lines: dict[str, str]) -> str:
+    """What the table says, counted."""
+    words = Counter(lines[name].split("|")[3].strip().split(",")[0] for name in distinct())
+    tools = sum(lines[name].split("|")[5].strip() == "yes" for name in distinct())
+    thoughts = sum(lines[name].split("|")[6].strip().startswith("learnt") for name in distinct())
+    return (f"Of {len(distinct())} distinct templates ({len(names())} files) {words['proven']} are proven and "
+            f"{words['refused']} refused; of the proven ones {tools} with calls of tools, {thoughts} with reasoning.\n")
+
+
+def write(dialogues: int, wanted: Sequence[str]) -> None:
+    """Measure templates and put their lines into the document; the counts are right once all are there."""
+    head = ["| template | family | | why refused | calls of tools | reasoning |", "|---|---|---|---|---|---|"]
+    for name in wanted:
+        found = measured(name, dialogues)
+        print(row(found), [each.right for each in found.all], found.wrong[:2], flush=True)
+        lines = table() | {name: row(found)}
+        counted = [counts(lines)] if lines.keys() >= set(names()) else []
+        body = "\n".join([*head, *(lines[each] for each in sorted(lines)), "", *counted])
+        before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+        DOCUMENT.write_text(before + BEGIN + body + END + rest.partition(END)[2], encoding="utf-8")
 
 
 if __name__ == "__main__":
-    amount = int(sys.argv[1]) if len(sys.argv) > 1 else DIALOGUES
-    for each in sys.argv[2:] or names():
-        got = measured(each, amount)
-        kinds = {"plain": got.plain, f"thoughts {got.switch}": got.thoughts, "tools": got.tools}
-        print(each, flush=True)
-        for kind, one in kinds.items():
-            print(f"    {kind}: {one.right} right, {len(one.wrong)} wrong {one.wrong[:1]}, refused {one.why[:200]!r}")
+    write(int(sys.argv[1]) if len(sys.argv) > 1 else DIALOGUES, sys.argv[2:] or names())

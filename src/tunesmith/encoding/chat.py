@@ -186,8 +186,9 @@ def _answer_elsewhere(
 ) -> str:
     """The answer as it is written after the last question alone, where an answer changes how its history is written.
 
-    Some templates put the system prompt into the last user's turn only while no answer follows it. Accepted only if
-    the whole conversation's render ends with the very same text.
+    Some templates put the system prompt into the last user's turn only while no answer follows it: accepted only if
+    the whole conversation's render ends with the very same text. Others write instructions after everything that was
+    said: there the answer is what stands behind the last of what the generation prompt writes.
     """
     short = marked[-2:]
     asked = template.render(short[:-1], generation_prompt=True, tools=tools)
@@ -196,12 +197,23 @@ def _answer_elsewhere(
     answer = alone[len(asked) :]
     if alone.startswith(asked) and full.endswith(answer):
         return answer
+    header = _header(marked[:-1], template, tools)
+    answer = full.rpartition(header)[2]
+    said = typed.clean(marked[-1].content.strip())
+    if any(token in header for token in codec.control) and said in typed.clean(answer):
+        return answer
     raise Refusal(
         "template.prefix",
         f"what the template writes before an answer ({asked[-40:]!r}, the generation prompt) is not what it writes "
         "once the answer is there, so training would not see what inference gives", template.name,
         "write the answers as the generation prompt expects them, or choose another `data.template`",
     )
+
+
+def _header(marked: Sequence[Message], template: Template, tools: Sequence[Tool]) -> str:
+    """What the generation prompt adds to these messages."""
+    asked, said = (template.render(marked, generation_prompt=each, tools=tools) for each in (True, False))
+    return asked.removeprefix(said) if asked.startswith(said) and asked != said else "\0"
 
 
 def _apart(before: Encoded, answer: str, codec: Codec) -> Encoded:

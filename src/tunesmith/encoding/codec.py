@@ -69,7 +69,7 @@ class Codec:
         self.ending = ending.find(template, self.control, known) if template else None
         self.ending_of_calls: ending.Ending | None = None
         if template and self.ending and "tool_calls" in template.source:
-            self.ending_of_calls = ending.find_of_calls(template, self.control, known, self.special, self.ending)
+            self.ending_of_calls = ending.find_of_calls(template, self.control, known, self.ending)
         self.end_of_turn = self.ending.token if self.ending else None
         self.ends = frozenset(each.token for each in (self.ending, self.ending_of_calls) if each)
         self.stop = frozenset(known | {self.control[token] for token in self.ends})

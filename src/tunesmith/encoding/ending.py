@@ -57,7 +57,8 @@ def find(template: Template, control: Mapping[str, int], known: Collection[int])
         return None
     tokens = pattern(control)
     always = tail if longer is None else _shared(tail, longer)
-    found = list(tokens.finditer(always)) or list(tokens.finditer(tail))
+    found = list(tokens.finditer(always)) or [
+        match for match in tokens.finditer(tail) if not tail[: match.start()].strip()]
     chosen = next((match for match in found if control[match[0]] in known), found[0] if found else None)
     if chosen:
         return Ending(chosen[0], tail[: chosen.end()], tail[chosen.end() :])
@@ -71,25 +72,23 @@ def find(template: Template, control: Mapping[str, int], known: Collection[int])
 
 
 def find_of_calls(
-    template: Template, control: Mapping[str, int], known: Collection[int], special: Collection[str],
-    usual: Ending | None,
+    template: Template, control: Mapping[str, int], known: Collection[int], usual: Ending | None
 ) -> Ending | None:
     """The same of a turn that calls a tool, which some templates end with another token; None where none is sure.
 
-    special: tokens of `control` that are special to the tokenizer, as an end is; usual: of a turn that says something.
+    usual: of a turn that says something.
     """
     tail, longer = _tails(template, (QUESTION, ASKED), FOUND, views.ARGUMENT)
     if tail is None:
         return None
-    found = list(pattern(control).finditer(tail))
+    always = tail if longer is None else _shared(tail, longer)  # what follows may be instructions, not this turn's
+    found = list(pattern(control).finditer(always))
     chosen = next((match for match in found if control[match[0]] in known), None) or next(
         (match for match in found if usual is not None and match[0] == usual.token), None)
     if chosen is None and longer is not None and longer.startswith(tail):
         first = pattern(control).search(longer, len(tail))
         if first is not None and control[first[0]] in known:
             return Ending(first[0], longer[len(tail) : first.end()], "", unwritten=True)
-    if chosen is None and found and found[-1][0] in special and not tail[found[-1].end() :].strip():
-        chosen = found[-1]
     return Ending(chosen[0], chosen[0], tail[chosen.end() :]) if chosen else None
 
 

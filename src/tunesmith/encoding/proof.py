@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -213,12 +213,10 @@ def _prove_end(answer: list[int], codec: Codec, where: str) -> Iterator[Finding]
 def _prove_typed(conversation: Conversation, turn: int, ids: list[int], codec: Codec) -> Iterator[Finding]:
     """Control ids are counted against a render whose typed control tokens were broken in two."""
     everybody, own = _patterns(codec)
-    messages = [
-        typed.each_text(message, lambda text, control=own if message.role == "assistant" else everybody:  # type: ignore[misc]
-                        control.sub(_in_two, text))
-        for message in conversation.messages[: turn + 1]
-    ]
-    tools = [typed.inside(tool, lambda text: everybody.sub(_in_two, text)) for tool in conversation.tools]
+    anybodys, owns = (partial(control.sub, _in_two) for control in (everybody, own))
+    messages = [typed.each_text(message, owns if message.role == "assistant" else anybodys, anybodys)
+                for message in conversation.messages[: turn + 1]]
+    tools = [typed.inside(tool, anybodys) for tool in conversation.tools]
     template, ending = codec.require_template(), codec.ending_of(messages[-1])
     asked = template.render(messages[:-1], generation_prompt=True, tools=tools)
     full = template.render(messages, generation_prompt=False, tools=tools)
@@ -246,7 +244,8 @@ def _has_typed_control(conversation: Conversation, codec: Codec) -> bool:
     everybody, own = _patterns(codec)
     return any(
         control.search(text) is not None for message in conversation.messages
-        for control in [own if message.role == "assistant" else everybody] for text in readback.texts(message)
+        for control in [everybody if message.calls or message.role != "assistant" else own]
+        for text in readback.texts(message)
     ) or any(everybody.search(text) for text in readback.inside(conversation.tools))
 
 

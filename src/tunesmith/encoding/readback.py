@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..records import Message
-from .thinking import MARKS, TOKENS, thought
+from .thinking import MARKS, TOKENS, split, thought
 
 MARK = re.compile("|".join(re.escape("".join(mark.split())) for mark in sorted(TOKENS, key=len, reverse=True)))
 LETTERS = 6  # of a prompt's end that an answer must follow even where its history is written otherwise
@@ -48,9 +48,10 @@ def thought_closed(asked: str, spelt: str) -> bool:
 
 
 def missing(message: Message, spelt: str) -> str:
-    """A part of a turn that its text lacks: a thought, a tool's name or an argument; nothing where none does."""
+    """A part of a turn that its text lacks: a thought, a call, or what is said beside one; nothing where none does."""
     squeezed = _squeezed(spelt)
     wanted = [thought(message)] + [text for call in message.calls for text in (call.name, *inside(call.arguments))]
+    wanted += [split(message.content)[1]] if message.calls else []
     return next((text for text in wanted if not _within(text, squeezed)), "")
 
 

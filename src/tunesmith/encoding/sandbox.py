@@ -244,7 +244,7 @@ def run(
 
 def characters(messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> int:
     """How many characters a template is given to write, at least."""
-    if not given and all(len(message) == 2 for message in messages):  # a role and a content: nearly all there are
+    if not given and all(len(message) == 2 and "content" in message for message in messages):  # nearly always
         return sum(len(message["content"]) for message in messages)
     return sum(map(_texts, messages)) + _texts(given)
 

@@ -88,8 +88,12 @@ def completed(asked: str, full: str, message: Message) -> str | None:
     begun = opening(asked)
     if full.startswith(asked):
         rest = full[len(asked) :]
-        if begun is None or begun.closed or begun.close in rest:
+        if begun is None or begun.closed:
             return rest
+        if begun.close in rest:
+            own = _own(message, begun)
+            left_out = rest.lstrip().startswith(begun.close) and own.strip() not in rest
+            return own + rest if left_out else rest
         return begun.closing() + rest.lstrip()  # a template that writes the answer where the thought should stand
     if begun is None:
         return _past(asked, full)

@@ -44,23 +44,23 @@ def clean(rendered: str) -> str:
 
 
 def _kept(message: Message, codec: Codec) -> Message:
-    own = message.role == "assistant"
-    marked = _mark(message, codec.typed_by_assistant if own else codec.typed_by_anybody)
-    return codec.marked.setdefault(message, marked)
+    anybody = _marking(codec.typed_by_anybody)
+    own = _marking(codec.typed_by_assistant) if message.role == "assistant" else anybody
+    return codec.marked.setdefault(message, each_text(message, own, anybody))
 
 
-def _mark(message: Message, control: re.Pattern[str]) -> Message:
-    return each_text(message, lambda text: control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(text)))
+def _marking(control: re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(text))
 
 
-def each_text(message: Message, change: Callable[[str], str]) -> Message:
-    """The message with every text that somebody wrote changed: arguments of calls too."""
+def each_text(message: Message, change: Callable[[str], str], change_calls: Callable[[str], str]) -> Message:
+    """The message with every text that somebody wrote changed; those of calls may be changed in another way."""
     if not (message.reasoning or message.calls or message.role == "tool"):
         role, content = change(message.role), change(message.content)
         same = (role, content) == (message.role, message.content)
         return message if same else replace(message, role=role, content=content)
-    calls = tuple(replace(call, name=change(call.name), id=change(call.id), arguments=inside(call.arguments, change))
-                  for call in message.calls)
+    calls = tuple(replace(call, name=change_calls(call.name), id=change_calls(call.id),
+                          arguments=inside(call.arguments, change_calls)) for call in message.calls)
     return replace(message, content=change(message.content), reasoning=change(message.reasoning), calls=calls,
                    name=change(message.name), call=change(message.call))
 
@@ -76,8 +76,7 @@ def inside(value: Any, change: Callable[[str], str]) -> Any:
 
 def mark_tools(tools: Sequence[Tool], codec: Codec) -> tuple[Tool, ...]:
     """The definitions of tools with the control tokens of their texts wrapped."""
-    control = codec.typed_by_anybody
-    return tuple(inside(tool, lambda text: control.sub(f"{OPEN}\\g<0>{CLOSE}", clean(text))) for tool in tools)
+    return tuple(inside(tool, _marking(codec.typed_by_anybody)) for tool in tools)
 
 
 @lru_cache(maxsize=64)

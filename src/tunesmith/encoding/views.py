@@ -28,12 +28,12 @@ CALLED = (Message("assistant", "", calls=(CALL,)), Message("tool", "Found", name
 class Ways:
     """reasoning: the name under which a template reads it, `parts` or `content`.
 
-    as_text: arguments are JSON texts; null: a call without words has no content rather than an empty one.
+    as_text: arguments are JSON texts; bare: a call without words has no content rather than an empty one.
     """
 
     reasoning: str = INSIDE
     as_text: bool = False
-    null: bool = False
+    bare: bool = False
 
 
 def find(tried: Callable[[Sequence[Mapping[str, Any]]], str]) -> Ways:
@@ -41,8 +41,8 @@ def find(tried: Callable[[Sequence[Mapping[str, Any]]], str]) -> Ways:
     message = Message("assistant", SAID, reasoning=THOUGHT)
     reasoning = next((way for way in (*NAMES, PARTS)
                       if _plainly(THOUGHT, tried([QUESTION, turn(message, Ways(way))]))), INSIDE)
-    for as_text, null in product((False, True), repeat=2):
-        ways = Ways(reasoning, as_text, null)
+    for as_text, bare in product((False, True), repeat=2):
+        ways = Ways(reasoning, as_text, bare)
         if _plainly(ARGUMENT, tried([QUESTION, *(turn(each, ways) for each in CALLED)]), mapping=True):
             return ways
     for as_text in (False, True):
@@ -71,7 +71,8 @@ def turn(message: Message, ways: Ways) -> dict[str, Any]:
         told[ways.reasoning] = message.reasoning
     if message.calls:
         told["tool_calls"] = [_call(call, ways) for call in message.calls]
-        told["content"] = None if ways.null and not told["content"] else told["content"]
+        if ways.bare and not message.content:
+            del told["content"]
     told |= {"name": message.name} if message.name else {}
     return told | ({"tool_call_id": message.call} if message.call else {})
 
