@@ -198,9 +198,9 @@ def _answer_elsewhere(
     if alone.startswith(asked) and full.endswith(answer):
         return answer
     header = _header(marked[:-1], template, tools)
-    answer = full.rpartition(header)[2]
+    _, found, answer = full.rpartition(header)
     said = typed.clean(marked[-1].content.strip())
-    if any(token in header for token in codec.control) and said in typed.clean(answer):
+    if found and any(token in header for token in codec.control) and said in typed.clean(answer):
         return answer
     raise Refusal(
         "template.prefix",
