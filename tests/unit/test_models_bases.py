@@ -145,12 +145,14 @@ def strange(header):
     next(v for k, v in header.items() if k != "__metadata__")["dtype"] = "OBJECT"
 
 
+@pytest.mark.fault("hostile GGUF and safetensors")
 @pytest.mark.parametrize("change", [stretched, overlapping, reshaped, negative, strange])
 def test_a_safetensors_header_that_does_not_fit_its_file_is_refused(folder, change):
     rewritten(folder / "model.safetensors", change)
     assert kinds(refused(folder)) == {"base.damaged"}
 
 
+@pytest.mark.fault("hostile GGUF and safetensors")
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])
 def test_a_safetensors_file_cut_short_is_refused(folder, keep):
     file = folder / "model.safetensors"
@@ -158,6 +160,7 @@ def test_a_safetensors_file_cut_short_is_refused(folder, keep):
     assert kinds(refused(folder)) == {"base.damaged"}
 
 
+@pytest.mark.fault("hostile GGUF and safetensors")
 def test_a_header_longer_than_its_file_is_refused_before_it_is_read(folder):
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
     assert kinds(refused(folder)) == {"base.damaged"}
@@ -284,6 +287,7 @@ def test_a_conversion_that_fails_leaves_nothing_behind(gguf_file, cache, monkeyp
     assert list((cache / "gguf").iterdir()) == []
 
 
+@pytest.mark.fault("hostile GGUF and safetensors")
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.1, 0.5, 0.999])
 def test_a_gguf_file_cut_short_is_refused_before_it_is_opened(gguf_file, monkeypatch, share):
     monkeypatch.setattr(conversion, "_write", lambda *_: pytest.fail("it was opened"))
@@ -292,6 +296,7 @@ def test_a_gguf_file_cut_short_is_refused_before_it_is_opened(gguf_file, monkeyp
     assert kinds(refused(gguf_file)) == {"base.damaged"}
 
 
+@pytest.mark.fault("hostile GGUF and safetensors")
 @pytest.mark.parametrize("seed", range(40))
 def test_a_gguf_header_with_wrong_numbers_never_leads_beyond_the_file(gguf_file, seed):
     """Eight bytes anywhere in the header become a huge number: it reads, or it is refused; nothing else."""
