@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tunesmith.kernels.allocator import prepare_environment
 
 prepare_environment()  # as the command line does, before anything imports torch
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` it would be ignored, by the tests' own processes too
 
 pytest_plugins = ["tally"]
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -12,7 +12,8 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "completion", "preview", "train", "evaluate", "chat", "list", "explain", "schema", "doctor"}
+VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "chat", "export", "list", "explain", "schema",
+         "completion", "doctor"}
 
 
 @pytest.fixture

@@ -231,13 +231,13 @@ def test_all_files_that_cannot_be_opened_are_told_at_once(tmp_path):
     (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
     (tmp_path / "empty").mkdir()
     write(tmp_path, "orders.jsonl", "{}")
-    write(tmp_path, "table.xlsx", "x")
+    write(tmp_path, "table.ods", "x")
     with pytest.raises(Problems) as caught:
-        find(["orers.jsonl", "pipe.jsonl", "loop.jsonl", "empty", "table.xlsx", "none*.csv"], tmp_path)
+        find(["orers.jsonl", "pipe.jsonl", "loop.jsonl", "empty", "table.ods", "none*.csv"], tmp_path)
     told = {problem.where: problem for problem in caught.value.problems}
     assert {where: problem.kind for where, problem in told.items()} == {
         "orers.jsonl": "data.missing", "pipe.jsonl": "data.no_file", "loop.jsonl": "data.unreadable",
-        "empty": "data.missing", "table.xlsx": "data.unknown_kind", "none*.csv": "data.missing"}
+        "empty": "data.missing", "table.ods": "data.unknown_kind", "none*.csv": "data.missing"}
     assert told["orers.jsonl"].remedy == "use `orders.jsonl`"
     assert caught.value.exit_code == 2
 

@@ -176,7 +176,7 @@ def test_what_bytes_counted_outlasts_a_power_cut(tmp_path: Path) -> None:
         journal.append({"step": 3})
     for at in range(len(recorder.operations) + 1):
         promised = max((length for length, operations in marks if operations <= at), default=0)
-        for number, disk in enumerate(recorder.states(at, 64, seed=0)):
+        for number, disk in enumerate(recorder.states(at, seed=0)):
             left = tmp_path / f"left-{at}-{number}"
             disk.build(left)
             if promised:
