@@ -8,6 +8,7 @@ import pytest
 
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.recipe.read import read
+from tunesmith.recipe.schema import schema
 from tunesmith.workflow.start import init
 
 
@@ -72,3 +73,13 @@ def test_data_of_no_known_shape_is_refused_and_nothing_is_written(tmp_path):
         init([written(tmp_path, "a.jsonl", {"x": 1, "y": 2})], tmp_path / "r.yaml")
     assert "a.jsonl" in refused.value.where
     assert not (tmp_path / "r.yaml").exists()
+
+
+def test_the_first_line_names_a_schema_that_is_there_and_moves_with_the_recipe(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "p", "answer": "a"}\n')
+    init([str(tmp_path / "rows.jsonl")], tmp_path / "shop" / "rows.yaml")
+    first = (tmp_path / "shop" / "rows.yaml").read_text().splitlines()[0]
+    name = first.removeprefix("# yaml-language-server: $schema=")
+    assert name != first and "/" not in name
+    beside = json.loads((tmp_path / "shop" / name).read_text())
+    assert beside == schema() and "learning_rate" in beside["$defs"]["Training"]["properties"]
