@@ -133,7 +133,9 @@ def scaled(folder: Path) -> None:
     [file] = folder.glob("*.safetensors")
     tensors = load_file(file)
     name = next(name for name in sorted(tensors) if "layers.15.mlp.down_proj" in name and tensors[name].ndim == 2)
-    save_file(tensors | {name: tensors[name] * 1.05}, file, metadata={"format": "pt"})
+    # 5% of what one layer learnt in 8 steps moves no log-probability by the tolerance; 5% of its whole weight does
+    factor = 20.0 if "lora" in name else 1.05
+    save_file(tensors | {name: tensors[name] * factor}, file, metadata={"format": "pt"})
 
 
 @pytest.mark.parametrize("damage", [no_template, other_stop, scaled])
