@@ -42,7 +42,7 @@ test: setup
 
 faults: setup
 	$(ONE_THREAD) $(BIN)/python -m pytest -m "(long or fault) and not gpu" -n $(WORKERS) --timeout 3600 \
-		--faults docs/faults.md
+		--faults=docs/faults.md tests
 
 lint: setup
 	$(BIN)/ruff check .
