@@ -60,7 +60,7 @@ WHYS: Mapping[str, str] = {
     "base.untrusted": "a model's configuration may not decide that its code is run on your machine.",
     "data.assistant_first": "an answer to nothing teaches the model to speak first.",
     "data.changed": "a run that goes on with other rows is another run.",
-    "data.duplicates": "rows that stand there twice count twice, and may stand on both sides of the split.",
+    "data.duplicates": "rows that stand there twice count twice.",
     "data.encoding": "characters that are guessed are learnt as they were guessed.",
     "data.encrypted": "what cannot be opened cannot be checked, and a password has no place in a recipe.",
     "data.format_unknown": "guessing which column is the answer would train on the wrong one.",

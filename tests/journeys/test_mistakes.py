@@ -119,6 +119,8 @@ def test_a_row_that_is_too_long_is_refused_or_cut_as_the_recipe_says(shop):
     refused = tunesmith(*words)
     assert refused.code == 3
     assert "long.jsonl:21" in json.dumps(refused.json["findings"])
+    shown = tunesmith("preview", *words[1:3], "--row", "long.jsonl:21", "--json")
+    assert shown.code == 2 and "the longest has" in shown.json["errors"][0]["what"]
     cut = tunesmith(*words, "data.too_long=cut")
     assert cut.code == 0
     assert any(found["severity"] == "warning" for found in cut.json["findings"])

@@ -64,6 +64,15 @@ def test_rows_that_do_not_fit_the_named_format_are_told_with_the_columns_they_ha
     assert "its columns are: `messages`" in loaded.findings[0].what
 
 
+def test_columns_that_differ_in_capitals_alone_are_proposed_as_what_they_are(tmp_path):
+    put(tmp_path, {"Instruction": "Say it.", "Input": "", "Output": "It, it, it, and once more."})
+    remedy = only(load("a.jsonl", base_folder=tmp_path), "data.format_unknown").remedy
+    assert "{columns: {instruction: Instruction, input: Input, output: Output}}" in remedy
+    put(tmp_path, QUESTION, QUESTION | {"question": "r"}, {"question": "s", "Answer": "b"})
+    found = only(load("a.jsonl", base_folder=tmp_path), "data.missing_field")
+    assert found.where == "a.jsonl:3" and found.remedy.startswith("rename `Answer` to `answer`")
+
+
 def test_two_columns_that_could_be_the_answer_are_asked_about(tmp_path):
     put(tmp_path, {"prompt": "p", "completion": "c", "response": "r"})
     assert only(load("a.jsonl", base_folder=tmp_path), "data.format_unknown")
@@ -182,6 +191,7 @@ def test_exact_copies_of_rows_are_counted(tmp_path):
     put(tmp_path, QUESTION, {"answer": "a", "question": "q"}, QUESTION | {"id": 2}, QUESTION)
     found = only(load("a.jsonl", base_folder=tmp_path), "data.duplicates")
     assert (found.severity, found.where) == ("warning", "a.jsonl:2") and found.what.startswith("2 row(s)")
+    assert found.what.endswith(": a.jsonl:2 of a.jsonl:1, a.jsonl:4 of a.jsonl:1")
 
 
 # --- several files

@@ -261,3 +261,18 @@ def test_a_quote_of_a_tsv_that_would_swallow_cells_is_a_plain_character(tmp_path
     write(tmp_path, "a.tsv", 'q\ta\n"open\tx\nnext\ty"\n')
     assert [values for values, _ in only_rows(read(tmp_path, "a.tsv"))] == [
         {"q": '"open', "a": "x"}, {"q": "next", "a": 'y"'}]
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("a.csv", '[\n {"prompt": "p", "answer": "a"}\n]'), ("a.tsv", '{"prompt": "p", "answer": "a"}\n'),
+    ("a.jsonl", "prompt,answer\np,a\n"), ("a.json", "prompt,answer\np,a\n"),
+])
+def test_a_file_under_the_name_of_another_kind_is_told_once(tmp_path, name, text):
+    write(tmp_path, name, text)
+    assert kinds(read(tmp_path, name)) == ["data.wrong_kind"]
+
+
+def test_a_wrong_byte_is_named_with_what_stands_before_it(tmp_path):
+    write(tmp_path, "a.jsonl", '{"prompt": "Zoë", "answer": "M'.encode() + b'\xfcde"}')
+    [found] = read(tmp_path)
+    assert found.what.endswith('byte 0xFC follows `"Zoë", "answer": "M`')

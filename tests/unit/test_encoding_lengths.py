@@ -97,10 +97,11 @@ def test_a_single_turn_or_a_pair_that_is_too_long_cannot_be_split(made):
     kept, (summary, *each) = fit(documents, (example, pair), made, max_length=60, too_long="split")
     assert (kept, summary.severity) == ([], "error")
     assert [finding.where for finding in each] == ["a.jsonl:1", "p.jsonl:2"]
+    assert not [finding for finding in (summary, *each) if "`split`" in finding.remedy]
 
 
 def test_what_the_base_cannot_read_is_too_long_whatever_is_asked(made):
     long = talk(1, "a", "word and " * 300)
-    _, (summary, each) = fit(encoded([long], made), [long], made, max_length=100_000, too_long="refuse")
-    assert f"more than {made.context} tokens" in summary.what
-    assert f"at most {made.context} tokens" in each.remedy
+    _, (finding,) = fit(encoded([long], made), [long], made, max_length=100_000, too_long="refuse")
+    assert f"more than {made.context} tokens" in finding.what
+    assert f"at most {made.context} tokens" in finding.remedy and "training.max_length" not in finding.remedy

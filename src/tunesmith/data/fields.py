@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..catalog import nearest
 from ..errors import Refusal
 from ..records import Row
-from .quoting import listed
+from .quoting import listed, quoted
 
 
 def text(row: Row, name: str, *, may_be_empty: bool = False) -> str:
@@ -31,8 +32,11 @@ def missing(row: Row, name: str) -> Refusal:
     if name in row.values:
         return Refusal("data.missing_field", f"`{name}` is null", row.where, f"fill in `{name}`, or take the row out")
     seen = listed(row.values) or "none"
+    near = nearest(name, [column.casefold() for column in row.values])
+    meant = [quoted(column) for column in row.values if column.casefold() == near]
+    add = f"rename {meant[0]} to `{name}`" if meant else f"add `{name}` to the row"
     return Refusal("data.missing_field", f"the row has no `{name}`; its columns are: {seen}", row.where,
-                   f"add `{name}` to the row, or say in `data.columns` which column it is")
+                   f"{add}, or say in `data.columns` which column it is")
 
 
 def wrong_type(row: Row, name: str, value: Any, wanted: str) -> Refusal:

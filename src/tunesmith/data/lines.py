@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from ..records import Finding
+from .quoting import quoted
 
 ROW_BYTES = 8 * 2**20  # more than a million words: no row of that size can be meant as one example
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -103,9 +104,11 @@ def too_large(where: str, limit: int = ROW_BYTES) -> Finding:
 
 def flaw(text: str, where: str) -> Finding | None:
     """What makes this text unusable whatever its format: wrong bytes, lone surrogates, NUL."""
-    if _BROKEN.search(text):
-        return _error("data.encoding", "the row is not valid UTF-8", where,
-                      "save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8`, with the encoding that it has)")
+    if broken := _BROKEN.search(text):
+        byte, before = ord(broken.group()) - 0xDC00, quoted(text[max(broken.start() - 20, 0) : broken.start()].strip())
+        return _error("data.encoding", f"the row is not valid UTF-8: byte 0x{byte:02X} follows {before}", where,
+                      "write the character as UTF-8; where the whole file has another encoding, `iconv -f LATIN1 -t "
+                      "UTF-8` (with the encoding that it has) converts it, but spoils rows that are UTF-8 already")
     return wrong_characters([text], where)
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from ..errors import Problem, Problems
+from ..errors import SHOWN_IN_FULL, Problem, Problems
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Row
 from . import columns as naming
 from .fields import normalised
 from .files import find
 from .ledger import Ledger, from_problem
-from .quoting import listed
+from .quoting import listed, pairs
 from .read import rows
 from .recognise import not_recognised, recognise, shape
 from .turns import tidy
@@ -46,9 +46,9 @@ class _Seen:
     rows: int = 0
     columns: dict[str, None] = field(default_factory=dict)
     fields: set[str] = field(default_factory=set)
-    digests: set[bytes] = field(default_factory=set)
+    digests: dict[bytes, str] = field(default_factory=dict)
     copies: int = 0
-    first_copy: str = ""
+    first_copies: list[tuple[str, str]] = field(default_factory=list)
     contexts: int = 0
     first_context: Row | None = None
 
@@ -108,8 +108,9 @@ def _count(row: Row, seen: _Seen) -> None:
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     if digest in seen.digests:
         seen.copies += 1
-        seen.first_copy = seen.first_copy or row.where
-    seen.digests.add(digest)
+        if len(seen.first_copies) < SHOWN_IN_FULL:
+            seen.first_copies.append((row.where, seen.digests[digest]))
+    seen.digests.setdefault(digest, row.where)
 
 
 def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str, str]) -> None:
@@ -176,8 +177,9 @@ def _told(
     if chosen and seen.first_context:
         yield _undecided_context(seen.first_context, seen.contexts, chosen)
     if seen.copies:
-        yield Finding("warning", "data.duplicates", f"{seen.copies} row(s) are exact copies of earlier ones",
-                      seen.first_copy, "take them out, unless they are meant to count more than once")
+        yield Finding("warning", "data.duplicates", f"{seen.copies} row(s) are exact copies of earlier ones: "
+                      f"{pairs(seen.first_copies, 'of', seen.copies)}", seen.first_copies[0][0],
+                      "take them out, unless they are meant to count more than once")
 
 
 def _undecided_context(row: Row, count: int, chosen: Section) -> Finding:

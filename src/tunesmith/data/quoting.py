@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 LONGEST = 60
 MOST = 12
@@ -20,3 +21,9 @@ def listed(names: Iterable[object], most: int = MOST) -> str:
     every = list(names)
     shown = ", ".join(quoted(name) for name in every[:most])
     return f"{shown} and {len(every) - most} more" if len(every) > most else shown
+
+
+def pairs(places: Sequence[tuple[str, str]], word: str, count: int) -> str:
+    """Places of rows and of those that they repeat, folders left out; `count`: how many there are altogether."""
+    shown = ", ".join(f"{Path(one).name} {word} {Path(other).name}" for one, other in places)
+    return f"{shown} and {count - len(places)} more" if count > len(places) else shown

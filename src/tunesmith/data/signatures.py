@@ -16,9 +16,11 @@ _KNOWN = {
     b"SQLite format 3\0": "an SQLite database", b"\x28\xb5\x2f\xfd": "a Zstandard file", b"BZh": "a bzip2 file",
     b"\xfd7zXZ": "an xz file",
 }
+_TABLES, _JSON = (".csv", ".tsv"), (".json", ".jsonl", ".ndjson")
 _NAMES = {".parquet": PARQUET, ".xlsx": ZIP, ".xlsm": ZIP}
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the entry in which Office keeps a workbook under a password
 _DIRECTORY_BYTES = 1 << 20
+_TEXT_BYTES = 1 << 16
 
 
 def contradiction(written: str, path: Path, kind: str) -> Finding | None:
@@ -28,7 +30,7 @@ def contradiction(written: str, path: Path, kind: str) -> Finding | None:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(_DIRECTORY_BYTES if kind in _NAMES else 16)
+            start = file.read(_DIRECTORY_BYTES if kind in _NAMES else _TEXT_BYTES)
     except OSError:
         return None  # whoever reads the file says so
     if not start:
@@ -39,11 +41,25 @@ def contradiction(written: str, path: Path, kind: str) -> Finding | None:
     if kind in (".xlsx", ".xlsm") and start.startswith(OLE):
         return _ole(written, start)
     known = next((name for mark, name in _KNOWN.items() if start.startswith(mark)), None)
-    if wanted is None and (known is None or start.startswith(GZIP)):
+    if wanted is None and start.startswith(GZIP):
         return None
+    if wanted is None and known is None:
+        return _other_text(written, start, kind)
     what = f"the file is {known}" if known else "the file starts as no such file does"
     return Finding("error", "data.wrong_kind", f"{what}, and its name says `{kind}`", f"{written}:1",
                    "give it the name of its kind, or save it anew as the kind that its name says")
+
+
+def _other_text(written: str, start: bytes, kind: str) -> Finding | None:
+    """JSON under the name of a table, and lines without an object under that of JSON: one finding, not one a line."""
+    words = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if kind in _TABLES and words.startswith((b'{"', b"[{", b"[\n", b"[\r\n")):
+        what, remedy = "JSON", "end its name with `.jsonl` (one object a line) or `.json`"
+    elif kind in _JSON and b"\n" in words and words[:1].isalpha() and b"{" not in start:
+        what, remedy = "not JSON", "end its name with `.csv`, `.tsv` or `.txt` if it is that, or write an object a line"
+    else:
+        return None
+    return Finding("error", "data.wrong_kind", f"the file is {what}, and its name says `{kind}`", f"{written}:1", remedy)
 
 
 def _ole(written: str, start: bytes) -> Finding:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import Misuse
+from ..errors import SHOWN_IN_FULL, Misuse
 from ..records import SIDES, Example, Finding, Side
+from .quoting import pairs
 
 
 def split(
@@ -58,8 +59,9 @@ def leaks(sides: Mapping[Side, Sequence[Example]]) -> list[Finding]:
         for other in SIDES[index + 1:]:
             shared = [group for group in groups.get(other, {}) if group in groups.get(side, {})]
             if shared:
+                places = [(groups[other][group], groups[side][group]) for group in shared]
                 findings.append(Finding(
-                    "warning", "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too "
-                    f"(as {groups[side][shared[0]]})", groups[other][shared[0]],
+                    "warning", "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too: "
+                    f"{pairs(places[:SHOWN_IN_FULL], 'as', len(places))}", places[0][0],
                     "take these rows out of one of the two files"))
     return findings

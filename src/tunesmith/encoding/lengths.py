@@ -66,7 +66,7 @@ class Lengths:
 
     def findings(self) -> list[Finding]:
         """One finding that tells the counts, and up to 20 more that tell the rows."""
-        return list(_told(self._deeds, self._rows, self._limit, self._too_long))
+        return list(_told(self._deeds, self._rows, self._codec, self._limit, self._too_long))
 
 
 def fit(
@@ -88,7 +88,7 @@ def _outcome(
     if too_long == "refuse":
         return _Outcome([], longest, finding=Finding(
             "error", "row.too_long", f"{longest} tokens, the limit is {limit}", example.where,
-            _raise_limit(longest, codec)))
+            _raise_limit(longest, codec, "refuse")))
     if too_long == "drop":
         return _Outcome([], longest, tokens)
     if too_long == "cut":
@@ -104,7 +104,7 @@ def _split(made: list[Document], example: Example, codec: Codec, limit: int, lon
         return _split_turns(example, made[0].example, codec, limit, longest)
     return _Outcome([], longest, finding=Finding(
         "error", "row.too_long", f"{longest} tokens, the limit is {limit}, and a prompt is not parted from its answer",
-        example.where, _raise_limit(longest, codec)))
+        example.where, _raise_limit(longest, codec, "split")))
 
 
 def _split_turns(conversation: Conversation, index: int, codec: Codec, limit: int, longest: int) -> _Outcome:
@@ -122,12 +122,12 @@ def _split_turns(conversation: Conversation, index: int, codec: Codec, limit: in
             tokens = max(map(len, alone), default=0)
             return _Outcome([], longest, finding=Finding(
                 "error", "row.too_long", f"one turn with its question has {tokens} tokens, the limit is {limit}",
-                conversation.where, _raise_limit(tokens, codec)))
+                conversation.where, _raise_limit(tokens, codec, "split")))
         window = [turn for turns in rounds[start:stop] for turn in turns]
         if not fitting and any(turn.role == "assistant" and turn.train for turn in window):
             return _Outcome([], longest, finding=Finding(
                 "error", "row.too_long", f"{longest} tokens, the limit is {limit}, and the template does not take a "
-                "part of this conversation by itself", conversation.where, _raise_limit(longest, codec)))
+                "part of this conversation by itself", conversation.where, _raise_limit(longest, codec, "split")))
         made += fitting
         start = stop
     return _Outcome(made, longest)
@@ -190,13 +190,18 @@ def _part(document: Document, ends: NDArray[np.int64], start: int, stop: int) ->
                    text=document.text[first:last], find_ends=lambda: ends[start:stop] - first)
 
 
-def _raise_limit(tokens: int, codec: Codec) -> str:
+def _raise_limit(tokens: int, codec: Codec, too_long: TooLong) -> str:
+    """What to do about so many tokens; the choice of `data.too_long` that was taken is not proposed again."""
+    first, *more = [f"`{other}`" for other in ("cut", "drop", "split") if other != too_long]
+    others = f"{', '.join([first, *more[:-1]])} or {more[-1]}"
     if codec.context and tokens > codec.context:
-        return f"shorten the row: the base reads at most {codec.context} tokens; or set `data.too_long`"
-    return f"set `training.max_length` to {tokens} or more, or `data.too_long` to `cut`, `drop` or `split`"
+        return f"shorten the row: the base reads at most {codec.context} tokens; or set `data.too_long` to {others}"
+    return f"set `training.max_length` to {tokens} or more, or `data.too_long` to {others}"
 
 
-def _told(deeds: Sequence[_Deed], rows: int, limit: int, too_long: TooLong) -> Iterator[Finding]:
+def _told(
+    deeds: Sequence[_Deed], rows: int, codec: Codec, limit: int, too_long: TooLong
+) -> Iterator[Finding]:
     if not deeds:
         return
     longest = max(deeds, key=lambda deed: deed.longest)
@@ -210,8 +215,9 @@ def _told(deeds: Sequence[_Deed], rows: int, limit: int, too_long: TooLong) -> I
     }
     yield Finding(
         "error" if errors else "warning", "data.too_long", f"{longer}{done[too_long]}; the longest has"
-        f" {longest.longest}", longest.where, f"set `training.max_length` to {longest.longest} to keep every row whole,"
-        " or choose another `data.too_long`")
+        f" {longest.longest}", longest.where, _raise_limit(longest.longest, codec, too_long))
+    if too_long == "refuse" and len(deeds) == 1:
+        return  # the line above has said it all
     yield from errors[:SHOWN]
     if too_long in ("cut", "drop"):
         for deed in deeds[:SHOWN]:
