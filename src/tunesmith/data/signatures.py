@@ -59,7 +59,8 @@ def _other_text(written: str, start: bytes, kind: str) -> Finding | None:
         what, remedy = "not JSON", "end its name with `.csv`, `.tsv` or `.txt` if it is that, or write an object a line"
     else:
         return None
-    return Finding("error", "data.wrong_kind", f"the file is {what}, and its name says `{kind}`", f"{written}:1", remedy)
+    return Finding("error", "data.wrong_kind", f"the file is {what}, and its name says `{kind}`", f"{written}:1",
+                   remedy)
 
 
 def _ole(written: str, start: bytes) -> Finding:
