@@ -122,7 +122,7 @@ def one_step_on(run: str) -> tuple[Any, Any]:
         prepared = prepare.prepare(recipe, date=chosen["date"])
         made = session.open_session(opened, recipe, prepared, chosen, train.digests(recipe, prepared))
         session.lay_in(made, checkpoints.newest(opened)[0])
-        SESSIONS[run] = made, next(loop.steps(made))
+        SESSIONS[run] = made, next(loop.steps(made, made.loss))
     return SESSIONS[run]
 
 

@@ -7,7 +7,8 @@ import torch
 
 import architectures
 from tunesmith.kernels import head, varlen
-from tunesmith.kernels.attention import Rule, attention, naive_attention
+from tunesmith.kernels.attention import attention, naive_attention
+from tunesmith.kernels.rule import Rule
 from tunesmith.models.adapters import full, lora
 
 pytestmark = [

@@ -10,7 +10,8 @@ import torch
 from tunesmith.errors import Refusal
 from tunesmith.kernels import attention as kernel
 from tunesmith.kernels import attention_blocks, attention_native
-from tunesmith.kernels.attention import Rule, attention, naive_attention
+from tunesmith.kernels.attention import attention, naive_attention
+from tunesmith.kernels.rule import Rule
 
 BORDERS = (0, 1, 6, 6 + 17, 23 + 40)
 RULES = [Rule(0.3), Rule(0.3, softcap=2.0), Rule(0.3, window=4), Rule(0.3, softcap=2.0, window=7)]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tunesmith.kernels import varlen
-from tunesmith.kernels.attention import Rule, attention, naive_attention
+from tunesmith.kernels.attention import attention, naive_attention
+from tunesmith.kernels.rule import Rule
 
 BORDERS = (0, 3, 4, 21, 32)
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")

@@ -7,7 +7,6 @@ D width of a head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -16,19 +15,10 @@ from torch import Tensor
 
 from ..errors import Refusal
 from . import attention_blocks, attention_native, varlen
+from .rule import Rule
 
 NAME = "tunesmith"
 CHANGE_SCORES = ("s_aux", "position_bias", "cache")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How scores become weights: `scale * q.k`, `softcap * tanh(. / softcap)`, and only the last `window` rows seen."""
-
-    scale: float
-    softcap: float | None = None
-    window: int | None = None
-    dropout: float = 0.0
 
 
 def forward(

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from . import ideas
-
-if TYPE_CHECKING:
-    from .attention import Rule
+from .rule import Rule
 
 # Longest document whose backward pass is plain products. One core of a Xeon without AMX, 9 heads over 3, milliseconds
 # for 1,840 rows, plain against torch's own, in bfloat16: 20 to 65 at 48 rows, 51 to 70 at 230, 75 to 67 at 400; in

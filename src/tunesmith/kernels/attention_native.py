@@ -5,15 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from . import build, ideas, processor
-
-if TYPE_CHECKING:
-    from .attention import Rule
+from .rule import Rule
 
 WIDEST, WIDTH_STEP = 256, 32  # numbers of a head
 NO_WINDOW = 2**40  # rows

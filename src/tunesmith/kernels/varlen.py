@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .attention import Rule
+from .rule import Rule
 
 FORMATS = (torch.bfloat16, torch.float16)
 WIDEST = 256  # of a head, in flash attention

@@ -40,7 +40,7 @@ def merge_into(network: Any, run: Path, checkpoint: Path) -> None:
     """
     from safetensors.torch import load_file
 
-    from .model import lay_in
+    from .learnt import lay_in
 
     recipe = recipe_of(run)
     adapter = recipe.adapter.module

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import Refusal
 from ..kernels import head
 from ..kernels.products import Matrix
 from ..records import Batch
 from . import fast, layouts, padded, probe
 from . import rows as rows_of
 from .adapters import _none
+from .learnt import lay_in
 
 
 class LanguageModel:
@@ -147,18 +147,6 @@ class LanguageModel:
         """Take the masters from what `tensors` gave. Raises Refusal where names or shapes differ."""
         lay_in(self.tensors(), tensors)
         self.publish()
-
-
-def lay_in(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Fill what learns from tensors of the same names. Raises Refusal where names or shapes differ."""
-    wrong = sorted(set(wanted) ^ set(tensors)) or [
-        name for name, tensor in wanted.items() if tensor.shape != tensors[name].shape
-    ]
-    if wrong:
-        raise Refusal("model.tensors", f"{len(wrong)} learnt weights do not fit this base, `{wrong[0]}` first", "",
-                      "use the base and the adapter that the weights were learnt with")
-    for name, tensor in wanted.items():
-        tensor.copy_(tensors[name])
 
 
 def _master(computing: nn.Parameter) -> nn.Parameter:

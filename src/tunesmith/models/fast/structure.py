@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels import gate
-from ...kernels.attention import Rule
+from ...kernels.rule import Rule
 from ..adapters.lora import LoraLinear
 from .linears import Linears
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels import attention
-from ...kernels.attention import Rule
+from ...kernels.rule import Rule
 from .block import Around
 from .buffers import Buffers
 from .node import Call, answer
