@@ -16,6 +16,7 @@ from ..encoding import templates
 from ..encoding.codec import Codec, build
 from ..errors import Misuse, Refusal
 from ..kernels import attention
+from ..kernels.rule import Rule
 from ..records import Row
 from . import earlier, layouts, special_tokens
 from .bases import Base
@@ -137,7 +138,7 @@ def _attention(
     if "borders" in options:
         return attention.packed_attention(module, query, key, value, attention_mask, **options)
     if options.get("softcap") is not None:
-        rule = attention.Rule(scale=options["scaling"], softcap=options["softcap"])
+        rule = Rule(scale=options["scaling"], softcap=options["softcap"])
         return attention.capped_attention(query, key, value, attention_mask, rule), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
