@@ -80,6 +80,33 @@ def test_the_gravest_findings_come_first_and_the_rest_is_counted_by_kind():
     assert lines[-1] == "… and 11 more of `n`"
 
 
+def said(findings: list[Finding]) -> list[str]:
+    lines: list[str] = []
+    _findings.show(findings, lambda text, style: lines.append(text))
+    return lines
+
+
+def test_findings_that_differ_in_their_place_alone_are_told_once():
+    alike = [Finding("error", "row.empty", "`answer` is empty", f"a.csv:{number}", "fill it in") for number in (3, 9)]
+    assert said([*alike, Finding("note", "data.format", "a note", "a.csv")]) == [
+        "error: `answer` is empty", "  at:  a.csv:3", "       a.csv:9", "  fix: fill it in", "note: a note",
+        "  at:  a.csv"]
+
+
+def test_a_mistake_of_hundreds_of_rows_hides_no_other():
+    lines = said([*(Finding("error", "row", f"wrong {number}", f"a:{number}") for number in range(150)),
+                  Finding("error", "row", "and 480 more of this kind"), Finding("error", "length", "too long"),
+                  Finding("warning", "copies", "copies")])
+    assert {"error: and 480 more of this kind", "error: too long", "warning: copies"} < set(lines)
+    assert sum(line.startswith(("error:", "warning:")) for line in lines) == 20
+    assert lines[-1] == "… and 133 more of `row`"
+
+
+def test_of_places_twenty_are_named_and_the_rest_counted():
+    lines = said([Finding("error", "calls", "no calls", f"a:{number}", "fix it") for number in range(153)])
+    assert len(lines) == 23 and lines[-1] == "… and 133 more of `calls`"
+
+
 def test_sizes_and_spans_are_for_people():
     assert (sized(6_120_000_000), sized(40_000_000)) == ("6.1 GB", "40 MB")
     assert (clock(3723.4), clock(float("nan")), clock(-3)) == ("01:02:03", "00:00:00", "00:00:00")
