@@ -20,6 +20,7 @@ class Echo:
 
     name: str
     heard: list = field(default_factory=list)
+    turns: bool = True
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=512, temperature=0.6))
 
     def chat(self, messages, sampling):
@@ -106,3 +107,11 @@ def test_flags_replace_the_settings_that_the_model_came_with(opened, types):
 def test_a_setting_out_of_its_range_is_a_mistake(opened, capsys):
     assert cli.main(["chat", "run", "hi", "--top-p", "1.5"]) == 2
     assert "`top_p` is 1.5" in capsys.readouterr().err
+
+
+def test_a_run_that_learnt_texts_says_so_and_takes_no_system_prompt(opened, capsys):
+    opened[False].turns = False
+    assert cli.main(["chat", "run", "Once upon"]) == 0
+    assert "goes on with what it is given" in capsys.readouterr().err
+    assert cli.main(["chat", "run", "Once upon", "--system", "Be brief."]) == 2
+    assert "knows no system prompt" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tiny import tiny_base
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.recipe.read import read
 from tunesmith.recipe.schema import schema
@@ -83,3 +84,27 @@ def test_the_first_line_names_a_schema_that_is_there_and_moves_with_the_recipe(t
     assert name != first and "/" not in name
     beside = json.loads((tmp_path / "shop" / name).read_text())
     assert beside == schema() and "learning_rate" in beside["$defs"]["Training"]["properties"]
+
+
+FOREIGN = "Nr;Anfrage;Antwort;Ort\n1;Wo ist meine Bestellung?;Sie kommt am Montag.;Köln\n2;;Morgen.;Ulm\n"
+
+
+def test_foreign_columns_are_proposed_in_their_order_as_flags_and_written_into_the_recipe(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text(FOREIGN)
+    with pytest.raises(Refusal) as refused:
+        init([str(table)], tmp_path / "r.yaml")
+    assert "`--column prompt=Anfrage --column answer=Antwort`" in refused.value.remedy
+    init([str(table)], tmp_path / "r.yaml", columns={"prompt": "Anfrage", "answer": "Antwort"})
+    assert dict(read(tmp_path / "r.yaml").data.columns) == {"prompt": "Anfrage", "answer": "Antwort"}
+
+
+def test_a_base_without_a_template_is_given_one_where_turns_are_learnt(tmp_path):
+    base = tiny_base(tmp_path / "base")
+    pairs = written(tmp_path, "a.jsonl", {"prompt": "p", "answer": "a"})
+    assert read(init([pairs], tmp_path / "q.yaml", str(base)).recipe).data.template is None
+    (base / "chat_template.jinja").unlink()
+    assert read(init([pairs], tmp_path / "r.yaml", str(base)).recipe).data.template == "chatml"
+    texts = written(tmp_path, "b.jsonl", {"text": "Once upon a time."})
+    recipe = read(init([texts], tmp_path / "s.yaml", str(base)).recipe)
+    assert (recipe.data.template, recipe.evaluation.generate) == (None, 0)

@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse("chat.no_prompt", "`--json` answers one prompt, and none was given", "",
                      "give a prompt, or pipe one in")
     voices = _voices(arguments)
+    if not voices["tuned"][0].turns:
+        _goes_on(arguments.system, screen)
     messages = [Message("system", arguments.system)] if arguments.system else []
     if prompt is None:
         return _listen(voices, messages, screen)
@@ -59,6 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     if screen.as_json:
         screen.answer({**facts["tuned"], **({"base": facts["base"]} if "base" in facts else {})})
     return DONE
+
+
+def _goes_on(system: str | None, screen: Screen) -> None:
+    """Say that a text is gone on with. Raises Misuse for a system prompt, which would be lost."""
+    if system:
+        raise Misuse("chat.no_turns", "the run learnt texts without turns, and knows no system prompt", "--system",
+                     "put it at the beginning of the text, or leave it out")
+    screen.tell("the run learnt texts without turns: it goes on with what it is given")
 
 
 def _prompt(given: str | None) -> str | None:

@@ -17,6 +17,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Take data files, where to write, and a base."""
     parser.add_argument("data", metavar="DATA", nargs="+", help="files, folders or globs of examples")
     parser.add_argument("--output", metavar="RECIPE", required=True, help="the recipe to write, such as orders.yaml")
+    parser.add_argument("--column", metavar="FIELD=NAME", dest="columns", type=_column, action="append", default=[],
+                        help="which column is which, where the names are foreign: prompt=Frage, answer=Antwort")
     parser.add_argument("--base", metavar="B", help="what to start from (default: the starter that fits)")
 
 
@@ -25,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..workflow.start import init
 
     screen: Screen = arguments.screen
-    started = init(arguments.data, Path(arguments.output), arguments.base)
+    started = init(arguments.data, Path(arguments.output), arguments.base, columns=dict(arguments.columns))
     if screen.as_json:
         screen.answer(started.as_json())
         return DONE
@@ -34,3 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     screen.say(f"wrote       {started.recipe}: {started.task} on {started.base}")
     screen.say(f"next        {started.next}", BOLD)
     return DONE
+
+
+def _column(word: str) -> tuple[str, str]:
+    field, equals, name = word.partition("=")
+    if not field or not equals:
+        raise argparse.ArgumentTypeError(f"`{word}` is not of the form FIELD=NAME")
+    return field, name

@@ -55,8 +55,13 @@ def unknown(columns: Mapping[str, str], group: str | None, seen: Iterable[str], 
 
 def line(columns: Mapping[str, str]) -> str:
     """The mapping as the line that stands in a recipe."""
-    inside = ", ".join(f"{field}: {_quoted(column)}" for field, column in columns.items())
-    return f"data: {{columns: {{{inside}}}}}"
+    return f"data: {{columns: {inside(columns)}}}"
+
+
+def inside(columns: Mapping[str, str]) -> str:
+    """The mapping as YAML."""
+    named = ", ".join(f"{field}: {_quoted(column)}" for field, column in columns.items())
+    return f"{{{named}}}"
 
 
 def _quoted(name: str) -> str:
@@ -66,19 +71,16 @@ def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
-def proposed(sample: Sequence[Row]) -> str:
-    """The line that would make these rows usable: two columns as a pair, one as text."""
+def proposed(sample: Sequence[Row]) -> dict[str, str]:
+    """The mapping that would make these rows usable: the two longest columns as a pair, in their order; one as text."""
     lengths: dict[str, int] = {}
     for row in sample:
         for name, value in row.values.items():
             lengths[name] = lengths.get(name, 0) + (len(value) if _is_text(value) else 0)
     names = [name for name, length in lengths.items() if length and len(name) <= LONGEST]
-    if not names:
-        return ""
-    if len(names) == 1:
-        return line({"text": names[0]})
-    answer = names[1] if len(names) == 2 else max(names, key=lambda name: lengths[name])
-    return line({"prompt": next(name for name in names if name != answer), "answer": answer})
+    longest = sorted(names, key=lambda name: -lengths[name])[:2]
+    fields = ("prompt", "answer") if len(longest) == 2 else ("text",)
+    return dict(zip(fields, sorted(longest, key=names.index), strict=False))
 
 
 def _is_text(value: Any) -> bool:

@@ -18,7 +18,7 @@ from .files import find
 from .ledger import Ledger, from_problem
 from .quoting import listed, pairs
 from .read import rows
-from .recognise import not_recognised, recognise, shape
+from .recognise import not_recognised, proposal, recognise, shape
 from .turns import tidy
 
 SAMPLE = 1000
@@ -28,7 +28,8 @@ SAMPLE = 1000
 class Loaded:
     """Examples in the order of their rows, what was found, and the name of the format ("" where none was recognised).
 
-    rows: how many rows could be read; columns: all that were seen; unused: those of them that no example holds.
+    rows: how many rows could be read; columns: all that were seen; unused: those of them that no example holds;
+    proposed: what `data.columns` could say, where no format was recognised.
     """
 
     examples: tuple[Example, ...]
@@ -37,6 +38,7 @@ class Loaded:
     rows: int = 0
     columns: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    proposed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,13 +78,14 @@ def load(
             _count_fields(ours, seen, chosen, mapping)
             examples += _examples(row, ours, chosen, group, ledger, named=format is not None)
     unused = _unused(seen, mapping, group) if chosen else ()
-    if not chosen and sample:
+    told = list(_told(seen, mapping, group, chosen, files[0]))
+    if not chosen and sample and not any(finding.kind == "data.unknown_column" for finding in told):
         ledger.add(not_recognised(sample, list(seen.columns)))
-    ledger.add(*_told(seen, mapping, group, chosen, files[0]))
+    ledger.add(*told)
     if unused:
         ledger.add(Finding("note", "data.unused_columns", f"columns that are not used: {listed(unused)}", files[0]))
     return Loaded(tuple(examples), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
-                  unused)
+                  unused, {} if chosen else proposal(sample, list(seen.columns)))
 
 
 def sniff(paths: str | Sequence[str], *, base_folder: Path = Path()) -> tuple[str, int, tuple[Finding, ...]]:

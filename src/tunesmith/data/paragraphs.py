@@ -12,7 +12,8 @@ def from_text(written: str, opened: Callable[[], Iterable[Line | Finding]]) -> I
     """One row `{"text": …}` for each paragraph or line, and a note which of the two it is."""
     by_line = not _has_paragraphs(opened())
     unit = "line, because it has no blank lines" if by_line else "paragraph (blank lines part them)"
-    yield Finding("note", "data.unit", f"the file is read as one text for each {unit}", f"{written}:1")
+    yield Finding("note", "data.unit", f"the file is read as one text for each {unit}", f"{written}:1",
+                  "put blank lines between texts, if one goes on over several lines" if by_line else "")
     held: list[Line] = []
     size = 0
     for line in opened():

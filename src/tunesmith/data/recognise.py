@@ -32,26 +32,30 @@ def recognise(sample: Sequence[Row]) -> Section | None:
 
 def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
     """The finding that names the columns, and the line that says what they are."""
-    line = _spelt_otherwise(seen) or naming.proposed(sample)
+    proposed = proposal(sample, seen)
     if any(name.isdigit() or len(name) > LONGEST for name in seen):
         remedy = "put a line with the names of the columns at the top of the file, if it has none"
-    elif line:
-        remedy = f"say which column is which, for instance `{line}`"
+    elif proposed:
+        remedy = f"say which column is which, for instance `{naming.line(proposed)}`"
     else:
         remedy = "name the format in `data.format`"
     return Finding("error", "data.format_unknown", f"no format is recognised by these columns: {listed(seen)}",
                    sample[0].where, f"{remedy}; the formats are {', '.join(names('format'))}")
 
 
-def _spelt_otherwise(seen: Sequence[str]) -> str:
-    """The line for columns that a format knows but for capitals: `Instruction` and `Output`; "" for others."""
+def proposal(sample: Sequence[Row], seen: Sequence[str]) -> Mapping[str, str]:
+    """What `data.columns` could say, so that a format knows these columns."""
+    return _spelt_otherwise(seen) or naming.proposed(sample)
+
+
+def _spelt_otherwise(seen: Sequence[str]) -> Mapping[str, str]:
+    """The mapping for columns that a format knows but for capitals: `Instruction` and `Output`; empty for others."""
     known = {name.strip().casefold(): name for name in seen}
     found = shape(known)
     if not found:
-        return ""
+        return {}
     module = _module(found)
-    return naming.line({field: known[field] for field in module.columns(known, module.Settings())
-                        if known[field] != field})
+    return {field: known[field] for field in module.columns(known, module.Settings()) if known[field] != field}
 
 
 def _module(name: str) -> ModuleType:

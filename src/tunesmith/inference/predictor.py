@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from safetensors.torch import load_file
 
-from ..encoding import chat
+from ..encoding import chat, plain
 from ..encoding.codec import Codec
 from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
@@ -19,7 +19,7 @@ from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
 from ..models.model import LanguageModel
 from ..recipe import read
-from ..records import Message
+from ..records import Conversation, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
@@ -32,16 +32,25 @@ UNSAID_PENALTY = 1.1
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model with the codec and the system prompt that it was proved with; `sampling` as its base ships it."""
+    """A model with the codec and the system prompt that it was proved with; `sampling` as its base ships it.
+
+    turns: whether it learnt conversations; else it goes on with a text.
+    """
 
     name: str
     model: LanguageModel
     codec: Codec
     sampling: Sampling
     system: str | None = None
+    turns: bool = True
 
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str | Answer]:
-        """The answer to a conversation, piece by piece; the last value is the whole `Answer`."""
+        """The answer to a conversation, piece by piece; the last value is the whole `Answer`.
+
+        Without turns it is how the last message goes on, as in training without any template.
+        """
+        if not self.turns:
+            return stream(self.model, self.codec, plain.prompt(messages[-1].content, self.codec).ids, sampling)
         opened = tuple(messages)
         if self.system is not None and (not opened or opened[0].role != "system"):
             opened = (Message("system", self.system), *opened)
@@ -82,15 +91,16 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
         tools=recipe.data.tools, thinking=recipe.data.thinking)
     demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
+    turns = Conversation in recipe.task.module.takes
     chosen = kept["chosen"]
     network = load.network(
         found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"])
     )
     if base:
-        return Predictor("base", LanguageModel.frozen(network), encoder, sampling, recipe.data.system)
+        return Predictor("base", LanguageModel.frozen(network), encoder, sampling, recipe.data.system, turns)
     model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed)
     model.load(load_file(earlier.best_checkpoint(path) / model.adapter.weights_file))
-    return Predictor(run.name, model, encoder, sampling, recipe.data.system)
+    return Predictor(run.name, model, encoder, sampling, recipe.data.system, turns)
 
 
 def both(path: Path) -> Iterator[tuple[Literal["base", "tuned"], Predictor]]:

@@ -48,9 +48,8 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     for who, opened in predictor.both(run.path):
         measured[who] = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
         for name, other in others.items():
-            prompts = [] if _plain(other.examples) else drawn(other, recipe)
-            measured_there[name][who] = measure(recipe, opened, other, prompts, observe=observe, who=who)
-    metrics = metrics_of(recipe)
+            measured_there[name][who] = measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)
+    metrics = metrics_of(recipe, plain=_plain(examples))
     found = verdict.judge(
         measured["base"], measured["tuned"], examples, metrics, primary(recipe), against_name="base",
         seed=recipe.training.seed,
@@ -109,7 +108,12 @@ class Held:
 
 
 def drawn(held: Held, recipe: Recipe) -> list[int]:
-    """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed."""
+    """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed.
+
+    None where all are plain texts, which have no prompts.
+    """
+    if _plain(held.examples):
+        return []
     encoded = sorted(set(examples_of(held.documents).tolist()))
     chosen = random.Random(seed_for(recipe.training.seed, "evaluation"))  # noqa: S311 - a draw that can be repeated
     return sorted(chosen.sample(encoded, min(recipe.evaluation.generate, len(encoded))))
@@ -143,9 +147,10 @@ def measure(
     return found
 
 
-def metrics_of(recipe: Recipe) -> dict[str, Any]:
-    """The metrics of the run's task and the one that the recipe names, by their names."""
-    return elsewhere.metrics_of(recipe.task, recipe.evaluation.metric, answers=bool(recipe.evaluation.generate))
+def metrics_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
+    """The metrics of the run's task and the one that the recipe names; of plain texts those of the loss alone."""
+    answers = bool(recipe.evaluation.generate) and not plain
+    return elsewhere.metrics_of(recipe.task, recipe.evaluation.metric, answers=answers)
 
 
 def primary(recipe: Recipe) -> str:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from ..data import columns as naming
 from ..data.load import Loaded, load
 from ..errors import Misuse, Problem, Refusal, raise_all
 from ..recipe.hub_id import parse
 from ..recipe.paths import data_file
 from ..recipe.schema import schema
-from ..records import Conversation, Example, Finding, Pair
+from ..records import Conversation, Example, Finding, Pair, Text
+
+if TYPE_CHECKING:
+    from ..models.bases import Base
 
 STARTER = "smollm2-135m-instruct"
 CHARACTERS_PER_TOKEN = 2.5  # English has 4; other languages, names and code have fewer
@@ -24,13 +31,14 @@ MANY_EXAMPLES = 5000
 PLAIN_PATH = re.compile(r"[A-Za-z_./][\w./-]*")
 
 SCHEMA = ".recipe.schema.json"  # beside the recipe, so that both can be moved and shared together
+TEMPLATE = "\n  template: chatml  # the base has none: turns are written so, and the tokens for it are added"
 RECIPE = """\
 # yaml-language-server: $schema={schema}
 # {examples} examples of the format `{format}` were recognised.{unused}
 base: {base}  # what it starts from: a starter, a folder, a GGUF file or an earlier run
 task: {task}  # {learnt}
 data:
-  train: {train}
+  train: {train}{columns}{template}
   validation: 0.1  # shares that are held out: this one watches the training,
   test: 0.1  # this one decides the verdict
 adapter: {{type: lora, rank: 16, alpha: 32, targets: all-linear}}
@@ -40,7 +48,7 @@ training:
   batch_size: 8
   max_length: {max_length}  # tokens; `tunesmith check` tells where a row is longer
   seed: 0
-evaluation: {{generate: 32, max_new_tokens: 128}}
+evaluation: {{generate: {generate}, max_new_tokens: 128}}
 run: {{folder: runs, name: {name}}}
 """
 
@@ -73,23 +81,31 @@ class Started:
         }
 
 
-def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
+def init(
+    data: Sequence[str], output: Path, base: str | None = None, *, columns: Mapping[str, str] = MappingProxyType({}),
+) -> Started:
     """Write a recipe for the data to `output`, and beside it the schema by which an editor completes and checks it.
+
+    columns: our field names to those of the data, as in `data.columns`.
 
     Raises Misuse where the file exists already, a path or the base is missing; Refusal where nothing was recognised.
     """
     if output.exists():
         raise Misuse("recipe.exists", "the recipe exists already", str(output), "name another file with `--output`")
-    context = _context(base)
-    loaded = load(data)
+    found = _on_disk(base)
+    loaded = load(data, columns=columns)
     if not loaded.examples:
-        raise_all([_refused(finding) for finding in loaded.findings if finding.severity == "error"])
+        raise_all([_refused(finding, loaded) for finding in loaded.findings if finding.severity == "error"])
         raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
-    task = "chat" if isinstance(loaded.examples[0], Conversation | Pair) else "completion"
+    plain = isinstance(loaded.examples[0], Text)
+    task = "completion" if plain else "chat"
     text = RECIPE.format(
         schema=SCHEMA, examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded),
         base=_base(base or STARTER, output), task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
-        epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1, max_length=_max_length(loaded.examples, context),
+        columns=f"\n  columns: {naming.inside(columns)}" if columns else "", generate=0 if plain else 32,
+        template="" if plain or found is None or _has_template(found) else TEMPLATE,
+        epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1,
+        max_length=_max_length(loaded.examples, found.context if found else LENGTHS[-1]),
         name=re.sub(r"[^\w.-]+", "-", output.stem).strip("-._") or "run",
     )
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -98,19 +114,35 @@ def init(data: Sequence[str], output: Path, base: str | None = None) -> Started:
     return Started(output, base or STARTER, task, loaded)
 
 
-def _context(base: str | None) -> int:
-    """How many tokens a base can read, as far as that costs nothing to know. Raises Misuse for one that is missing."""
+def _on_disk(base: str | None) -> Base | None:
+    """The base, if it costs nothing to look at it; None otherwise. Raises Misuse for one that is missing."""
     from ..models import bases
 
     if base is None or base in bases.STARTERS or Path(base).suffix == ".gguf":
-        return LENGTHS[-1]
+        return None
     if parse(base) is not None and not Path(base).exists():
-        return LENGTHS[-1]  # on the Hub: `check` fetches it, and tells
-    return bases.find(base, "--base").context
+        return None  # on the Hub: `check` fetches it, and tells
+    return bases.find(base, "--base")
 
 
-def _refused(finding: Finding) -> Problem:
-    return Refusal(finding.kind, finding.what, finding.where, finding.remedy)
+def _has_template(base: Base) -> bool:
+    """Whether something says how a user's turn begins and an answer ends."""
+    from ..models.load import codec
+
+    try:
+        codec(base, None, datetime.now().astimezone()).require_template()
+    except Refusal as refusal:
+        return refusal.kind != "template.missing"  # another fault is told by `check`
+    return True
+
+
+def _refused(finding: Finding, loaded: Loaded) -> Problem:
+    """The finding as what `init` refuses with; what `data.columns` says of a recipe `--column` says here."""
+    remedy = finding.remedy
+    if finding.kind == "data.format_unknown" and loaded.proposed:
+        flags = " ".join(f"--column {shlex.quote(f'{field}={name}')}" for field, name in loaded.proposed.items())
+        remedy = remedy.replace(f"`{naming.line(loaded.proposed)}`", f"`{flags}`")
+    return Refusal(finding.kind, finding.what, finding.where, remedy)
 
 
 def _max_length(examples: Sequence[Example], context: int) -> int:
