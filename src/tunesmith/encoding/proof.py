@@ -249,14 +249,10 @@ def _has_typed_control(conversation: Conversation, codec: Codec) -> bool:
     ) or any(everybody.search(text) for text in readback.inside(conversation.tools))
 
 
+@lru_cache(maxsize=4)
 def _patterns(codec: Codec) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What finds the control tokens that must stay text in anybody's turn, and in an assistant's."""
-    return _compiled(frozenset(codec.control)), _compiled(frozenset((codec.special - thinking.TOKENS) | codec.ends))
-
-
-@lru_cache(maxsize=16)
-def _compiled(tokens: frozenset[str]) -> re.Pattern[str]:
-    return pattern(tokens)
+    return pattern(codec.control), pattern((codec.special - thinking.TOKENS) | codec.ends)
 
 
 def _written(conversation: Conversation, turn: int, codec: Codec) -> tuple[str, str]:

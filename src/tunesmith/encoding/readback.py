@@ -49,9 +49,11 @@ def thought_closed(asked: str, spelt: str) -> bool:
 
 def missing(message: Message, spelt: str) -> str:
     """A part of a turn that its text lacks: a thought, a call, or what is said beside one; nothing where none does."""
-    squeezed = _squeezed(spelt)
     wanted = [thought(message)] + [text for call in message.calls for text in (call.name, *inside(call.arguments))]
     wanted += [split(message.content)[1]] if message.calls else []
+    if not any(wanted):
+        return ""
+    squeezed = _squeezed(spelt)
     return next((text for text in wanted if not _within(text, squeezed)), "")
 
 

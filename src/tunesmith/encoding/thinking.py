@@ -21,6 +21,8 @@ MARKS = (
     ("<|channel>thought", "<channel|>"),
     ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
 )
+TAIL = 100  # characters of a prompt's end in which a thought that is begun or empty has room
+FIRST = tuple({mark[0] for mark, _ in MARKS})
 TOKENS = frozenset(mark for pair in MARKS for mark in pair)
 
 
@@ -41,8 +43,9 @@ class Opening:
 
 def opening(asked: str) -> Opening | None:
     """The thought, just begun or empty, that a prompt ends with."""
+    begins = max(0, len(asked) - TAIL)
     for mark, close in MARKS:
-        place = asked.rfind(mark)
+        place = asked.rfind(mark, begins)
         if place < 0:
             continue
         inside = asked[place + len(mark) :]
@@ -55,6 +58,8 @@ def opening(asked: str) -> Opening | None:
 def split(content: str) -> tuple[str, str]:
     """The thought that a text begins with, marks and all, and the rest; no thought where it begins with none."""
     begun = content.lstrip()
+    if not begun.startswith(FIRST):  # nearly all there are
+        return "", content
     for mark, close in MARKS:
         if begun.startswith(mark) and close in begun:
             thought, _, rest = begun.partition(close)
@@ -67,7 +72,7 @@ def thought(message: Message) -> str:
     if message.reasoning:
         return message.reasoning.strip()
     whole = split(message.content)[0]
-    return next((whole.removeprefix(mark).removesuffix(close).strip() for mark, close in MARKS
+    return "" if not whole else next((whole.removeprefix(mark).removesuffix(close).strip() for mark, close in MARKS
                  if whole.startswith(mark)), "")
 
 
