@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from tiny import tiny_base
-from tunesmith.errors import Failure
+from tunesmith.errors import Failure, Misuse
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full, lora
 from tunesmith.models.model import LanguageModel
@@ -93,3 +95,22 @@ def test_a_run_without_a_checkpoint_says_how_to_go_on(tmp_path):
     with pytest.raises(Failure, match="no checkpoint") as caught:
         bases.find(str(path))
     assert "--resume" in caught.value.remedy
+
+
+@pytest.mark.parametrize("typed", ["runs", "runs/two", "runs/*-two-*", "{run}/checkpoints", "{run}/checkpoints/step-1"])
+def test_a_path_among_runs_is_answered_with_the_run_that_was_meant(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        create(Path("runs"), name).recipe_file.write_text("task: chat\n")
+    [run] = Path("runs").glob("*-two-*")
+    with pytest.raises(Misuse) as caught:
+        bases.find(typed.format(run=run), "r.yaml:1")
+    assert caught.value.remedy == f"name a run, such as `{run}`"
+
+
+def test_a_name_without_a_path_is_no_run_for_lying_beside_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    create(Path(), "one").recipe_file.write_text("task: chat\n")
+    with pytest.raises(Misuse) as caught:
+        bases.find("smollm2-135m-instuct")
+    assert caught.value.remedy == "use `smollm2-135m-instruct`"

@@ -15,10 +15,12 @@ from ..recipe.hub_id import parse
 from ..recipe.sections import Recipe, SpecialTokens
 from ..records import Conversation
 from ..runs.digests import digest_file
+from ..runs.folder import meant
 from . import conversion, from_hub, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
 STATE_KEY = "state_size"
+RUN_OR_MODEL = ("recipe.yaml", "config.json")
 ANY_LENGTH = 1 << 20  # of a network that carries a state from token to token and counts no positions
 
 
@@ -67,6 +69,7 @@ def find(name: str, where: str = "") -> Base:
     or a starter that is not installed, Refusal for one whose content is not safe or not whole.
     """
     path = starter_file(name, where) if name in STARTERS else Path(name).expanduser()
+    _no_misspelt_run(name, path, where)
     asked = parse(name)
     if asked is not None and not os.path.exists(path):  # noqa: PTH110 — pathlib's raises for long names
         path = from_hub.fetched(asked, where)
@@ -106,6 +109,15 @@ def starter_file(name: str, where: str = "") -> Path:
     if found is None or found.origin is None:
         raise Misuse("base.not_installed", f"the starter `{name}` is not installed", where, starter.install)
     return Path(found.origin).parent / starter.inside
+
+
+def _no_misspelt_run(name: str, path: Path, where: str) -> None:
+    """A path into a folder of runs means one of them: it is neither asked for on the Hub nor a base that lost files."""
+    if path.parent == Path() and not path.is_dir() or any((path / file).exists() for file in RUN_OR_MODEL):
+        return
+    near = None if path.is_file() else meant(path)
+    if near is not None:
+        raise Misuse("base.unknown", f"`{name}` is neither a base nor a run", where, f"name a run, such as `{near.path}`")
 
 
 def _no_model_file(path: Path, where: str) -> Misuse | Refusal:

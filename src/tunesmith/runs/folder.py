@@ -134,9 +134,19 @@ def open_run(path: Path) -> Run:
         what = f"`{path}` is a file, not a run folder"
     else:
         what = f"`{path}` is no run folder: it has no `recipe.yaml`"
-    near = list_runs(path) or list_runs(path.parent)
-    remedy = f"name a run folder, such as `{near[-1].path}`" if near else "name the folder that `tunesmith train` made"
+    near = meant(path)
+    remedy = f"name a run folder, such as `{near.path}`" if near else "name the folder that `tunesmith train` made"
     raise Misuse("runs.not_a_run", what, str(path), remedy)
+
+
+def meant(path: Path) -> Run | None:
+    """The run that a wrong path may mean: the one whose checkpoint it is, one of that name, or another that is near."""
+    for parent in path.parents:
+        if path.is_relative_to(Run(parent).checkpoints) and Run(parent).recipe_file.is_file():
+            return Run(parent)
+    near = list_runs(path) or list_runs(path.parent)
+    named = [run for run in near if path.name.strip("*-") in run.name]
+    return (named or near)[-1] if near else None
 
 
 def list_runs(parent: Path) -> tuple[Run, ...]:
