@@ -95,6 +95,24 @@ def test_one_row_is_not_proven_and_says_so() -> None:
     assert told.findings[0].what == "the held-out rows come from 1 group: nothing can be proven with fewer than 6"
 
 
+def test_rows_that_only_lack_an_answer_are_asked_for_by_the_option_that_gives_answers() -> None:
+    few = predictions(terms(40, 5, 1), ["no"] * 4)
+    told = judged(predictions(terms(40, 10, 0), ["no"] * 4), few, "exact_match").findings
+    assert [(finding.kind, finding.where) for finding in told if "few" in finding.kind] == [
+        ("verdict.few_groups", "evaluation.generate")]
+    assert "the 4 of 40 held-out rows with answers come from 4 groups" in told[-1].what
+    some = judged(BASE, predictions(terms(40, 5, 1), ["no"] * 16), "exact_match")
+    assert [(finding.kind, finding.where) for finding in some.findings if "few" in finding.kind] == [
+        ("verdict.few_answers", "evaluation.generate")]
+
+
+def test_what_was_learnt_is_said_beside_a_word_that_proves_nothing() -> None:
+    told = judged(BASE, predictions(terms(40, 5, 1), ["no"] * 16), "exact_match")
+    assert told.word == "not proven"
+    assert [finding.where for finding in told.findings if finding.kind == "verdict.also_better"] == ["loss"]
+    assert not any(finding.kind == "verdict.also_better" for finding in judged(BASE, TUNED).findings)
+
+
 def test_another_metric_that_is_clearly_worse_is_a_finding_beside_the_word() -> None:
     tuned = predictions(terms(40, 15, 1), ["yes"] * 16)
     told = judged(BASE, tuned, "exact_match")

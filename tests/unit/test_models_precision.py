@@ -18,7 +18,7 @@ MACHINES = {
     "AMX that the virtual machine hides": (
         {"amx_bf16", "amx_tile", "avx512_bf16"}, False, "GenuineIntel", torch.float32, "hides"),
     "hidden AMX that our own products use": (
-        {"amx_bf16", "amx_tile", "avx512_bf16"}, False, "GenuineIntel", torch.bfloat16, "our own"),
+        {"amx_bf16", "amx_tile", "avx512_bf16"}, False, "GenuineIntel", torch.bfloat16, "our kernels"),
     "Zen 5": ({"avx512_bf16"}, False, "AuthenticAMD", torch.bfloat16, "AVX-512"),
     "ARM": ({"asimd", "bf16"}, False, "", torch.bfloat16, "ARM"),
     "an old processor": ({"avx2"}, False, "GenuineIntel", torch.float32, "does not"),

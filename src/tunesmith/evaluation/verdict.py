@@ -47,6 +47,9 @@ def judge(
                      "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")
     words = {name: word(one, metrics[name]) for name, one in measured.items()}
     findings += _beside(words, measured, primary)
+    groups = {examples[index].group for index in tuned}
+    could = (len(tuned), len(groups)) if metrics[primary].needs == "text" else (0, 0)
+    findings += _too_few(measured[primary], primary, words[primary], could)
     findings += _cut_answers(tuned)
     return Verdict(
         words[primary], primary, against_name, measured, side_by_side(against, tuned, examples, seed=seed),
@@ -177,12 +180,32 @@ def _beside(words: Mapping[str, Word], measured: Mapping[str, Measured], primary
                 "look at the answers side by side before you use this model")
         for name, one in measured.items() if name != primary and words[name] == "worse"
     ]
-    groups = measured[primary].groups
-    if groups < FEWEST_GROUPS:
-        found.append(Finding("warning", "verdict.few_groups", f"the held-out rows come from {groups} "
-                             f"group{'s' if groups != 1 else ''}: nothing can be proven with fewer than "
-                             f"{FEWEST_GROUPS}", "data.test", "hold out more rows that have nothing in common"))
-    return found
+    if words[primary] != "not proven":
+        return found
+    return found + [
+        Finding("note", "verdict.also_better", f"`{name}` is better: {one.against:.4g} became {one.tuned:.4g}, 95% "
+                f"interval of the difference {one.low:.4g} to {one.high:.4g}", name,
+                f"something was learnt: train longer, or show `{primary}` more rows")
+        for name, one in measured.items() if words[name] == "better"
+    ][:1]  # the others mostly say the same in another unit
+
+
+def _too_few(one: Measured, primary: str, told: Word, could: tuple[int, int]) -> list[Finding]:
+    """Rows that prove nothing, and whether others only lack an answer: `could` counts rows and groups with answers."""
+    where, remedy = "data.test", "hold out more rows that have nothing in common"
+    rows = "the held-out rows"
+    unanswered = could[0] > one.rows and could[1] > one.groups
+    if unanswered:
+        where, remedy = "evaluation.generate", f"raise `evaluation.generate`; with {could[0]} every row is answered"
+        rows = f"the {one.rows} of {could[0]} held-out rows with answers"
+    if one.groups < FEWEST_GROUPS:
+        return [Finding("warning", "verdict.few_groups", f"{rows} come from {one.groups} "
+                        f"group{'s' if one.groups != 1 else ''}: nothing can be proven with fewer than "
+                        f"{FEWEST_GROUPS}", where, remedy)]
+    if told == "not proven" and unanswered:
+        return [Finding("note", "verdict.few_answers", f"`{primary}` is measured on {one.rows} of {could[0]} held-out "
+                        "rows", where, remedy)]
+    return []
 
 
 def _cut_answers(tuned: Predictions) -> list[Finding]:

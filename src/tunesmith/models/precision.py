@@ -50,7 +50,7 @@ def _bfloat16_pays(device: torch.device) -> tuple[bool, str]:
     if "avx512_bf16" in flags and processor.vendor() == "AuthenticAMD":
         return True, "this processor has AVX-512 BF16"
     if build.tiles():
-        return True, "this processor has AMX, which torch cannot use on this virtual machine, and our own products can"
+        return True, "this processor has AMX, which torch cannot use on this virtual machine and our kernels can"
     if "amx_bf16" in flags:
         return False, "this virtual machine hides how large the processor's AMX tiles are, so they cannot be used"
     return False, "this processor does not multiply bfloat16 faster"

@@ -124,7 +124,7 @@ def learning(session: Session) -> Iterator[str]:
     from ..kernels import build
 
     chosen, order, state = session.chosen, session.order, session.state
-    yield f"computing in {chosen['dtype']} on {chosen['device']}: {chosen['dtype_reason']}"
+    yield f"computing on {chosen['device']} in {chosen['dtype_reason']}"
     paths = session.model.paths
     slow = sorted({path.reason for path in paths if not path.fast})
     if paths:
