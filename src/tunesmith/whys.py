@@ -102,7 +102,7 @@ WHYS: Mapping[str, str] = {
     "tokenizer.no_eos": "the model cannot learn where a text ends.",
     "training.max_length": "beyond its context a base reads positions that it was never trained on.",
     "training.not_a_number": "one infinite number in a gradient spoils every weight.",
-    "verdict.also_better": "answers may become likelier before they become right, and the deciding metric does not see it.",
+    "verdict.also_better": "answers become likelier before they become right, and the deciding metric does not see it.",
     "verdict.also_worse": "the deciding metric hides what another one shows.",
     "verdict.answers_cut": "answers that were cut short are scored as they stand.",
     "verdict.few_answers": "metrics of text see only the prompts that were answered, a draw of the held-out rows.",

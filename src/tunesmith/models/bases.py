@@ -113,11 +113,12 @@ def starter_file(name: str, where: str = "") -> Path:
 
 def _no_misspelt_run(name: str, path: Path, where: str) -> None:
     """A path into a folder of runs means one of them: it is neither asked for on the Hub nor a base that lost files."""
-    if path.parent == Path() and not path.is_dir() or any((path / file).exists() for file in RUN_OR_MODEL):
+    if (path.parent == Path() and not path.is_dir()) or any((path / file).exists() for file in RUN_OR_MODEL):
         return
     near = None if path.is_file() else meant(path)
     if near is not None:
-        raise Misuse("base.unknown", f"`{name}` is neither a base nor a run", where, f"name a run, such as `{near.path}`")
+        raise Misuse("base.unknown", f"`{name}` is neither a base nor a run", where,
+                     f"name a run, such as `{near.path}`")
 
 
 def _no_model_file(path: Path, where: str) -> Misuse | Refusal:
