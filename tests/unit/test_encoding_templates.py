@@ -11,7 +11,7 @@ from hostile_templates import ESCAPES, EXHAUSTIONS
 from tunesmith.encoding import sandbox, templates
 from tunesmith.encoding.templates import Template, vet
 from tunesmith.errors import Misuse, Refusal
-from tunesmith.records import Message
+from tunesmith.records import Call, Message
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
 USER, ANSWER = Message("user", " Hi <b> & \n"), Message("assistant", " <think>\nhm\n</think>\n\nGood day ")
@@ -173,3 +173,21 @@ def test_the_child_that_vets_loads_neither_torch_nor_this_package():
 def test_an_unknown_template_name_is_a_misuse():
     with pytest.raises(Misuse):
         templates.named("chatlm")
+
+
+def test_the_shipped_template_with_tools_writes_calls_and_results_as_the_hermes_parser_reads_them():
+    call = Call("stock", {"item": "lamp"}, "c1")
+    messages = [Message("system", "Be brief."), Message("user", "In stock?"), Message("assistant", "", calls=(call,)),
+                Message("tool", '{"left": 3}', name="stock", call="c1"), Message("assistant", "Three.")]
+    template = Template(templates.named("chatml-tools"), "chatml-tools", {})
+    tool = {"type": "function", "function": {"name": "stock", "parameters": {"type": "object"}}}
+    text = template.render(messages, generation_prompt=False, tools=[tool])
+    assert text.startswith("<|im_start|>system\nBe brief.\n\nThese tools can be called:\n<tools>\n" + json.dumps(tool))
+    assert text.count("<|im_start|>system") == 1
+    assert '<tool_call>\n{"name": "stock", "arguments": {"item": "lamp"}}\n</tool_call><|im_end|>\n' in text
+    assert text.endswith('<|im_start|>tool\n<tool_response>\n{"left": 3}\n</tool_response><|im_end|>\n'
+                         "<|im_start|>assistant\nThree.<|im_end|>\n")
+    plain = [Message("user", "Hi"), Message("assistant", "Hello")]
+    for prompt in (False, True):
+        assert template.render(plain, generation_prompt=prompt) == Template(
+            templates.named("chatml"), "chatml", {}).render(plain, generation_prompt=prompt)

@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         screen.answer(shown)
     for each in shown:
         _show(each, screen)
+    if not shown:
+        screen.tell(f"no row can be shown: `tunesmith check {arguments.recipe}` says why")
     return DONE
 
 

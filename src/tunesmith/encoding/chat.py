@@ -173,7 +173,8 @@ def _up_to_end(full: str, message: Message, codec: Codec, template: Template) ->
     ending = codec.ending_of(message)
     if ending is None:
         raise Refusal("template.calls", "the template does not write a call of a tool and an end after it",
-                      template.name, "choose a `data.template` that does, or take the rows with calls out")
+                      template.name, "set `data.template` to `chatml-tools`, or to a Jinja file that does, or take the "
+                      "rows with calls out")
     closed = ending.close(full)
     if closed is None:
         raise Refusal("template.no_end", f"after this answer the template does not write {ending.token!r} as it does "

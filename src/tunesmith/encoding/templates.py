@@ -27,6 +27,7 @@ from ..cache import cache_folder
 from ..records import Message
 from . import sandbox, views
 from .beginnings import Beginnings
+from .shipped import NAMED
 from .views import Ways
 
 Tool = Mapping[str, Any]
@@ -38,17 +39,6 @@ CPU_SECONDS = 5
 MEMORY_BYTES = 1 << 30
 CHILD = "import sys, runpy; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
 VETTED_BY = hashlib.sha256(Path(sandbox.__file__).read_bytes()).hexdigest()
-
-NAMED = {
-    "chatml": (
-        "{% for message in messages %}"
-        "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
-        "{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-    ),
-}
-
-CONTROL = {"chatml": ("<|im_start|>", "<|im_end|>")}  # what a base needs as tokens for a shipped template to be learnt
 
 
 class Template:

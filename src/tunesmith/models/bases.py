@@ -93,10 +93,10 @@ def of_recipe(recipe: Recipe, where: str = "") -> Base:
 
     Raises as `find` does.
     """
-    from ..encoding import templates
+    from ..encoding import shipped
 
     base, special = find(recipe.base.name, where), recipe.base.special_tokens
-    needed = templates.CONTROL.get(recipe.data.template or "", ())
+    needed = shipped.CONTROL.get(recipe.data.template or "", ())
     if Conversation in recipe.task.module.takes:
         special = special.model_copy(update={"additional": (*special.additional, *needed)})
     return replace(base, special=(*base.special, special)) if special != SpecialTokens() else base

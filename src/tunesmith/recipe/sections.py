@@ -30,8 +30,8 @@ Token = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S+$", exa
 class SpecialTokens(Options):
     """Tokens with a meaning of their own. Those that the base lacks are added, and learn with any adapter.
 
-    A new token begins as the mean of all others. Those that `data.template: chatml` needs are added without being named
-    here.
+    A new token begins as the mean of all others. Those that a shipped `data.template` needs are added without being
+    named here.
     """
 
     bos: Token | None = None
@@ -139,9 +139,10 @@ class Data(Options):
     """
 
     template: str | None = None
-    """The chat template: the name of a shipped one (`chatml`) or a Jinja file; null: the tokenizer's own.
+    """The chat template: the name of a shipped one (`chatml`, `chatml-tools`), or a Jinja file; null: the base's own.
 
-    A tuned model answers well only with the template that it was tuned with. Name one for a base that has none.
+    A tuned model answers well only with the template that it was tuned with. Name one for a base that has none, and
+    `chatml-tools`, which writes calls of tools as Hermes and Qwen2.5 do, where the base's does not write those of rows.
     """
 
     turns: Literal["all", "last"] = "all"

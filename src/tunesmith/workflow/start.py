@@ -153,7 +153,9 @@ def _max_length(examples: Sequence[Example], context: int) -> int:
 
 def _characters(example: Example) -> int:
     if isinstance(example, Conversation):
-        return sum(len(message.role) + len(message.content) + 20 for message in example.messages)
+        return len(json.dumps(example.tools)) + sum(
+            len(message.role) + len(message.content) + len(message.reasoning) + 20
+            + sum(len(json.dumps(call.arguments)) + 40 for call in message.calls) for message in example.messages)
     return len(example.prompt) + len(example.answer) + 80 if isinstance(example, Pair) else len(example.text)
 
 
