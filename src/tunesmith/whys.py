@@ -128,6 +128,7 @@ REMEDIES: Mapping[str, str] = {
     "command.interrupted": "run the command again; a run goes on with `tunesmith train --resume RUN`",
     "data.csv": "mend the line that is named, or save the table again with its quotes doubled",
     "recipe.combination": "change one of the two; the message says which, and why",
+    "data.too_long": "raise `training.max_length` as far as the base reads, or choose another `data.too_long`",
     "row.too_long": "raise `training.max_length`, or say in `data.too_long` what should happen to such rows",
     "template.broken": "correct the template, or choose another `data.template`",
     "template.refused": "change the row so that the template takes it, or choose another `data.template`",
