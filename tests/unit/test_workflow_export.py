@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,8 +19,10 @@ from runs_of import run_on
 from tiny import tiny_base, tiny_tokenizer
 from tunesmith import cli
 from tunesmith.errors import Failure, Misuse, Problems, Refusal
+from tunesmith.exports import adapter as adapters
 from tunesmith.exports import merged
 from tunesmith.inference import predictor
+from tunesmith.models import bases
 from tunesmith.workflow import parity
 from tunesmith.workflow.export import export
 
@@ -298,3 +301,11 @@ def test_all_that_differs_is_told_at_once(run, monkeypatch):
     with pytest.raises(Problems) as raised:
         export(run, "merged", prompts=1)
     assert {problem.kind for problem in raised.value.problems} == {"export.template", "export.stop"}
+
+
+def test_the_card_of_an_adapter_opens_a_starter_from_its_package():
+    """PEFT looks for `base_model_name_or_path` on the Hub, where no starter is."""
+    before, opened = adapters._base_in_code(SimpleNamespace(base=bases.find("smollm2-135m-instruct")))[::-1]
+    known = {"AutoModelForCausalLM": SimpleNamespace(from_pretrained=lambda folder, gguf_file: Path(folder, gguf_file))}
+    exec(f"{before}\nfile = AutoModelForCausalLM.from_pretrained({opened})", known)
+    assert known["file"].is_file()

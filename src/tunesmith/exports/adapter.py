@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 
 from ..errors import Misuse
-from ..models import about, stopping
+from ..models import about, bases, stopping
 from ..models.model import LanguageModel
 from ..models.offline import transformers
 from ..runs.card import Use
@@ -94,13 +94,12 @@ def reload(folder: Path, source: Source) -> Opened:
 
 def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
-    known = about.about(source.base)
-    base = f'"folder of {known.gguf}", gguf_file="{known.gguf}"' if known.gguf else f'"{known.reference}"'
+    base, found = _base_in_code(source)
     grown = "\nbase.resize_token_embeddings(max(len(tokenizer), base.config.vocab_size))" if source.base.special else ""
     code = f"""\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-
+{found}
 tokenizer = AutoTokenizer.from_pretrained("{source.name}")
 base = AutoModelForCausalLM.from_pretrained({base}){grown}
 model = PeftModel.from_pretrained(base, "{source.name}")
@@ -108,3 +107,16 @@ stopping = GenerationConfig.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, generation_config=stopping, max_new_tokens=256)[0]))"""
     return (Use("PEFT", "python", code),)
+
+
+def _base_in_code(source: Source) -> tuple[str, str]:
+    """What `from_pretrained` is given for the base, and the lines that this needs before it."""
+    known, root = about.about(source.base), source.base
+    while root.under is not None:
+        root = root.under
+    starter = bases.STARTERS.get(root.name)
+    if known.gguf and starter is not None:
+        return (f'carried, gguf_file="{starter.inside}"', "\nfrom importlib.util import find_spec\n"
+                f'[carried] = find_spec("{starter.module}").submodule_search_locations  # {starter.install}; '
+                "pip install gguf")
+    return (f'"folder of {known.gguf}", gguf_file="{known.gguf}"' if known.gguf else f'"{known.reference}"'), ""

@@ -150,8 +150,8 @@ def _parity(parity: Mapping[str, Any] | None) -> str:
     answers = parity["answers"]
     tied = f" ({answers['ties']} differ where two tokens are equally likely)" if answers["ties"] else ""
     return (f"These files were opened again before they were put here: {answers['equal']} of {answers['prompts']} "
-            f"greedy answers are token for token those of the run{tied}, and no log-probability of their "
-            f"{answers['tokens']:,} tokens is off by more than {answers['largest_difference']:.1g} nats "
+            f"greedy answers are token for token those of the run{tied}, and the log-probabilities of "
+            f"their {answers['tokens']:,} tokens differ by {answers['largest_difference']:.1e} nats at most "
             "(`parity.json`).")
 
 
