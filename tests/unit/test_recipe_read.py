@@ -9,6 +9,9 @@ import textwrap
 import pytest
 
 from tunesmith.errors import Misuse, Problem, Problems
+from tunesmith.recipe.lines import spell
+from tunesmith.recipe.options import every
+from tunesmith.recipe.other_programs import OURS
 from tunesmith.recipe.read import parse, read
 
 SHORT = "base: smollm2-135m-instruct\ntask: chat\ndata: {train: orders.jsonl}\n"
@@ -134,6 +137,10 @@ def test_a_date_is_text(recipe):
     ("training: {lerning_rate: 1}", "there is no option `training.lerning_rate`", "use `training.learning_rate`"),
     ("learning_rate: 1", "there is no option `learning_rate`", "use `training.learning_rate`"),
     ("evaluation: {rank: 3}", "there is no option `evaluation.rank`", "use `adapter.rank`"),
+    ("training: {lr: 1}", "there is no option `training.lr`", "use `training.learning_rate`"),
+    ("training: {gradient_accumulation_steps: 4}", "there is no option `training.gradient_accumulation_steps`",
+     "use `training.batch_size`"),
+    ("adapter: {r: 8}", "there is no option `adapter.r`", "use `adapter.rank`"),
     ("adapter: {rnk: 3}", "there is no option `adapter.rnk`", "use `adapter.rank`"),
     ("trainning: {seed: 1}", "there is no option `trainning`", "use `training`"),
     ("training: {optimiser: {wait_decay: 0}}", "there is no option `training.optimiser.wait_decay`",
@@ -289,3 +296,13 @@ def test_the_room_loads_no_torch():
     code = ("import sys, tunesmith.recipe.read, tunesmith.recipe.write, tunesmith.recipe.schema, "
             "tunesmith.recipe.explain as e; e.option('training.learning_rate'); sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_names_of_other_programs_lead_to_options_that_there_are():
+    known = {spell(path) for path in every({})}
+    assert set(OURS.values()) <= known and not set(OURS) & known
+
+
+def test_a_base_under_another_name_is_one_mistake(recipe):
+    found = mistakes(recipe(SHORT.replace("base:", "base_model:").replace("data: {", "data: {type: alpaca, ")))
+    assert sorted(problem.remedy for problem in found) == ["use `base`", "use `data.format`"]

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from .. import catalog
 from ..errors import Misuse
-from .lines import Steps
+from .lines import Steps, spell
+from .other_programs import OURS
 from .sections import Recipe
 from .starred import Choice, settings_of
 
@@ -93,11 +94,14 @@ def model_of(info: FieldInfo, value: Any) -> type[BaseModel] | None:
 
 
 def meant(path: Steps, known: Mapping[Steps, Option]) -> Steps | None:
-    """The option that an unknown path was probably meant to be: misspelt here, or standing in another section."""
+    """The option that an unknown path was probably meant to be: misspelt, in another section, or of another program."""
     name, here = str(path[-1]), path[:-1]
     same = [other for other in known if other[-1] == name]
     if same:
         return same[0]
+    ours = tuple((OURS.get(spell(path)) or OURS.get(name, "")).split("."))
+    if ours in known:
+        return ours
     near = catalog.nearest(name, siblings(here, known))
     if near:
         return (*here, near)
