@@ -9,6 +9,7 @@ import pytest
 from compared import compared
 from judged import HOSTILE, METRICS
 from seen import Seen
+from tunesmith.cli.compare import _verdicts
 from tunesmith.evaluation.comparison import Comparison
 from tunesmith.pages.compare import compare_page, headline
 
@@ -28,6 +29,13 @@ def test_of_several_runs_or_runs_that_cannot_be_compared_it_claims_nothing() -> 
     assert headline(compared(runs=3)) == "3 runs"
     found = compared(runs=2)
     assert headline(replace(found, pairs=[replace(found.pairs[0], metrics={}, words={}, refused="why")])) == "A and B"
+
+
+def test_what_tuning_cost_elsewhere_stands_beside_each_verdict() -> None:
+    found = compared(runs=2)
+    loss = found.runs[0].verdict.also["stories"].metrics["loss"]
+    assert dict(_verdicts(found.runs))["elsewhere, stories"] == [f"worse: {loss.against:.4g} → {loss.tuned:.4g}"] * 2
+    assert Seen(compare_page(found, METRICS)).text.count("Elsewhere, stories worse loss") == 2
 
 
 def test_what_comes_from_runs_stays_text() -> None:

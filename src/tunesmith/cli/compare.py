@@ -16,6 +16,7 @@ from ._output import BOLD, DIM, GREEN, RED, YELLOW, Screen
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Beside, Compared, Comparison
+    from ..records import Elsewhere
 
 STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW}
 WIDEST = 28
@@ -80,6 +81,14 @@ def _verdicts(runs: Sequence[Compared]) -> Iterator[tuple[str, list[str]]]:
     for name in dict.fromkeys(name for each in verdicts if each for name in each.metrics):
         yield name, [f"{each.metrics[name].against:.4g} → {each.metrics[name].tuned:.4g}"
                      if each and name in each.metrics else NONE for each in verdicts]
+    for name in dict.fromkeys(name for each in verdicts if each for name in each.also):
+        yield f"elsewhere, {name}", [_elsewhere(each.also[name]) if each and name in each.also else NONE
+                                     for each in verdicts]
+
+
+def _elsewhere(other: Elsewhere) -> str:
+    one = other.metrics[other.primary]
+    return f"{other.word}: {one.against:.4g} → {one.tuned:.4g}"
 
 
 def _pair(pair: Beside, letters: str, screen: Screen) -> None:

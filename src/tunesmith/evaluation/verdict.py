@@ -46,11 +46,11 @@ def judge(
         raise Misuse("verdict.nothing_generated", f"`{primary}` decides, but no row has what it is measured on",
                      "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")
     words = {name: word(one, metrics[name]) for name, one in measured.items()}
+    findings += _cut_answers(tuned)
     findings += _beside(words, measured, primary)
     groups = {examples[index].group for index in tuned}
     could = (len(tuned), len(groups)) if metrics[primary].needs == "text" else (0, 0)
     findings += _too_few(measured[primary], primary, words[primary], could)
-    findings += _cut_answers(tuned)
     return Verdict(
         words[primary], primary, against_name, measured, side_by_side(against, tuned, examples, seed=seed),
         tuple(findings), measured[primary].rows_needed,

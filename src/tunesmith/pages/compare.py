@@ -7,6 +7,7 @@ from typing import Any
 
 from ..contracts import Metric
 from ..evaluation.comparison import ABSENT, LETTERS, Beside, Comparison, Differing
+from ..records import Elsewhere
 from . import curves, differences
 from .markup import Markup, join, prose, tag
 from .numbers import short
@@ -85,11 +86,21 @@ def _verdicts(found: Comparison, metrics: Mapping[str, Metric]) -> Markup:
             parts.append(tag("div.elsewhere", tag("h3", f"{LETTERS[place]}: no verdict yet")))
             continue
         one = each.verdict
-        word = tag(f"span.tagged.{one.word.replace(' ', '-')}", one.word)
         parts.append(tag(
-            "div.elsewhere", tag("h3", f"{LETTERS[place]} against {one.against} ", word),
-            differences.table(one.metrics, metrics, one.primary, names=(one.against, "tuned"))))
+            "div.elsewhere", tag("h3", f"{LETTERS[place]} against {one.against} ", _tagged(one.word)),
+            differences.table(one.metrics, metrics, one.primary, names=(one.against, "tuned")),
+            *(_elsewhere(name, other) for name, other in one.also.items())))
     return tag("section", tag("h2", "Each against its base"), *parts, at={"aria-label": "Each against its base"})
+
+
+def _elsewhere(name: str, other: Elsewhere) -> Markup:
+    measured = other.metrics[other.primary]
+    return tag("p", f"Elsewhere, {name} ", _tagged(other.word),
+               f" {other.primary} {short(measured.against)} → {short(measured.tuned)}")
+
+
+def _tagged(word: str) -> Markup:
+    return tag(f"span.tagged.{word.replace(' ', '-')}", word)
 
 
 def _lineage(found: Comparison) -> Markup:
