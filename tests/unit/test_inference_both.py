@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from tiny import tiny_base
+from tunesmith.generation.decode import Answer
+from tunesmith.generation.sampling import Sampling
 from tunesmith.inference import predictor
 from tunesmith.models import load
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
-from tunesmith.records import Prediction
+from tunesmith.records import Message, Prediction
 from tunesmith.workflow import train as story
-from tunesmith.workflow.events import silent
+from tunesmith.workflow.events import Found, silent
 from tunesmith.workflow.judge import Held, drawn, measure
 from tunesmith.workflow.prepare import prepare
 
@@ -48,3 +50,23 @@ def test_the_base_of_a_run_answers_as_the_base_by_itself_to_the_last_bit(
     assert together == alone
     assert together["base"] != together["tuned"]
     assert len(opened) == networks
+
+
+def test_a_run_that_learnt_texts_is_asked_for_no_answers_and_goes_on_with_a_text_without_a_template(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rows.txt").write_text("".join(f"there were {n} apples\n" for n in range(30)))
+    base = tiny_base(tmp_path / "base")
+    (base / "chat_template.jinja").unlink()
+    recipe = parse({
+        "base": str(base), "task": "completion", "data": {"train": str(tmp_path / "rows.txt"), "validation": 0},
+        "training": {"steps": 1, "batch_size": 4, "max_length": 64}, "run": {"folder": str(tmp_path / "runs")},
+    }, source="test")
+    told: list[Any] = []
+    done = story.train(recipe, observe=told.append)
+    assert done.verdict is not None and set(done.verdict.metrics) == {"loss", "perplexity"}
+    assert not [event.finding for event in told if isinstance(event, Found) and "generate" in event.finding.where]
+    assert not [finding for finding in done.verdict.findings if "generate" in finding.where]
+    opened = predictor.open(str(done.run))
+    *_, answer = opened.chat([Message("user", "there were 3")], Sampling(max_new_tokens=4))
+    assert not opened.turns and isinstance(answer, Answer)
