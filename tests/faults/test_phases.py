@@ -30,7 +30,8 @@ def ended_well(ended: Ended, phase: str, send: tuple[str, ...]) -> None:
         assert "fix: run the same command again" in ended.err
     elif len(send) == 2:
         assert ended.code == 130, ended.err
-        assert ended.err.endswith("stopped\n")
+        assert "\nstopped\n" in ended.err
+        assert "go on from the last checkpoint with: tunesmith train --resume" in ended.err or phase == "judge"
     elif phase == "judge":
         assert ended.code == 75, ended.err
         assert f"stopped by {send[0]} while judging; the training is saved" in ended.err

@@ -139,6 +139,11 @@ def test_train_needs_a_recipe_or_a_run():
     assert told.json["errors"][0]["kind"] == "command.no_recipe"
 
 
+def test_an_option_where_the_recipe_belongs_is_told_apart_from_a_wrong_path():
+    [error] = tunesmith("train", "--resume", "runs/a", "training.save_every=2", "--json").json["errors"]
+    assert "no recipe stands before it" in error["what"] and "recipe.yaml" in error["remedy"]
+
+
 def test_a_reader_that_leaves_early_meets_no_traceback(shop):
     command = f"{sys.executable} -c 'from tunesmith.cli import main; main()' preview r.yaml --rows 30 | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=shop, capture_output=True, text=True)

@@ -165,8 +165,8 @@ def test_chat_without_words_is_a_mistake_with_json(run):
 
 def test_list_knows_the_run(run, shop):
     [listed] = [each for each in tunesmith("list", shop / "runs", "--json").json if each["run"] == str(run)]
-    assert listed.keys() == {"run", "task", "base", "steps", "verdict"}
-    assert (listed["task"], listed["steps"]) == ("chat", 4)
+    assert listed.keys() == {"run", "task", "base", "steps", "finished", "verdict"}
+    assert (listed["task"], listed["steps"], listed["finished"]) == ("chat", 4, True)
     assert listed["verdict"] in ("better", "worse", "not proven")
 
 

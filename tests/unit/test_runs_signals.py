@@ -82,3 +82,11 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
             assert not stop.requested
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_request_is_told_when_it_comes_and_once() -> None:
+    told: list[str] = []
+    with signals.listening(told.append) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        assert (told, stop.by) == (["SIGTERM"], "SIGINT")

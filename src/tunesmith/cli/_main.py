@@ -60,8 +60,8 @@ def _run(words: list[str]) -> int:
         return DONE
     except BrokenPipeError:
         return _hung_up()
-    except KeyboardInterrupt:
-        return _problems.interrupted(screen)
+    except KeyboardInterrupt as stopped:
+        return _problems.interrupted(stopped, screen)
     except (Problem, Problems) as problem:
         return _problems.told(problem, screen)
     except OSError as error:

@@ -64,11 +64,11 @@ def of_system(error: OSError) -> Problem:
     return Failure("system.failed", what.lower(), where, "set that right and run the command again")
 
 
-def interrupted(screen: Screen) -> int:
-    """A Ctrl-C that nobody caught."""
+def interrupted(stopped: KeyboardInterrupt, screen: Screen) -> int:
+    """A Ctrl-C that nobody caught, and what whoever let it pass has noted on it."""
     if screen.as_json:
         screen.answer({"errors": [Failure("command.interrupted", "stopped at once").as_json()]})
-    screen.tell("stopped")
+    screen.tell("\n".join(["stopped", *getattr(stopped, "__notes__", [])]))
     return INTERRUPTED
 
 

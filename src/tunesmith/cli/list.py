@@ -32,12 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
     if screen.as_json:
         screen.answer(listed)
         return DONE
-    rows = [COLUMNS, *(tuple(str(facts[name] or "–") for name in COLUMNS) for facts in listed)]
+    rows = [COLUMNS, *(tuple(_shown(facts, name) for name in COLUMNS) for facts in listed)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         screen.say(line.rstrip(), "" if number else BOLD)
     return DONE
+
+
+def _shown(facts: dict[str, Any], name: str) -> str:
+    return "unfinished" if name == "verdict" and not facts["finished"] else str(facts[name] or "–")
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -49,4 +53,4 @@ def _facts(run: Run) -> dict[str, Any]:
     recipe = YAML(typ="safe", pure=True).load(run.recipe_file)
     reached = status(run)
     return {"run": str(run.path), "task": recipe["task"]["type"], "base": recipe["base"]["name"],
-            "steps": reached.steps, "verdict": reached.verdict}
+            "steps": reached.steps, "finished": reached.finished, "verdict": reached.verdict}

@@ -47,12 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _train(arguments: argparse.Namespace, observe: Observe) -> Outcome:
     from ..recipe.read import read
     from ..workflow import train, unfinished
+    from ..workflow.events import Said
 
     if not arguments.recipe:
         return train.resume(Path(arguments.resume), observe=observe)
     recipe = read(Path(arguments.recipe), arguments.overrides)
     if arguments.resume == AUTO:
-        return train.train(recipe, resume=unfinished.newest(recipe), observe=observe)
+        found = unfinished.newest(recipe)
+        observe(Said(f"going on with {found}" if found else
+                     f"no unfinished run of this recipe lies in `{recipe.run.folder}`: one is begun"))
+        return train.train(recipe, resume=found, observe=observe)
     return train.train(recipe, resume=Path(arguments.resume) if arguments.resume else None, observe=observe)
 
 

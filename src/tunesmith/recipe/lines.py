@@ -50,6 +50,9 @@ def text_of(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
+        if "=" in where:
+            raise Misuse("recipe.missing", f"`{path}` replaces an option, and no recipe stands before it", where,
+                         "name the recipe first; a run keeps its own as `RUN/recipe.yaml`") from None
         raise Misuse("recipe.missing", f"there is no recipe `{path}`", where,
                      "check the path, or write a recipe with `tunesmith init DATA --output RECIPE`") from None
     except (OSError, ValueError) as error:

@@ -192,9 +192,9 @@ class Training(Options):
     """
 
     steps: int | None = Field(default=None, ge=1, le=MANY)
-    """The most optimiser steps that are taken, whatever `epochs` says; null: no limit.
+    """The most optimiser steps that are taken; null: no limit.
 
-    1 to 1,000,000,000. Try 20 for a rehearsal.
+    1 to 1,000,000,000. Whichever of `epochs` and `steps` ends first ends the training. Try 20 for a rehearsal.
     """
 
     batch_size: int = Field(default=8, ge=1, le=1_000_000)

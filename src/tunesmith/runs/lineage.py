@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -76,7 +77,7 @@ def demand_same(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> l
     """
     found = differences(old, new)
     raise_all([
-        Refusal("runs.differs", f"`{difference.field.removeprefix(REFUSING + '.')}` is not what the run was made "
+        Refusal("runs.differs", f"`{_option(difference.field)}` is not what the run was made "
                 f"with: {_shown(difference.old)} then, {_shown(difference.new)} now", where,
                 "put back what the run was made with, or start a new run")
         for difference in found if difference.refuses
@@ -135,6 +136,11 @@ def _fields(lineage: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _fields(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _option(field: str) -> str:
+    """The digest's name as the recipe spells it: `data.train` of `digests.data_train`."""
+    return re.sub("^data_", "data.", field.removeprefix(REFUSING + "."))
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -46,8 +46,10 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
+def listening(tell: Callable[[str], None] = str) -> Iterator[Stop]:
     """A flag that SIGTERM, SIGHUP and Ctrl-C raise while the context lasts; a second Ctrl-C is a KeyboardInterrupt.
+
+    tell: hears the signal's name, once, when it comes.
 
     The handlers that stood before are put back. Signals reach the main thread only: elsewhere nothing is changed and
     the flag stays down.
@@ -55,7 +57,11 @@ def listening() -> Iterator[Stop]:
     stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        stop.requested, stop.by = True, signal.Signals(number).name
+        first, name = not stop.requested, signal.Signals(number).name
+        stop.requested, stop.by = True, name
+        if first:
+            with suppress(RuntimeError):  # it came in the middle of another write, which cannot be begun anew
+                tell(name)
         if number == signal.SIGINT:
             stop.interrupts += 1
         if stop.interrupts > 1:

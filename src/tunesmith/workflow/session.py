@@ -137,4 +137,7 @@ def learning(session: Session) -> Iterator[str]:
         f"{kind} {part:,} of {whole:,}" for kind, (part, whole) in session.model.learnt_share().items() if part
     )
     begun = f", from step {state.number}" if state.number else ""
-    yield f"{order.steps} steps of {order.batch_size} examples{begun}"
+    training = session.recipe.training
+    ends = (f"; `training.epochs` {training.epochs:g} ends before `training.steps` {training.steps}"
+            if training.steps and order.steps < training.steps else "")
+    yield f"{order.steps} steps of {order.batch_size} examples{begun}{ends}"

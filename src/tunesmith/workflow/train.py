@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import Busy, Refusal, memory_told, raise_all
+from ..errors import Busy, Problem, Problems, Refusal, memory_told, raise_all
 from ..evaluation import verdict as verdicts
 from ..recipe import read, write
 from ..recipe.digests import differences, digest
@@ -28,6 +28,7 @@ from .prepare import Prepared, prepare, refuse
 from .session import choose, lay_in, learning, open_session, threads
 
 Observe = Callable[[Event], None]
+STOPPING = "this step is finished and saved, then it stops; a second Ctrl-C stops at once"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,14 @@ def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe = sile
 
 def resume(path: Path, *, observe: Observe = silent) -> Outcome:
     """Go on with a run under the recipe that it has."""
-    return go_on(path, None, observe)
+    try:
+        return go_on(path, None, observe)
+    except (Problem, Problems) as error:
+        for problem in error.problems if isinstance(error, Problems) else (error,):
+            if problem.kind in ("data.missing", "base.unknown"):
+                problem.remedy = (f"put it back, or name a recipe with its new place: `tunesmith train RECIPE --resume "
+                                  f"{path}`")
+        raise
 
 
 @signals.at_once()
@@ -148,12 +156,17 @@ def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> 
         observe(Said(line))
     progress = Progress(began=time.monotonic())
     with (
-        signals.listening() as stop, Journal(run.records_file) as records, Journal(run.timings_file) as timings,
+        signals.listening(lambda by: observe(Said(f"{by}: {STOPPING}"))) as stop, Journal(run.records_file) as records,
+        Journal(run.timings_file) as timings,
         observers.watching(run, recipe, observe, step=session.state.number) as told,
     ):
         for finding in timings.findings:
             observe(Found(finding))
-        ending = loop(session, records, timings, stop, progress, observe=told)
+        try:
+            ending = loop(session, records, timings, stop, progress, observe=told)
+        except KeyboardInterrupt as stopped:
+            stopped.add_note(f"go on from the last checkpoint with: tunesmith train --resume {run.path}")
+            raise
         verdict = None
         if ending != "signal":
             verdict = judge(run, recipe, prepared, until(stop, run, observe))
