@@ -56,7 +56,7 @@ def test_cutting_drops_rows_whose_answer_is_gone_and_counts_tokens(made):
     assert all(document.weights.any() and document.weights[-1] == 0 for document in kept)
     lost = len(documents[1]) - 60 + len(documents[2])
     assert summary.severity == "warning"
-    assert f"{lost} tokens are cut off, and 1 rows" in summary.what
+    assert f"{lost} tokens are cut off, and 1 rows lose all answers" in summary.what
     assert ["dropped" in finding.what for finding in each] == [False, True]
 
 

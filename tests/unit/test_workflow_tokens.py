@@ -212,9 +212,9 @@ def test_rows_that_change_while_they_are_prepared_are_not_kept(
 ) -> None:
     own = preparing.encode
 
-    def slow(*given: Any) -> Any:
+    def slow(*given: Any, **more: Any) -> Any:
         write_rows(place / "rows.jsonl", ROWS[:30])
-        return own(*given)
+        return own(*given, **more)
 
     with monkeypatch.context() as patched:
         patched.setattr(preparing, "encode", slow)

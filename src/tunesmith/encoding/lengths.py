@@ -64,9 +64,10 @@ class Lengths:
             _Deed(example.where, outcome.longest, outcome.lost, not outcome.documents, outcome.finding))
         return outcome.documents
 
-    def findings(self) -> list[Finding]:
-        """One finding that tells the counts, and up to 20 more that tell the rows."""
-        return list(_told(self._deeds, self._rows, self._codec, self._limit, self._too_long))
+    def findings(self, side: str = "") -> list[Finding]:
+        """One finding that tells the counts, those of `side` where it is named, and up to 20 that tell the rows."""
+        rows = f"{self._rows} rows" + (f" of the {side} side" if side else "")
+        return list(_told(self._deeds, rows, self._codec, self._limit, self._too_long))
 
 
 def fit(
@@ -192,7 +193,7 @@ def _part(document: Document, ends: NDArray[np.int64], start: int, stop: int) ->
 
 def _raise_limit(tokens: int, codec: Codec, too_long: TooLong) -> str:
     """What to do about so many tokens; the choice of `data.too_long` that was taken is not proposed again."""
-    first, *more = [f"`{other}`" for other in ("cut", "drop", "split") if other != too_long]
+    first, *more = [f"`{other}`" for other in ("drop", "split", "cut") if other != too_long]
     others = f"{', '.join([first, *more[:-1]])} or {more[-1]}"
     if codec.context and tokens > codec.context:
         return f"shorten the row: the base reads at most {codec.context} tokens; or set `data.too_long` to {others}"
@@ -200,17 +201,17 @@ def _raise_limit(tokens: int, codec: Codec, too_long: TooLong) -> str:
 
 
 def _told(
-    deeds: Sequence[_Deed], rows: int, codec: Codec, limit: int, too_long: TooLong
+    deeds: Sequence[_Deed], rows: str, codec: Codec, limit: int, too_long: TooLong
 ) -> Iterator[Finding]:
     if not deeds:
         return
     longest = max(deeds, key=lambda deed: deed.longest)
     errors = [deed.finding for deed in deeds if deed.finding]
     lost, gone = sum(deed.lost for deed in deeds), sum(deed.gone for deed in deeds)
-    longer = f"{len(deeds)} of {rows} rows have more than {limit} tokens"
+    longer = f"{len(deeds)} of {rows} have more than {limit} tokens"
     done = {
         "refuse": "", "drop": f": they are dropped with {lost} tokens",
-        "cut": f": {lost} tokens are cut off, and {gone} rows whose answers were cut off whole are dropped",
+        "cut": f": {lost} tokens are cut off" + (f", and {gone} rows lose all answers and are dropped" if gone else ""),
         "split": ": they are split",
     }
     yield Finding(

@@ -170,8 +170,9 @@ class Data(Options):
     too_long: Literal["refuse", "cut", "drop", "split"] = "refuse"
     """What happens to rows longer than `training.max_length`: `refuse`, `cut`, `drop` or `split`.
 
-    `refuse` is an error that names them; `cut` keeps the beginning, `drop` leaves them out, `split` makes several of
-    one; each of these three warns with counts. Try a larger `training.max_length` first.
+    `refuse` is an error that names them; `drop` leaves them out, `split` makes several of one conversation or text (a
+    prompt with its answer is not parted), `cut` keeps the beginning; each of these three warns with counts. Try a
+    larger `training.max_length` first.
     """
 
 

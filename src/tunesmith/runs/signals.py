@@ -46,7 +46,7 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
-def listening(tell: Callable[[str], None] = str) -> Iterator[Stop]:
+def listening(tell: Callable[[str], object] = str) -> Iterator[Stop]:
     """A flag that SIGTERM, SIGHUP and Ctrl-C raise while the context lasts; a second Ctrl-C is a KeyboardInterrupt.
 
     tell: hears the signal's name, once, when it comes.

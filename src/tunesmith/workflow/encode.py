@@ -30,11 +30,11 @@ class Encoded:
 
 def encode(
     recipe: Recipe, codec: Codec, examples: Sequence[Example], *, task: Section | None = None,
-    too_long: TooLong | None = None,
+    too_long: TooLong | None = None, side: str = "",
 ) -> Encoded:
     """The documents of a side, each proved as it was made and then fitted to the length that is wanted.
 
-    task, too_long: in place of the recipe's, for rows that are not the run's own.
+    task, too_long: in place of the recipe's, for rows that are not the run's own; side: as the findings name it.
     """
     chosen = task or recipe.task
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=too_long or recipe.data.too_long)
@@ -53,7 +53,7 @@ def encode(
             for document in fitting:
                 supervision.count(document, example)
             taken.take(fitting, index)
-    findings = [*noticed, *proved, *proof.notes(), *lengths.findings()]
+    findings = [*noticed, *proved, *proof.notes(), *lengths.findings(side)]
     return Encoded(taken.flat(), findings, supervision.as_json())
 
 

@@ -101,7 +101,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     """Prepared from the files, and kept for the next start unless a file changed meanwhile."""
     codec = _codec(recipe, base, today)
     found = read_sides(recipe)
-    sides = {side: encode(recipe, codec, each) for side, each in found.sides.items()}
+    sides = {side: encode(recipe, codec, each, side=side) for side, each in found.sides.items()}
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],

@@ -76,9 +76,9 @@ def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
     wanted = Path(where.rpartition(":")[0]).name, where.rpartition(":")[2]
     found = list(every(recipe, prepared, wanted=wanted))
     if not found:
-        wrong = next((one for one in prepared.findings if one.kind != "data.duplicates" and place(one.where) == wanted),
-                     None)
-        if wrong:
+        here = [one for one in prepared.findings if one.kind != "data.duplicates" and place(one.where) == wanted]
+        if here:
+            wrong = next((one for one in here if one.kind.startswith("row.")), here[0])
             raise Misuse("preview.no_row", f"no document comes from `{where}`: {wrong.what}", where, wrong.remedy)
         raise Misuse("preview.no_row", f"no document comes from `{where}`", where,
                      "name a row as the findings of `tunesmith check` do, FILE:LINE")
