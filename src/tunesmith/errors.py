@@ -26,7 +26,8 @@ INTERRUPTED = 130
 SHOWN_IN_FULL = 20
 # How libraries say it that have no kind of error for it: torch on a processor and on a device, C++, the system
 SPENT = re.compile(r"can't allocate memory|not enough memory|out of memory|bad_alloc|Cannot allocate memory"
-                   r"|can't start new thread", re.I)
+                   r"|can't start new thread"
+                   r"|could not create a primitive(?! desc)", re.I)  # oneDNN, without room for a kernel's own code
 
 
 class Problem(Exception):

@@ -92,7 +92,9 @@ ssize_t copy_file_range(int f, off64_t *a, int g, off64_t *b, size_t n, unsigned
 static int synced(int f) {
     struct stat found;
     if (!of_descriptor(f) || fstat(f, &found)) return 0;
-    if (has_failed && found.st_ino == failed.st_ino && found.st_dev == failed.st_dev) synced_again++;
+    /* A folder is not meant: a new entry makes the whole of it dirty, and the next fsync writes it anew. */
+    if (has_failed && S_ISREG(found.st_mode) && found.st_ino == failed.st_ino && found.st_dev == failed.st_dev)
+        synced_again++;
     if (!struck(FSYNC)) return 0;
     failed = found, has_failed = 1;
     dup(f); /* so that no new file gets its inode number */

@@ -28,7 +28,8 @@ NO_FILES: dict[str, Callable[[Path], object]] = {
 
 def refused(stage: Stage, story: Story, path: Path, *exits: int) -> str:
     """What `check` says of a data file that it must refuse, as JSON."""
-    ended = stage.do(words=["check", story.recipe, f"data.train={path}", "--json"], seconds=60)
+    task = "completion" if path.suffix == ".txt" else "chat"
+    ended = stage.do(words=["check", story.recipe, f"data.train={path}", f"task={task}", "--json"], seconds=60)
     clear(ended)
     assert ended.code in exits, ended
     assert json.loads(ended.out)

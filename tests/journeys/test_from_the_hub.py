@@ -111,7 +111,7 @@ def test_a_recipe_that_names_another_revision_is_not_the_run_that_it_was(hub, co
     hub.put("dataset", "owner/rows", {"train.jsonl": rows(60, 90), "test.jsonl": rows(50, 60)}, revision="v2")
     told = tunesmith("train", recipe, "--resume", done.run, "training.steps=2", "data.train=owner/rows@v2",
                      "data.test=owner/rows@v2:test")
-    assert told.code == 3 and "data_train" in told.err
+    assert told.code == 3 and "data.train" in told.err
 
 
 def test_without_a_cache_and_offline_everything_that_is_missing_is_named(hub, recipe, monkeypatch):

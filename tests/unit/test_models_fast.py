@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest import mock
+
 import pytest
 import torch
 
 import architectures
-from tunesmith.kernels import build, products
+from tunesmith.kernels import attention, build, products
 from tunesmith.models import load
 from tunesmith.models.adapters import full, lora
 from tunesmith.models.fast import layers as fast_layers
+from tunesmith.models.fast import trial
 from tunesmith.models.fast.buffers import Buffers
 from tunesmith.models.model import LanguageModel
 
@@ -251,3 +256,14 @@ def _unsent_low(layers, rows):
     """What the first layer's queries, keys and values need not send on to a frozen embedding."""
     attention = layers[0].self_attn
     return rows * sum(getattr(attention, f"{name}_proj").lora_A.weight.numel() for name in "qkv")
+
+
+def test_spent_memory_is_never_taken_for_a_layer_that_nobody_knows(monkeypatch):
+    spent = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes.")
+    network = SimpleNamespace(config=SimpleNamespace(_attn_implementation=attention.NAME))
+    monkeypatch.setattr(trial, "_recorded", nullcontext)
+    monkeypatch.setattr(trial, "_show", mock.Mock(side_effect=spent))
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        trial.watch(network, [])
+    monkeypatch.setattr(trial, "_show", mock.Mock(side_effect=RuntimeError("shapes differ")))
+    assert trial.watch(network, []) == {}

@@ -141,7 +141,7 @@ def test_other_data_is_refused_by_name(make: Any, tmp_path: Path) -> None:
     stopped = story.train(make(), observe=stop_after(2))
     rows = (tmp_path / "rows.jsonl").read_text().replace("apples", "pears")
     (tmp_path / "rows.jsonl").write_text(rows)
-    with pytest.raises((Refusal, Problems), match="data_train"):
+    with pytest.raises((Refusal, Problems), match=r"`data\.train` is not what"):
         story.resume(stopped.run, observe=silent)
 
 

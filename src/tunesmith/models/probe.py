@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..errors import Refusal
+from ..errors import Refusal, is_spent
 from ..records import Batch
 from . import layouts
 from .layouts import Layout
@@ -117,6 +117,8 @@ def _fault_of(model: Probed, batch: Batch, wanted: Tensor, largest: float) -> st
     try:
         found = model.log_probabilities(batch)
     except FAILS as error:
+        if is_spent(error):
+            raise
         return "it fails: " + (str(error).splitlines() or [type(error).__name__])[0]
     dtype = _dtype(model)
     allowed = ROUNDINGS.get(dtype, MANY_ROUNDINGS) * torch.finfo(dtype).eps * largest

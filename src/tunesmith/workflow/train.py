@@ -92,11 +92,11 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
         kept = read.read(run.recipe_file)
         if recipe is not None:
             refuse_other_recipe(run, kept, recipe)
+        for finding in checkpoints.clean(run):
+            observe(Found(finding))
         if folder.status(run).finished:
             observe(Said(f"run {run.path} is finished; for more epochs, start a new run with `base: {run.path}`"))
             return finished(run)
-        for finding in checkpoints.clean(run):
-            observe(Found(finding))
         before = lineage.read(run.lineage_file) if run.lineage_file.exists() else None
         chosen, commits = pinned(recipe or kept, kept_commits(before))
         prepared = proved(chosen, observe, date=before["chosen"]["date"] if before else None)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...errors import is_spent
 from ...kernels import attention
 from ...kernels.rule import Rule
 from .block import Around
@@ -53,8 +54,10 @@ def watch(network: Any, layers: Sequence[nn.Module]) -> dict[int, Seen]:
     try:
         with _recorded(seen), torch.no_grad():
             _show(network)
-    except Exception:  # noqa: BLE001 -- whatever it is, the general path will meet it and tell
-        return {}
+    except Exception as error:
+        if is_spent(error):  # a resume with more memory would compute these layers in another way
+            raise
+        return {}  # whatever it is, the general path will meet it and tell
     finally:
         for handle in handles:
             handle.remove()
