@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Batch, Document, Example, Finding, Loss, Order, Position, Prediction, Row
+from .records import Batch, Document, Example, Finding, Head, Loss, Order, Position, Prediction, Row, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -73,8 +73,18 @@ class Model(Protocol):
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
 
+    @property
+    def head(self) -> Head:
+        """What stands on the network, with the names of its outputs."""
+
     def log_probabilities(self, batch: Batch) -> Tensor:
-        """(S,) float32 log-probability of the target of each supervised row, with the graph."""
+        """(S,) float32 log-probability of the target of each supervised row, with the graph; of a language model."""
+
+    def outputs(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
+        """(R, L) float32 what the network's own head says of the rows wanted, with the graph.
+
+        rows: default, of a `sequence` head the one row that stands for each document, of others all.
+        """
 
     def learning(self) -> AbstractContextManager[None]:
         """Dropout is on while the context lasts, and off at all other times."""
@@ -109,6 +119,16 @@ class Given:
         return self.open_codec() if self.open_codec else None
 
 
+class Proof(Protocol):
+    """Reads documents back as they were made, and holds them against their examples by other means."""
+
+    def prove(self, made: Sequence[Document], example: Example) -> Sequence[Finding]:
+        """Every violation in the documents of an example, as an error at its row."""
+
+    def notes(self) -> Sequence[Finding]:
+        """What many examples shared, told once each."""
+
+
 class Task(Protocol):
     """What is learnt: which examples it takes, how they are encoded, its loss, its predictions, its metrics."""
 
@@ -121,11 +141,23 @@ class Task(Protocol):
         """The metrics that make sense here; the first is primary."""
 
     @property
+    def generates(self) -> bool:
+        """Whether answers come token by token, so that only `evaluation.generate` rows are asked; else all are."""
+
+    @property
     def Settings(self) -> type[BaseModel]: ...
+    def head(self, examples: Sequence[Example], settings: Any) -> Head:
+        """What stands on the network, from the training examples, which may name its labels.
+
+        Raises Refusals for examples from which no head follows, such as one class only.
+        """
+
     def encode(
-        self, examples: Sequence[Example], codec: Any, settings: Any
+        self, examples: Sequence[Example], codec: Any, settings: Any, head: Head
     ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
         """Of each example, in order, its documents and what was noticed; many come at once, so that work is shared."""
+
+    def proof(self, codec: Any, head: Head) -> Proof: ...
 
     def prepare(self, model: Model, documents: Sequence[Document], settings: Any) -> Sequence[Document]: ...
     def batches(
@@ -136,7 +168,16 @@ class Task(Protocol):
     def predict(
         self, model: Model, examples: Sequence[Example], settings: Any, *, given: Given, max_new_tokens: int,
         batch_size: int,
-    ) -> Iterator[Prediction]: ...
+    ) -> Iterator[Prediction]:
+        """What the model says of each example that has something to be asked; those without an answer too."""
+
+    def baselines(
+        self, model: Model, learnt: Rows, held: Rows, settings: Any, *, given: Given
+    ) -> Mapping[str, Sequence[Prediction]]:
+        """What stands in for a base that has no head for the task: each baseline's predictions on the held-out rows.
+
+        model: the untuned base, of which only `states` mean anything. Empty where the base itself can be asked.
+        """
 
 
 class Adapter(Protocol):
@@ -180,7 +221,8 @@ class Format(Protocol):
     def columns(self, fields: Mapping[str, Any], settings: Any) -> Iterable[str]:
         """The columns of such a row that `convert` reads; the others are told as unused."""
 
-    def convert(self, row: Row, settings: Any) -> Sequence[Example]: ...
+    def convert(self, row: Row, settings: Any, *, answered: bool = True) -> Sequence[Example]:
+        """The examples of a row. answered: False where the row may lack what is to be predicted."""
 
 
 class Metric(Protocol):
@@ -193,7 +235,7 @@ class Metric(Protocol):
         """What a value is counted in, as a report says it."""
 
     @property
-    def needs(self) -> Literal["loss", "text"]:
+    def needs(self) -> Literal["loss", "text", "output"]:
         """`loss`: read from the teacher-forced pass; `text`: read from generated answers."""
 
     @property

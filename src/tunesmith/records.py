@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
 Severity = Literal["error", "warning", "note"]
+SEGMENT = "segment"  # the token column of documents of two texts: 0 in the first, 1 in the second
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,19 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A prompt and the text that should follow it."""
+    """A prompt and the text that should follow it.
+
+    references: all right answers where there are several, `answer` the first of them; language: the one that the answer
+    is written in, where the row names it.
+    """
 
     prompt: str
     answer: str
     where: str
     group: str
     source: str = ""
+    references: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,86 @@ class Text:
     source: str = ""
 
 
-Example = Conversation | Pair | Text
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A text, or two, and what they are: one label, several, none, or a number written as one.
+
+    labels: as they stand in the file; None where the row has none and is only to be predicted. second: the other text
+    of a pair.
+    """
+
+    text: str
+    labels: tuple[str, ...] | None
+    where: str
+    group: str
+    source: str = ""
+    second: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Words, each with a tag (`O`, `B-PER`, …); tags are None where they are only to be predicted.
+
+    text, starts: what the words were cut from, and the character of it at which each begins; empty where the row came
+    as words.
+    """
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    where: str
+    group: str
+    source: str = ""
+    text: str = ""
+    starts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A part of a context, and the character at which it begins there."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a context, and its answers there: () where it has none, None where they are to be predicted."""
+
+    question: str
+    context: str
+    answers: tuple[Answer, ...] | None
+    where: str
+    group: str
+    source: str = ""
+    id: str = ""
+
+
+Example = Conversation | Pair | Text | Labelled | Tagged | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands on the network that a task trains, by transformers' kinds of models.
+
+    labels: the names of what it tells apart, in the order of its outputs; problem: of a `sequence`, how its outputs are
+    read; parts: where a task trains several heads on one network, each by the name of its part.
+    """
+
+    kind: Literal["causal", "masked", "encoder-decoder", "sequence", "token", "span", "none", "several"] = "causal"
+    labels: tuple[str, ...] = ()
+    problem: Literal["", "single", "multi", "regression"] = ""
+    parts: Mapping[str, Head] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """For a lineage, which a run is opened from."""
+        return {"kind": self.kind, "labels": list(self.labels), "problem": self.problem,
+                "parts": {name: part.as_json() for name, part in self.parts.items()}}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Head:
+        """The head that `as_json` told of."""
+        return cls(told["kind"], tuple(told["labels"]), told["problem"],
+                   {name: cls.from_json(part) for name, part in told["parts"].items()})
 
 
 def _no_ends() -> NDArray[np.int64]:
@@ -107,6 +193,9 @@ class Document:
     example in its side; documents of one example are never parted. `text` is the rendered text that `ids` spell, and
     `ends[t]` the character at which token t ends in it. Documents to train on have neither: they are for a reader, so
     `find_ends` looks for the ends only when somebody asks.
+
+    both_ways: the network reads the document in both directions; row t then learns `targets[t]` of its own place
+    (a tag, a class, the id under a mask), nothing is shifted, and no row is left out when it is packed.
     """
 
     ids: NDArray[np.int64]
@@ -117,6 +206,7 @@ class Document:
     find_ends: Callable[[], NDArray[np.int64]] = field(default=_no_ends, compare=False, repr=False)
     token_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     document_columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    both_ways: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,7 +218,9 @@ class Document:
 
     @property
     def supervised(self) -> NDArray[np.bool_]:
-        """(T,) whether token t is a target of the loss."""
+        """(T,) whether token t is a target of the loss, or in its place something else."""
+        if self.both_ways:
+            return self.weights > 0
         return np.concatenate([[False], self.weights[:-1] > 0])
 
 
@@ -238,6 +330,9 @@ class Prediction:
 
     term, weight: the summed loss in nats and its weight (teacher-forced); text: the generated answer;
     reference: what the example has there; stopped_by: how the generation ended.
+
+    output: what was predicted, as `tunesmith predict` writes it (`label`, `scores`, `entities`, `answer`, …); empty
+    where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names.
     """
 
     example: int
@@ -248,6 +343,16 @@ class Prediction:
     reference: str = ""
     stopped_by: Literal["end", "length", ""] = ""
     tokens: int = 0
+    output: Mapping[str, Any] = field(default_factory=dict)
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one side, with the documents that they were encoded to."""
+
+    examples: Sequence[Example]
+    documents: Sequence[Document]
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +419,9 @@ class Elsewhere:
 class Verdict:
     """Tuned against the base on held-out rows: better, worse or not proven, by the primary metric.
 
-    also: what tuning did to each entry of `evaluation.also`, by its name; empty where there is none.
+    against: what decides: the base, or where it has no head for the task the strongest of the task's baselines;
+    baselines: those that are not the strongest, each with every metric, tuned held against it; also: what tuning did to
+    each entry of `evaluation.also`, by its name; empty where there is none.
     """
 
     word: Literal["better", "worse", "not proven"]
@@ -325,3 +432,4 @@ class Verdict:
     findings: Sequence[Finding] = ()
     rows_needed: int | None = None
     also: Mapping[str, Elsewhere] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)

@@ -6,8 +6,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ..records import Conversation, Example, Pair
+from ..records import Example
 from .fields import normalised
+from .texts import texts
 
 
 def drawn(examples: Sequence[Example], most: int, *, seed: int) -> tuple[Example, ...]:
@@ -43,10 +44,4 @@ def _marks(example: Example) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def _text(example: Example) -> str:
     """All that a row says; a pair says what a conversation of its two turns says."""
-    if isinstance(example, Pair):
-        turns = [example.prompt, example.answer]
-    elif isinstance(example, Conversation):
-        turns = [turn.content for turn in example.messages if turn.role != "system"]
-    else:
-        turns = [example.text]
-    return "\0".join(map(normalised, turns))
+    return "\0".join(map(normalised, texts(example)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from ..records import Conversation, Example, Message, Pair
 
+COMMON = ("where", "group", "source")
 _WRITER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
 
@@ -27,8 +29,10 @@ def _own(example: Example) -> dict[str, Any]:
         told: dict[str, Any] = {"messages": [_turn(turn) for turn in example.messages]}
         return {**told, "tools": list(example.tools)} if example.tools else told
     if isinstance(example, Pair):
-        return {"prompt": example.prompt, "answer": example.answer}
-    return {"text": example.text}
+        rare = {"references": list(example.references), "language": example.language}
+        told = {"prompt": example.prompt, "answer": example.answer}
+        return told | {name: value for name, value in rare.items() if value}
+    return {name: value for name, value in asdict(example).items() if name not in COMMON}
 
 
 def _turn(turn: Message) -> dict[str, Any]:

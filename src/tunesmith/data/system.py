@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..records import Conversation, Example, Message, Pair, Text
+from ..records import Conversation, Example, Message, Pair
 
 
 def with_system(example: Example, system: str | None) -> Example:
     """The example with the system prompt in front, where it is one that can have one and has none."""
-    if system is None or isinstance(example, Text):
+    if system is None or not isinstance(example, Pair | Conversation):
         return example
     first = Message("system", system)
     if isinstance(example, Pair):

@@ -20,6 +20,7 @@ from ..errors import Refusal
 from ..records import Message
 from . import ending, thinking
 from .ending import pattern
+from .framing import Frames
 from .sections import Sections
 from .templates import Template, Tool, vet
 
@@ -41,14 +42,16 @@ class Codec:
     vocabulary: number of ids; bos, eos, pad: ids or None; wants_bos: whether the tokenizer itself opens a text with
     its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones that
     the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what stands
-    around it), None where there is no template or it writes none.
+    around it), None where there is no template or it writes none; context: the most tokens that the base reads,
+    longest: the most that a document of this run may have.
     """
 
     def __init__(
         self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int],
-        flaw: Refusal | None = None,
+        flaw: Refusal | None = None, longest: int = 0,
     ) -> None:
         self._flaw = flaw
+        self.longest = min(longest or context, context)
         self.template = template
         self.context = context
         self.vocabulary = len(tokenizer)
@@ -145,6 +148,11 @@ class Codec:
     def _spelt(self) -> Sections:
         return Sections(self._plain)
 
+    @cached_property
+    def frames(self) -> Frames:
+        """Texts as a network that reads both ways is given them, between the tokenizer's own marks."""
+        return Frames(self._state)
+
     def ending_of(self, message: Message) -> ending.Ending | None:
         """How the template ends such a turn; None where it ends it with nothing that generation could stop on."""
         return self.ending_of_calls if message.calls else self.ending
@@ -197,15 +205,16 @@ class Codec:
 def build(
     tokenizer: Any, *, template: str | None = None, context: int = 0, generation_stop: Sequence[int] = (),
     name: str = "chat_template", date: datetime | None = None, tools: Sequence[Tool] = (),
-    switches: Mapping[str, bool] = MappingProxyType({}),
+    switches: Mapping[str, bool] = MappingProxyType({}), longest: int = 0,
 ) -> Codec:
     """A codec over a fast tokenizer of transformers.
 
     template: Jinja source that replaces the tokenizer's own; context: the longest document that the base reads (0: as
     the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
     the template; date: what templates are told today is; tools: definitions for conversations that bring none;
-    switches: what else the template is told, such as `enable_thinking`. Raises Refusal for a template that is broken or
-    unsafe; for the tokenizer's own only once a conversation is to be encoded with it.
+    switches: what else the template is told, such as `enable_thinking`; longest: the most tokens of one document (0:
+    what the base reads). Raises Refusal for a template that is broken or unsafe; for the tokenizer's own only once a
+    conversation is to be encoded with it.
     """
     source = template
     if source is None and tokenizer.chat_template is not None:
@@ -220,8 +229,8 @@ def build(
             if template is not None:
                 raise
             flaw = refusal  # the base's own, which a task without a template never needs
-    longest = context or min(int(tokenizer.model_max_length), UNBOUNDED)
-    return Codec(tokenizer, made, longest, generation_stop, flaw)
+    read = context or min(int(tokenizer.model_max_length), UNBOUNDED)
+    return Codec(tokenizer, made, read, generation_stop, flaw, longest)
 
 
 def _bare(state: str, *, added: bool = True) -> Tokenizer:

@@ -22,7 +22,8 @@ class Flat(Sequence[Document]):
 
     arrays: `ids` (T,) int32; `borders` (D + 1,) int64, where documents begin and the last ends; `examples` (D,) int64;
     `weights` (T,), uint8 where all are 0 or 1, else float32; `targets` (T,) int32 only where some are not the next id;
-    the documents' columns as `token/NAME` (T, …) and `document/NAME` (D, …).
+    `both_ways` (D,) uint8 only where some are read so; the documents' columns as `token/NAME` (T, …) and
+    `document/NAME` (D, …).
     """
 
     arrays: Mapping[str, Array]
@@ -45,6 +46,7 @@ class Flat(Sequence[Document]):
             ids, targets, arrays["weights"][start:end].astype(np.float32), int(arrays["examples"][at]),
             token_columns={name: column[start:end] for name, column in self._columns(PER_TOKEN)},
             document_columns={name: column[at] for name, column in self._columns(PER_DOCUMENT)},
+            both_ways=bool(arrays["both_ways"][at]) if "both_ways" in arrays else False,
         )
 
     def _columns(self, prefix: str) -> Iterator[tuple[str, Array]]:
@@ -58,6 +60,7 @@ class Flattening:
         self._parts: dict[str, list[Array]] = {"ids": [], "weights": []}
         self._examples: list[int] = []
         self._targets: dict[int, Array] = {}
+        self._both_ways: list[bool] = []
 
     def take(self, documents: Sequence[Document], example: int) -> None:
         """Add all documents of an example; `example` is its index in its side. All have columns of the same names."""
@@ -67,6 +70,7 @@ class Flattening:
                 self._targets[len(self._examples)] = targets
             whole = weights.astype(np.uint8)
             self._examples.append(example)
+            self._both_ways.append(document.both_ways)
             self._parts["ids"].append(ids.astype(np.int32))
             self._parts["weights"].append(weights if (whole != weights).any() else whole)
             for name, column in document.token_columns.items():
@@ -82,6 +86,8 @@ class Flattening:
         arrays.setdefault("weights", np.zeros(0, np.uint8))
         arrays["borders"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         arrays["examples"] = np.asarray(self._examples, np.int64)
+        if any(self._both_ways):
+            arrays["both_ways"] = np.asarray(self._both_ways, np.uint8)
         if self._targets:
             targets = [self._targets.get(place, shift.targets(ids)) for place, ids in enumerate(self._parts["ids"])]
             arrays["targets"] = np.concatenate(targets).astype(np.int32)

@@ -101,10 +101,10 @@ def _outcome(
 def _split(made: list[Document], example: Example, codec: Codec, limit: int, longest: int) -> _Outcome:
     if isinstance(example, Text):
         return _Outcome([window for document in made for window in _windows(document, limit)], longest)
-    if isinstance(example, Conversation):
+    if isinstance(example, Conversation) and not made[0].both_ways:
         return _split_turns(example, made[0].example, codec, limit, longest)
     return _Outcome([], longest, finding=Finding(
-        "error", "row.too_long", f"{longest} tokens, the limit is {limit}, and a prompt is not parted from its answer",
+        "error", "row.too_long", f"{longest} tokens, the limit is {limit}, and this task does not part its rows",
         example.where, _raise_limit(longest, codec, "split")))
 
 
@@ -170,7 +170,17 @@ def _rounds(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
 
 
 def _head(document: Document, tokens: int) -> Document:
+    if document.both_ways:
+        return _closed(document, tokens)
     return _part(document, document.ends, 0, min(tokens, len(document)))
+
+
+def _closed(document: Document, tokens: int) -> Document:
+    """The beginning, and the last token, which closes what is read both ways."""
+    kept = np.r_[0 : min(tokens, len(document)) - 1, len(document) - 1]
+    columns = {name: column[kept] for name, column in document.token_columns.items()}
+    return replace(document, ids=document.ids[kept], targets=document.targets[kept], weights=document.weights[kept],
+                   token_columns=columns, find_ends=lambda: document.ends[kept])
 
 
 def _windows(document: Document, tokens: int) -> Iterator[Document]:

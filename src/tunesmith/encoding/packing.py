@@ -22,7 +22,8 @@ def pack(documents: Sequence[Document], *, after: Position | None = None) -> Bat
     """One batch of all the documents, in their order, on the CPU.
 
     Rows after a document's last supervised one are left out: in a causal model nothing that is trained sees them. A
-    document without any weight is kept whole. Documents with the same `example` count as one example.
+    document without any weight, or one that is read both ways, is kept whole. Documents with the same `example` count
+    as one example.
     """
     kept = [_rows(document) for document in documents]
     borders = [0, *np.cumsum(kept).tolist()]
@@ -159,6 +160,8 @@ def _grouped(documents: Sequence[Document]) -> tuple[list[int], Callable[[int], 
 
 
 def _rows(document: Document) -> int:
+    if document.both_ways:
+        return len(document)
     weighted = np.flatnonzero(document.weights)
     return int(weighted[-1]) + 1 if len(weighted) else len(document)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
-from ..records import Conversation, Document, Example, Finding, Message, Pair
+from ..records import Conversation, Document, Example, Finding, Head, Labelled, Message, Pair, Question, Tagged
 from . import chat, plain, readback, thinking, typed
 from .codec import Codec
 from .ending import pattern
@@ -24,6 +24,7 @@ from .shift import spans
 
 REPORT = "report this with the template and the row: the run is refused so that nothing wrong is learnt"
 BREAK = "\u200b"
+LEARNT = {Labelled: "label", Tagged: "tag", Question: "answer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Proof:
         return list(self._told.findings())
 
 
+def of_text(codec: Codec, head: Head) -> Proof:
+    """The proof of tasks whose documents are read left to right."""
+    return Proof(codec)
+
+
 def prove(
     documents: Sequence[Document], examples: Sequence[Example], codec: Codec, *, refused: Collection[int] = ()
 ) -> list[Finding]:
@@ -85,7 +91,7 @@ class Supervision:
 
     def count(self, document: Document, example: Example) -> None:
         """Take a document of an example into account."""
-        self._by_role[_role(document, example)] += int(np.count_nonzero(document.weights[:-1] > 0))
+        self._by_role[_role(document, example)] += int(np.count_nonzero(document.supervised))
         self._whole += len(document)
 
     def as_json(self) -> dict[str, Any]:
@@ -106,6 +112,8 @@ def supervision(documents: Sequence[Document], examples: Sequence[Example]) -> d
 def _role(document: Document, example: Example) -> str:
     if isinstance(example, Conversation):
         return "assistant"
+    if isinstance(example, Labelled | Tagged | Question):
+        return LEARNT[type(example)]
     if isinstance(example, Pair):
         return "answer" if _is_plain(document, example) else "assistant"
     return "text"

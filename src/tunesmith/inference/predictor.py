@@ -19,7 +19,7 @@ from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
 from ..models.model import LanguageModel
 from ..recipe import read
-from ..records import Conversation, Message
+from ..records import Conversation, Head, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
@@ -88,17 +88,20 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
     found = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
     encoder = load.codec(
         found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]),
-        tools=recipe.data.tools, thinking=recipe.data.thinking)
+        tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
     demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
     turns = Conversation in recipe.task.module.takes
     chosen = kept["chosen"]
+    head = Head.from_json(chosen["head"]) if "head" in chosen else Head("causal")
     network = load.network(
-        found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"])
+        found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"]), head=head,
+        seed=recipe.training.seed,
     )
     if base:
-        return Predictor("base", LanguageModel.frozen(network), encoder, sampling, recipe.data.system, turns)
-    model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed)
+        return Predictor("base", LanguageModel.frozen(network, head), encoder, sampling, recipe.data.system, turns)
+    model = LanguageModel(
+        network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed, head=head)
     model.load(load_file(earlier.best_checkpoint(path) / model.adapter.weights_file))
     return Predictor(run.name, model, encoder, sampling, recipe.data.system, turns)
 

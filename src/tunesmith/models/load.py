@@ -14,11 +14,12 @@ import torch
 from ..data.tools import definitions
 from ..encoding import templates
 from ..encoding.codec import Codec, build
+from ..encoding.order import seed_for
 from ..errors import Misuse, Refusal
 from ..kernels import attention
 from ..kernels.rule import Rule
-from ..records import Row
-from . import earlier, layouts, special_tokens
+from ..records import Head, Row
+from . import earlier, heads, layouts, special_tokens
 from .bases import Base
 from .offline import opening, transformers
 
@@ -26,6 +27,7 @@ from .offline import opening, transformers
 SWITCHES: Mapping[str, Mapping[str, bool]] = {
     "think": {"enable_thinking": True, "thinking": True}, "no_think": {"enable_thinking": False, "thinking": False},
 }
+CAUSAL = Head("causal")
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 
@@ -48,12 +50,14 @@ def new_ids(base: Base) -> tuple[int, ...]:
 
 
 def codec(
-    base: Base, template: str | None, date: datetime, *, tools: str | None = None, thinking: str = "template"
+    base: Base, template: str | None, date: datetime, *, tools: str | None = None, thinking: str = "template",
+    longest: int = 0,
 ) -> Codec:
     """The base's tokenizer with the template named (a shipped one, or a Jinja file), else with its own.
 
     An earlier run's own is the one that it was tuned with. date: what the template is told today is; tools: a JSON
-    file of definitions for conversations that bring none; thinking: as in `data.thinking`.
+    file of definitions for conversations that bring none; thinking: as in `data.thinking`; longest: the most tokens
+    that a document may have, where that is less than the base reads.
     """
     named = template
     if named is None and base.run is not None:
@@ -61,7 +65,7 @@ def codec(
     return build(
         tokenizer(base), template=_source(named) if named else None, context=base.context,
         generation_stop=generation_stop(base), name=named or "the base's own template", date=date,
-        tools=_tools(tools) if tools else (), switches=SWITCHES.get(thinking, {}),
+        tools=_tools(tools) if tools else (), switches=SWITCHES.get(thinking, {}), longest=longest,
     )
 
 
@@ -87,7 +91,9 @@ def _source(name: str) -> str:
                      "name a Jinja file in UTF-8 that you may read") from error
 
 
-def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
+def network(
+    base: Base, *, dtype: torch.dtype, device: torch.device, head: Head = CAUSAL, seed: int = 0
+) -> Any:
     """The base as a transformers causal language model, in evaluation mode, with our attention where it takes it.
 
     An earlier run is merged in float32, then rounded once. Tokens that are new to the base have rows. Raises Refusal
@@ -95,28 +101,30 @@ def network(base: Base, *, dtype: torch.dtype, device: torch.device) -> Any:
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
-        found = network(base.under, dtype=exact, device=device)
+        found = network(base.under, dtype=exact, device=device, head=head, seed=seed)
         earlier.merge_into(found, base.run, base.checkpoint)
         found = found.to(dtype).eval()
     else:
-        found = _from_folder(base, dtype, device)
+        found = _from_folder(base, dtype, device, head=head, seed=seed)
     added = new_ids(base)
     if added:
         special_tokens.grow(found, added)
     return found
 
 
-def _from_folder(base: Base, dtype: torch.dtype, device: torch.device) -> Any:
-    """The network of a base's folder, as it stands there."""
+def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: Head, seed: int) -> Any:
+    """The network of a base's folder, as it stands there; of a head that the base lacks each weight is drawn."""
     library = transformers()
     _register(library)
-    ours = attention.NAME if layouts.takes_our_attention(layouts.architecture(base)) else None
-    with opening(base.folder):
-        loaded, told = library.AutoModelForCausalLM.from_pretrained(
+    kind: Any = layouts.architecture(base) if head.kind == "causal" else heads.architecture(base, head)
+    ours = attention.NAME if head.kind == "causal" and layouts.takes_our_attention(kind) else None
+    with opening(base.folder), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "head"))
+        loaded, told = kind.from_pretrained(
             base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-            attn_implementation=ours, output_loading_info=True,
+            attn_implementation=ours, output_loading_info=True, **heads.configuration(head),
         )
-    missing = sorted(told["missing_keys"])
+    missing = sorted(set(told["missing_keys"]) - heads.own(loaded))
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
                       str(base.folder), "fetch the base again, whole")

@@ -11,15 +11,17 @@ from torch import Tensor, nn
 
 from ..kernels import head
 from ..kernels.products import Matrix
-from ..records import Batch
-from . import fast, layouts, padded, probe
+from ..records import Batch, Head
+from . import fast, heads, layouts, padded, probe
 from . import rows as rows_of
 from .adapters import _none
 from .learnt import lay_in
 
+CAUSAL = Head("causal")
+
 
 class LanguageModel:
-    """A causal language model with an adapter attached; satisfies contracts.Model.
+    """A network with an adapter attached, and with a head where it is no language model; satisfies contracts.Model.
 
     Where the network computes in less than float32, each weight that learns has a float32 master: gradients are added
     up in float32 beside the computing weight, `gradients` hands them to the master, an optimiser steps the master,
@@ -28,10 +30,13 @@ class LanguageModel:
     Refusal for a network that answers in no layout as it does by itself.
     """
 
-    def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int) -> None:
+    def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int, head: Head = CAUSAL) -> None:
         self.network = network
         self.adapter = adapter
+        self.head = head
         names = adapter.attach(network, settings, seed=seed)
+        if head.kind != "causal" and names:
+            names = (*names, *heads.learn(network, names))
         network.eval()
         computing = dict(network.named_parameters())
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
@@ -40,15 +45,19 @@ class LanguageModel:
         self._laid_out: tuple[Tensor, int, Matrix] | None = None
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
+        if head.kind != "causal":
+            self.layout = layouts.Layout("padded", "it reads both ways")
+            layouts.prepare(network, self.layout)
+            return
         own = probe.settle(self)
         if self.layout.kind == "packed":  # settled before, as a layer by hand keeps the window that it was built with
             self.paths = fast.install(network)
             probe.demand_same(self, own)
 
     @classmethod
-    def frozen(cls, network: Any) -> LanguageModel:
+    def frozen(cls, network: Any, head: Head = CAUSAL) -> LanguageModel:
         """A model in which nothing learns, for use only."""
-        return cls(network, _none, None, seed=0)
+        return cls(network, _none, None, seed=0, head=head)
 
     @property
     def device(self) -> torch.device:
@@ -77,6 +86,15 @@ class LanguageModel:
         targets = batch.targets[batch.supervised]
         found = head.log_probabilities(states, self._head(linear), targets, bias_V=linear.bias, shape=self._shape)
         return rows_of.reached_by_head(self.network, found, states, targets, self._shape)
+
+    def outputs(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
+        """(R, L) float32 what the network's own head says of the rows wanted.
+
+        rows: default, of a `sequence` head the one row that stands for each document, of others all.
+        """
+        if rows is None and self.head.kind == "sequence":
+            rows = heads.stands_for_document(self.network, batch.borders, self.device)
+        return heads.read(self.network, self.states(batch, rows), self.head)
 
     def _head(self, linear: Any) -> Tensor | Matrix:
         """The head's weight: laid out for its products once, where its numbers stay what they are."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..records import Batch
+from ..records import SEGMENT, Batch
 
 # At least this share of the longest is what each document of a group fills: at most a quarter is padding
 FULL = 0.75
@@ -30,9 +30,12 @@ def states(decoder: Any, batch: Batch, rows: Tensor | None, *, together: bool) -
     flat, places = [], torch.empty(batch.tokens, dtype=torch.long)
     laid = 0
     for group in grouped(lengths) if together else [[number] for number in range(len(lengths))]:
-        ids_DT, seen_DT = _padded(batch, group)
+        ids_DT, seen_DT = _padded(batch, batch.ids, group)
         mask = None if bool(seen_DT.all()) else seen_DT.long().to(batch.ids.device)
-        flat.append(decoder(input_ids=ids_DT, attention_mask=mask, use_cache=False).last_hidden_state.flatten(0, 1))
+        told = {"token_type_ids": _padded(batch, batch.token_columns[SEGMENT], group)[0]} \
+            if SEGMENT in batch.token_columns and getattr(decoder.config, "type_vocab_size", 0) > 1 else {}
+        found = decoder(input_ids=ids_DT, attention_mask=mask, use_cache=False, **told).last_hidden_state
+        flat.append(found.flatten(0, 1))
         for place, number in enumerate(group):
             first = laid + place * ids_DT.shape[1]
             places[batch.borders[number] : batch.borders[number + 1]] = torch.arange(first, first + lengths[number])
@@ -53,9 +56,9 @@ def grouped(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def _padded(batch: Batch, group: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(D, T) ids of some documents, and which of them are no padding (on the CPU)."""
-    parts = [batch.ids[batch.borders[number] : batch.borders[number + 1]] for number in group]
+def _padded(batch: Batch, column: Tensor, group: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """(D, T) a column of some documents, and which of its numbers are no padding (on the CPU)."""
+    parts = [column[batch.borders[number] : batch.borders[number + 1]] for number in group]
     ids_DT = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
     lengths = torch.tensor([len(part) for part in parts])
     return ids_DT, torch.arange(ids_DT.shape[1])[None] < lengths[:, None]

@@ -15,17 +15,24 @@ from ..contracts import Given, Model
 from ..encoding import chat as encoder
 from ..encoding.codec import Codec
 from ..encoding.packing import batches, unchanged
+from ..encoding.proof import of_text as proof
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood
 from ..metrics import exact_match, perplexity, rouge_l
 from ..metrics import loss as loss_metric
-from ..records import Batch, Conversation, Document, Example, Finding, Loss, Message, Pair, Prediction
+from ..models.heads import causal as head
+from ..models.heads import no_baselines as baselines
+from ..records import Batch, Conversation, Document, Example, Finding, Head, Loss, Message, Pair, Prediction
 
-__all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
+__all__ = [
+    "Settings", "baselines", "batches", "cut", "encode", "generates", "head", "loss", "metrics", "predict", "prepare",
+    "proof", "takes",
+]
 
 takes: Final = (Conversation, Pair)
 cut: Final = "between examples"
+generates: Final = True
 metrics: Final = (loss_metric, perplexity, exact_match, rouge_l)
 prepare = unchanged
 
@@ -47,7 +54,7 @@ def conversation(example: Example) -> Conversation:
 
 
 def encode(
-    examples: Sequence[Example], codec: Codec, settings: Settings
+    examples: Sequence[Example], codec: Codec, settings: Settings, head: Head
 ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
     """Of each example, documents in which the assistant's turns are supervised, and what was noticed on the way."""
     conversations = [conversation(example) for example in examples]

@@ -14,17 +14,24 @@ from ..contracts import Given, Model
 from ..encoding import plain
 from ..encoding.codec import Codec
 from ..encoding.packing import batches, unchanged
+from ..encoding.proof import of_text as proof
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood
 from ..metrics import exact_match, perplexity, rouge_l
 from ..metrics import loss as loss_metric
-from ..records import Batch, Document, Example, Finding, Loss, Pair, Prediction, Text
+from ..models.heads import causal as head
+from ..models.heads import no_baselines as baselines
+from ..records import Batch, Document, Example, Finding, Head, Loss, Pair, Prediction, Text
 
-__all__ = ["Settings", "batches", "cut", "encode", "loss", "metrics", "predict", "prepare", "takes"]
+__all__ = [
+    "Settings", "baselines", "batches", "cut", "encode", "generates", "head", "loss", "metrics", "predict", "prepare",
+    "proof", "takes",
+]
 
 takes: Final = (Text, Pair)
 cut: Final = "between examples"
+generates: Final = True
 metrics: Final = (loss_metric, perplexity, exact_match, rouge_l)
 prepare = unchanged
 
@@ -42,7 +49,7 @@ class Settings(BaseModel):
 
 
 def encode(
-    examples: Sequence[Example], codec: Codec, settings: Settings
+    examples: Sequence[Example], codec: Codec, settings: Settings, head: Head
 ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
     """Of each example one document: the text and its end."""
     plain.foresee((text for example in examples for text in _texts(example, settings)), codec)

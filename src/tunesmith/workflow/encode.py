@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding.flat import Flat, Flattening
 from ..encoding.lengths import Lengths, TooLong
-from ..encoding.proof import Proof, Supervision
-from ..records import Document, Example, Finding
+from ..encoding.proof import Supervision
+from ..records import Document, Example, Finding, Head
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -29,7 +29,7 @@ class Encoded:
 
 
 def encode(
-    recipe: Recipe, codec: Codec, examples: Sequence[Example], *, task: Section | None = None,
+    recipe: Recipe, codec: Codec, head: Head, examples: Sequence[Example], *, task: Section | None = None,
     too_long: TooLong | None = None, side: str = "",
 ) -> Encoded:
     """The documents of a side, each proved as it was made and then fitted to the length that is wanted.
@@ -38,13 +38,13 @@ def encode(
     """
     chosen = task or recipe.task
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=too_long or recipe.data.too_long)
-    proof, supervision, taken = Proof(codec), Supervision(), Flattening()
+    proof, supervision, taken = chosen.module.proof(codec, head), Supervision(), Flattening()
     noticed: list[Finding] = []
     proved: list[Finding] = []
     for start in range(0, len(examples), TOGETHER):
         together = examples[start : start + TOGETHER]
         for index, (example, (made, found)) in enumerate(
-            zip(together, chosen.module.encode(together, codec, chosen.settings), strict=True), start
+            zip(together, chosen.module.encode(together, codec, chosen.settings, head), strict=True), start
         ):
             noticed += found
             if not any(finding.severity == "error" for finding in found):
@@ -57,14 +57,14 @@ def encode(
     return Encoded(taken.flat(), findings, supervision.as_json())
 
 
-def readable(recipe: Recipe, codec: Codec, example: Example, index: int) -> list[Document]:
+def readable(recipe: Recipe, codec: Codec, head: Head, example: Example, index: int) -> list[Document]:
     """The documents of one example, with their text and where each token ends in it."""
-    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings)
+    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings, head)
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)
     return [replace(document, example=index) for document in lengths.fit(made, example)]
 
 
-def whole_tokens(recipe: Recipe, codec: Codec, example: Example) -> int:
+def whole_tokens(recipe: Recipe, codec: Codec, head: Head, example: Example) -> int:
     """Tokens of the example's longest document before it is fitted to the length."""
-    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings)
+    [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings, head)
     return max(map(len, made), default=0)

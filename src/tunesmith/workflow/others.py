@@ -10,7 +10,7 @@ from .. import catalog
 from ..errors import Misuse
 from ..recipe import Section
 from ..recipe.starred import default
-from ..records import Document, Example, Finding, Text
+from ..records import Document, Example, Finding, Head, Text
 from .encode import Encoded, encode
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Other:
 def task_of(recipe: Recipe, name: str, examples: Sequence[Example]) -> Section:
     """The task that an entry names; else the run's, or the first that takes its rows. Raises Misuse where none does."""
     named = recipe.evaluation.also[name].task
-    choices = [named] if named else [recipe.task, *(default("task", each) for each in catalog.names("task"))]
+    others = catalog.names("task") if recipe.task.module.generates else ()  # a head of labels serves its own task alone
+    choices = [named] if named else [recipe.task, *(default("task", each) for each in others)]
     for choice in choices:
         if all(isinstance(example, choice.module.takes) for example in examples):
             return choice
@@ -53,13 +54,15 @@ def of_type(recipe: Recipe, name: str, kind: str) -> Section:
         or default("task", kind)
 
 
-def encode_other(recipe: Recipe, codec: Codec, name: str, task: Section, examples: Sequence[Example]) -> Encoded:
+def encode_other(
+    recipe: Recipe, codec: Codec, head: Head, name: str, task: Section, examples: Sequence[Example]
+) -> Encoded:
     """The documents of an entry. Too long texts are measured in windows, other rows that are too long not at all.
 
     They are not trained on, so `data.too_long` has nothing to say of them.
     """
     plain = any(isinstance(example, Text) for example in examples)
-    encoded = encode(recipe, codec, examples, task=task, too_long="split" if plain else "drop")
+    encoded = encode(recipe, codec, head, examples, task=task, too_long="split" if plain else "drop")
     return replace(encoded, findings=[_of_entry(finding, name) for finding in encoded.findings])
 
 

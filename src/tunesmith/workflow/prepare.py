@@ -9,8 +9,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ..data.digest import digest
-from ..errors import Misuse, Refusal, raise_all
-from ..records import SIDES, Conversation, Document, Example, Finding, Side
+from ..data.ledger import from_problem
+from ..errors import Misuse, Problem, Problems, Refusal, raise_all
+from ..records import SIDES, Conversation, Document, Example, Finding, Head, Side
 from . import order, tokens
 from .encode import encode
 from .others import Other, encode_other, of_type, task_of
@@ -30,7 +31,7 @@ class Prepared:
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
-    in. also: the rows of `evaluation.also`.
+    in. also: the rows of `evaluation.also`; head: what stands on the network, whose labels are the training side's.
     """
 
     base: Base
@@ -41,6 +42,7 @@ class Prepared:
     supervised: Mapping[str, Any]
     digests: Mapping[str, str]
     date: str
+    head: Head
     sources: Mapping[str, int] = field(default_factory=dict)
     also: Mapping[str, Other] = field(default_factory=dict)
 
@@ -93,7 +95,7 @@ def _prepared(
     findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
-        {**kept.digests, "base": base.digest}, today, kept.sources, also,
+        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, also,
     )
 
 
@@ -101,20 +103,22 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     """Prepared from the files, and kept for the next start unless a file changed meanwhile."""
     codec = _codec(recipe, base, today)
     found = read_sides(recipe)
-    sides = {side: encode(recipe, codec, each, side=side) for side, each in found.sides.items()}
+    head, headless = head_of(recipe, found.sides["train"])
+    sides = {side: encode(recipe, codec, head, () if headless else each, side=side)
+             for side, each in found.sides.items()}
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
-                               encode_other(recipe, codec, name, tasks[name], each))
+                               encode_other(recipe, codec, head, name, tasks[name], each))
         for name, each in found.also.items()
     }
-    findings = [*found.findings, *(finding for encoded in sides.values() for finding in encoded.findings),
+    findings = [*found.findings, *headless, *(finding for encoded in sides.values() for finding in encoded.findings),
                 *(finding for other in also.values() for finding in other.encoded.findings),
                 *new_tokens(base, codec)]
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
-    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings))
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head)
     if under is not None and under == tokens.key(recipe, base, today):
         tokens.write(under, kept)
     others = {
@@ -122,6 +126,16 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
         for name, one in also.items()
     }
     return _prepared(recipe, base, kept, others, (today, lambda: codec, found.sides))
+
+
+def head_of(recipe: Recipe, examples: Sequence[Example]) -> tuple[Head, list[Finding]]:
+    """The head that the training rows ask for, and as errors why they ask for none."""
+    if not examples:
+        return Head(), []
+    try:
+        return recipe.task.module.head(examples, recipe.task.settings), []
+    except (Problem, Problems) as error:
+        return Head(), list(from_problem(error))
 
 
 def new_tokens(base: Base, codec: Codec) -> list[Finding]:
@@ -142,7 +156,7 @@ def _codec(recipe: Recipe, base: Base, today: str) -> Codec:
 
     return load.codec(
         base, recipe.data.template, datetime.fromisoformat(today),
-        tools=recipe.data.tools, thinking=recipe.data.thinking)
+        tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
 
 
 class _Later(Mapping[Side, Sequence[Example]]):

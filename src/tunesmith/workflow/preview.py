@@ -54,7 +54,7 @@ def every(recipe: Recipe, prepared: Prepared, *, wanted: tuple[str, str] | None 
         for index in _in_turn(list(dict.fromkeys(examples_of(prepared.documents[side]).tolist())), side, prepared):
             example = prepared.examples[side][index]
             if wanted is None or place(example.where) == wanted:
-                for document in readable(recipe, prepared.codec, example, index):
+                for document in readable(recipe, prepared.codec, prepared.head, example, index):
                     yield side, example, document
 
 

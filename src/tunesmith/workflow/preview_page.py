@@ -64,8 +64,8 @@ def _of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Chosen]:
 
 def _seen(recipe: Recipe, prepared: Prepared, chosen: Chosen) -> Iterator[Seen]:
     example = prepared.examples[chosen.side][chosen.index]
-    documents = readable(recipe, prepared.codec, example, chosen.index)
-    whole = whole_tokens(recipe, prepared.codec, example)
+    documents = readable(recipe, prepared.codec, prepared.head, example, chosen.index)
+    whole = whole_tokens(recipe, prepared.codec, prepared.head, example)
     for number, document in enumerate(documents, start=1):
         yield Seen(
             example.where, chosen.side, type(example).__name__.lower(), example.source, chosen.why,

@@ -47,6 +47,8 @@ class Session:
         """The batch in pieces that fit."""
         from ..encoding.packing import cut
 
+        if self.recipe.task.module.cut == "whole":
+            return [batch]
         return cut(batch, self.chosen["piece_tokens"])
 
     def rate(self, before: float, after: float) -> float:
@@ -98,8 +100,9 @@ def open_session(
 
     training, task = recipe.training, recipe.task
     dtype, device = precision.SETTINGS[chosen["dtype"]], torch.device(chosen["device"])
-    network = load.network(prepared.base, dtype=dtype, device=device)
-    model = LanguageModel(network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed)
+    network = load.network(prepared.base, dtype=dtype, device=device, head=prepared.head, seed=training.seed)
+    model = LanguageModel(
+        network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed, head=prepared.head)
     optimiser = training.optimiser.module.build(
         groups(model), training.learning_rate, training.optimiser.settings
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import columns as naming
 from ..data.load import Loaded, load
+from ..data.texts import characters
 from ..errors import Misuse, Problem, Refusal, raise_all
 from ..recipe.hub_id import parse
 from ..recipe.paths import data_file
@@ -147,16 +148,8 @@ def _refused(finding: Finding, loaded: Loaded) -> Problem:
 
 def _max_length(examples: Sequence[Example], context: int) -> int:
     """The smallest usual length that the longest example probably fits into."""
-    longest = max(map(_characters, examples)) / CHARACTERS_PER_TOKEN
+    longest = max(map(characters, examples)) / CHARACTERS_PER_TOKEN
     return min(context, next((length for length in LENGTHS if length >= longest), LENGTHS[-1]))
-
-
-def _characters(example: Example) -> int:
-    if isinstance(example, Conversation):
-        return len(json.dumps(example.tools)) + sum(
-            len(message.role) + len(message.content) + len(message.reasoning) + 20
-            + sum(len(json.dumps(call.arguments)) + 40 for call in message.calls) for message in example.messages)
-    return len(example.prompt) + len(example.answer) + 80 if isinstance(example, Pair) else len(example.text)
 
 
 def _learnt(example: Example) -> str:

@@ -24,7 +24,7 @@ from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
 from ..kernels import ideas
 from ..recipe.write import leaves
-from ..records import SIDES, Finding, Side
+from ..records import SIDES, Finding, Head, Side
 from ..runs import lineage
 from ..runs.digests import digest_file
 from .encode import Encoded
@@ -85,7 +85,7 @@ class KeptOther:
 class Kept:
     """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
 
-    also: the entries of `evaluation.also`.
+    also: the entries of `evaluation.also`; head: with the labels of the training side.
     """
 
     sides: Mapping[Side, Encoded]
@@ -93,6 +93,7 @@ class Kept:
     sources: Mapping[str, int]
     digests: Mapping[str, str]
     findings: Sequence[Finding]
+    head: Head
 
 
 def read(under: str | None) -> Kept | None:
@@ -105,7 +106,7 @@ def read(under: str | None) -> Kept | None:
     also = {name: KeptOther(**one, encoded=Encoded(_below(f"also/{name}/", arrays), (), {}))
             for name, one in notes["also"].items()}
     findings = [Finding(**told) for told in notes["findings"]]
-    return Kept(sides, also, notes["sources"], notes["digests"], findings)
+    return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]))
 
 
 def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
@@ -121,6 +122,7 @@ def write(under: str | None, kept: Kept) -> None:
         "digests": dict(kept.digests),
         "supervised": {side: dict(encoded.supervised) for side, encoded in kept.sides.items()},
         "sources": dict(kept.sources),
+        "head": kept.head.as_json(),
         "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}
                  for name, other in kept.also.items()},
     }

@@ -119,7 +119,8 @@ def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prep
 def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, Any] | None = None) -> None:
     """Write down what the run is: the recipe last, which makes the folder a run. chosen: where that is done already."""
     lineage.write(run.lineage_file, lineage.collect(
-        digests=digests(recipe, prepared), chosen={**(chosen or choose(recipe)), "date": prepared.date},
+        digests=digests(recipe, prepared),
+        chosen={**(chosen or choose(recipe)), "date": prepared.date, "head": prepared.head.as_json()},
     ))
     durable.write_json(run.check_file, redacted(report(recipe, prepared).as_json()))
     durable.write_file(run.recipe_file, write.dump(recipe).encode())

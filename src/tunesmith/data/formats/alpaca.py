@@ -35,7 +35,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     return [name for name in ("system", "instruction", "input", "output") if name in fields]
 
 
-def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
+def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:
     """One conversation of one turn. Raises Refusal where a text is missing or empty."""
     parts = [text(row, "instruction", may_be_empty="instruction" in row.values),
              text(row, "input", may_be_empty=True)]

@@ -43,7 +43,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     return [name for name in (*prompts, *answers, "context") if name in fields]
 
 
-def convert(row: Row, settings: Settings) -> Sequence[Pair]:
+def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Pair]:
     """One pair. Raises Refusal where prompt or answer is missing, doubtful, no text or empty."""
     prompts, answers = _names(row.values)
     raise_all([*_doubts(row, "prompt", prompts), *_doubts(row, "answer", answers)])

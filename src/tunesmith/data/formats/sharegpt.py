@@ -43,7 +43,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     return [name for name in (column_of(fields), "system", "tools") if name in fields]
 
 
-def convert(row: Row, settings: Settings) -> Sequence[Conversation]:
+def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, unclear calls, unknown speakers and rows without an answer."""
     return [from_list(row, _message)]
 

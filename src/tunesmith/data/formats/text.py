@@ -38,7 +38,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     return [name for name in ("text",) if name in fields]
 
 
-def convert(row: Row, settings: Settings) -> Sequence[Text]:
+def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Text]:
     """One text. Raises Refusal where it is missing, no text or empty."""
     words = text(row, "text")
     return [Text(words, row.where, normalised(words))]

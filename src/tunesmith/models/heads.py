@@ -1,0 +1,117 @@
+"""Heads: which of transformers' models a task trains, what of it is new, and what it says of hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from ..errors import Refusal
+from ..records import Example, Head, Prediction, Rows
+from .bases import Base
+from .offline import opening, transformers
+
+AUTO: Final = {
+    "causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM", "encoder-decoder": "AutoModelForSeq2SeqLM",
+    "sequence": "AutoModelForSequenceClassification", "token": "AutoModelForTokenClassification",
+    "span": "AutoModelForQuestionAnswering", "none": "AutoModel",
+}
+PROBLEMS: Final = {"single": "single_label_classification", "multi": "multi_label_classification",
+                   "regression": "regression"}
+
+
+def causal(examples: Sequence[Example], settings: Any) -> Head:
+    """The base's own head, which writes text: what a task needs that has no labels."""
+    return Head("causal")
+
+
+def no_baselines(model: Any, learnt: Rows, held: Rows, settings: Any, *, given: Any) -> Mapping[str, Any]:
+    """None: the base itself can be asked, so tuned is held against it."""
+    found: Mapping[str, Sequence[Prediction]] = {}
+    return found
+
+
+def architecture(base: Base, head: Head) -> type:
+    """The class of transformers' models that the base is with such a head. Raises Refusal where there is none."""
+    library = transformers()
+    with opening(base.folder):
+        config = library.AutoConfig.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+    known = getattr(library, AUTO[head.kind])._model_mapping
+    if type(config) not in known:
+        raise Refusal("base.no_head", f"`{base.name}` ({base.architecture}) has no model in transformers for a head of "
+                      f"the kind `{head.kind}`", "base.name", "use another base, such as `minilm-l6` for labels and "
+                      "tags, or another task")
+    found = known[type(config)]
+    return found[0] if isinstance(found, tuple) else found  # type: ignore[no-any-return]
+
+
+def configuration(head: Head) -> dict[str, Any]:
+    """What the head adds to the network's configuration; the names of its labels travel with the weights."""
+    if not head.labels and head.problem != "regression":
+        return {}
+    names = head.labels or ("LABEL_0",)
+    added: dict[str, Any] = {"num_labels": len(names), "id2label": dict(enumerate(names)),
+                             "label2id": {name: number for number, name in enumerate(names)}}
+    return added | ({"problem_type": PROBLEMS[head.problem]} if head.problem else {})
+
+
+def own(network: Any) -> set[str]:
+    """The names of the weights that are the head's own: neither of the network under it, nor tied to it."""
+    under = network.base_model
+    if under is network:
+        return set()
+    shared = {id(weight) for weight in under.parameters()}
+    return {name for name, weight in network.named_parameters() if id(weight) not in shared}
+
+
+def learn(network: Any, learning: Sequence[str]) -> tuple[str, ...]:
+    """Make every weight of the head learn; returns the names of those that do not learn already."""
+    more = sorted(own(network) - set(learning))
+    weights = dict(network.named_parameters())
+    for name in more:
+        weights[name].requires_grad_(True)
+    return tuple(more)
+
+
+def read(network: Any, states_RH: Tensor, head: Head) -> Tensor:
+    """(R, L) float32 what the network's own head says of hidden states, the network under it not asked again.
+
+    Of a `sequence` head each state is what stands for a document. The code that runs is transformers' own.
+    """
+    alone = head.kind == "sequence"
+    laid = states_RH[:, None] if alone else states_RH[None]
+    with _standing_in(network, laid):
+        found = network(inputs_embeds=laid)
+    if head.kind == "span":
+        outputs = torch.stack([found.start_logits[0], found.end_logits[0]], dim=-1)
+    else:
+        outputs = found.logits if alone else found.logits[0]
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+
+@contextmanager
+def _standing_in(network: Any, states: Tensor) -> Iterator[None]:
+    """The network under the head answers with these states while the context lasts."""
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    under = network.base_model
+    pooler = dict(under.named_children()).get("pooler")
+
+    def answer(*_: Any, **__: Any) -> Any:
+        return BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooler(states) if pooler else None)
+
+    under.forward = answer
+    try:
+        yield
+    finally:
+        del under.forward
+
+
+def stands_for_document(network: Any, borders: Sequence[int], device: torch.device) -> Tensor:
+    """(D,) the row whose state a `sequence` head reads: the first of each document, or the last where none sees on."""
+    last = "score" in dict(network.named_children())  # transformers' name for the head of a causal network
+    rows = [end - 1 for end in borders[1:]] if last else list(borders[:-1])
+    return torch.tensor(rows, dtype=torch.int64, device=device)
