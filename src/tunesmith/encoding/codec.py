@@ -48,7 +48,7 @@ class Codec:
 
     def __init__(
         self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int],
-        flaw: Refusal | None = None, longest: int = 0,
+        flaw: Refusal | None = None, *, longest: int = 0,
     ) -> None:
         self._flaw = flaw
         self.longest = min(longest or context, context)
@@ -230,7 +230,7 @@ def build(
                 raise
             flaw = refusal  # the base's own, which a task without a template never needs
     read = context or min(int(tokenizer.model_max_length), UNBOUNDED)
-    return Codec(tokenizer, made, read, generation_stop, flaw, longest)
+    return Codec(tokenizer, made, read, generation_stop, flaw, longest=longest)
 
 
 def _bare(state: str, *, added: bool = True) -> Tokenizer:

@@ -55,7 +55,7 @@ def of_type(recipe: Recipe, name: str, kind: str) -> Section:
 
 
 def encode_other(
-    recipe: Recipe, codec: Codec, head: Head, name: str, task: Section, examples: Sequence[Example]
+    recipe: Recipe, codec: Codec, head: Head, name: str, task: Section, *, examples: Sequence[Example]
 ) -> Encoded:
     """The documents of an entry. Too long texts are measured in windows, other rows that are too long not at all.
 

@@ -109,7 +109,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
-                               encode_other(recipe, codec, head, name, tasks[name], each))
+                               encode_other(recipe, codec, head, name, tasks[name], examples=each))
         for name, each in found.also.items()
     }
     findings = [*found.findings, *headless, *(finding for encoded in sides.values() for finding in encoded.findings),

@@ -1,0 +1,89 @@
+"""The records of what a person is told: findings, measurements and verdicts. Rooms import them from `records`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check noticed. Errors refuse the run; warnings and notes are told."""
+
+    severity: Severity
+    kind: str
+    what: str
+    where: str = ""
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The five parts under the names that `--json` promises."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind,
+            "what": self.what,
+            "where": self.where,
+            "remedy": self.remedy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of a verdict: a difference (tuned minus against) and its 95% interval, in the metric's units.
+
+    rows_needed: where zero is inside, about how many rows would have put it outside, if this difference is the true
+    one; None where zero is outside already, or the difference is 0.
+    """
+
+    against: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+    rows: int
+    groups: int
+    rows_needed: int | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether zero is outside."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What tuning did to other rows: one entry of `evaluation.also`. It stands beside the verdict, never decides it.
+
+    `word` is of the `primary` metric: kept (the whole interval within 2% of the base's value), better, worse, else not
+    proven. task: how the rows were measured; digest: of the examples' content, in hex. `examples` are as a verdict's.
+    """
+
+    word: Literal["kept", "better", "worse", "not proven"]
+    primary: str
+    task: str
+    metrics: Mapping[str, Measured]
+    digest: str
+    examples: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Tuned against the base on held-out rows: better, worse or not proven, by the primary metric.
+
+    against: what decides: the base, or where it has no head for the task the strongest of the task's baselines;
+    baselines: those that are not the strongest, each with every metric, tuned held against it; also: what tuning did to
+    each entry of `evaluation.also`, by its name; empty where there is none.
+    """
+
+    word: Literal["better", "worse", "not proven"]
+    primary: str
+    against: str
+    metrics: Mapping[str, Measured]
+    examples: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Finding] = ()
+    rows_needed: int | None = None
+    also: Mapping[str, Elsewhere] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
