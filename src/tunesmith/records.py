@@ -351,10 +351,18 @@ class Prediction:
     output: Mapping[str, Any] = field(default_factory=dict)
     expected: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def answered(self) -> bool:
+        """Whether there is something to show: a text that was generated, or what a head said."""
+        return bool(self.stopped_by or self.output)
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one side, with the documents that they were encoded to."""
+    """The rows of one side, and the documents that they were encoded to: `Document.example` is an index in examples.
+
+    A row that was dropped, because it was too long, has no document.
+    """
 
     examples: Sequence[Example]
     documents: Sequence[Document]

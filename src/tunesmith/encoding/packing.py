@@ -92,6 +92,24 @@ def cut(batch: Batch, tokens: int) -> list[Batch]:
     return [pack(piece, after=batch.after) for piece in pieces]
 
 
+def portions(documents: Sequence[Document], tokens: int) -> Iterator[list[Document]]:
+    """Documents in groups of at most `tokens` rows where possible; those of one example stay together."""
+    of_example: dict[int, list[Document]] = {}
+    for document in documents:
+        of_example.setdefault(document.example, []).append(document)
+    held: list[Document] = []
+    rows = 0
+    for parts in of_example.values():
+        more = sum(map(len, parts))
+        if held and rows + more > tokens:
+            yield held
+            held, rows = [], 0
+        held.extend(parts)
+        rows += more
+    if held:
+        yield held
+
+
 def batches(
     model: Any, documents: Sequence[Document], settings: Any, order: Order, position: Position, *, given: Any = None
 ) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from ..records import Example, Prediction
 from ..runs import plain, records
 from ..runs.redact import redacted
 
-AGAINST: Final = "base"
+AGAINST: Final = "base"  # in the file; where the base has no head for the task, its strongest baseline
 TUNED: Final = "tuned"
 SIDES: Final = (AGAINST, TUNED)
 
@@ -36,7 +36,7 @@ class Kept:
     @property
     def answered(self) -> bool:
         """Whether every side generated an answer."""
-        return all(prediction.stopped_by for prediction in self.sides.values())
+        return all(prediction.answered for prediction in self.sides.values())
 
     def has(self, metric: str) -> bool:
         """Whether the row was measured by the metric of that name on every side."""
@@ -54,9 +54,12 @@ def lines(
         for who, one in both.items():
             row[who] = {"loss": one.term, "weight": one.weight, "measured": {
                 name: list(metric.measure(one, examples[index], metric.Settings())) for name, metric in told.items()}}
-            if one.stopped_by:
+            if one.answered:
                 row[who] |= {"text": one.text, "stopped_by": one.stopped_by, "tokens": one.tokens}
                 row |= {"reference": one.reference, "prompt": one.prompt}
+            if one.output:
+                row[who] |= {"output": dict(one.output)}
+                row |= {"expected": dict(one.expected)}
         yield plain.line(redacted(row))
 
 
@@ -86,10 +89,12 @@ def of_each(name: str, metric: Metric, rows: Sequence[Kept], side: str) -> list[
 
 
 def _measurable(metric: Metric, sides: Iterable[Prediction]) -> bool:
-    """As the verdict has it: answers of both sides, or a weight on either."""
+    """As the verdict has it: generated answers, or outputs and what was expected, or a weight on both sides."""
     if metric.needs == "text":
         return all(prediction.stopped_by for prediction in sides)
-    return any(prediction.weight != 0 for prediction in sides)
+    if metric.needs == "output":
+        return all(prediction.output and prediction.expected for prediction in sides)
+    return all(prediction.weight != 0 for prediction in sides)
 
 
 def _kept(line: Mapping[str, Any]) -> Kept:
@@ -97,7 +102,8 @@ def _kept(line: Mapping[str, Any]) -> Kept:
     sides = {
         who: Prediction(
             row, line[who]["loss"], line[who]["weight"], prompt, line[who].get("text", ""), reference,
-            line[who].get("stopped_by", ""), line[who].get("tokens", 0),
+            line[who].get("stopped_by", ""), line[who].get("tokens", 0), line[who].get("output", {}),
+            line.get("expected", {}),
         )
         for who in SIDES
     }

@@ -68,6 +68,21 @@ def measure(
     }
 
 
+def strongest(
+    rivals: Mapping[str, Predictions], tuned: Predictions, examples: Sequence[Example], metric: Metric, *, seed: int
+) -> str:
+    """The name of the rival that does best by a metric on the rows that decide: the hardest one to be better than.
+
+    The first where there is one only, or where none can be measured.
+    """
+    values: dict[str, float] = {}
+    for name, rival in rivals.items():
+        measured = measure(rival, tuned, examples, {name: metric}, seed=seed) if len(rivals) > 1 else {}
+        if name in measured:
+            values[name] = measured[name].against * (1 if metric.higher_is_better else -1)
+    return max(values, key=values.__getitem__) if values else next(iter(rivals))
+
+
 def word(one: Measured, metric: Metric) -> Word:
     """Better or worse where zero is outside the interval, else not proven."""
     if not one.clear:
@@ -79,7 +94,7 @@ def side_by_side(
     against: Predictions, tuned: Predictions, examples: Sequence[Example], *, seed: int
 ) -> tuple[dict[str, Any], ...]:
     """Up to eight rows with both answers, drawn by the seed among all that have them, in the rows' order."""
-    answered = [index for index in sorted(tuned) if tuned[index].stopped_by and against[index].stopped_by]
+    answered = [index for index in sorted(tuned) if tuned[index].answered and against[index].answered]
     drawn = np.random.default_rng([seed, SHOWN]).permutation(len(answered))[:SHOWN]
     return tuple(
         {
@@ -104,6 +119,8 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "examples": [dict(example) for example in verdict.examples],
         "rows_needed": verdict.rows_needed,
         "findings": [finding.as_json() for finding in verdict.findings],
+        "baselines": {name: {metric: asdict(one) for metric, one in metrics.items()}
+                      for name, metrics in verdict.baselines.items()},
         "also": {
             name: {
                 "word": one.word, "primary": one.primary, "task": one.task, "digest": one.digest,
@@ -124,6 +141,7 @@ def from_json(value: Mapping[str, Any]) -> Verdict:
     return Verdict(
         value["verdict"], value["primary"], value["against"], _metrics(value), tuple(value["examples"]),
         tuple(Finding(**finding) for finding in value["findings"]), value["rows_needed"], also,
+        {name: _metrics({"metrics": metrics}) for name, metrics in value.get("baselines", {}).items()},
     )
 
 
@@ -149,7 +167,10 @@ def _vet(
 def _rows(metric: Metric, against: Predictions, tuned: Predictions) -> list[int]:
     if metric.needs == "text":
         return [index for index in sorted(tuned) if tuned[index].stopped_by and against[index].stopped_by]
-    return [index for index in sorted(tuned) if tuned[index].weight != 0 or against[index].weight != 0]
+    if metric.needs == "output":
+        return [index for index in sorted(tuned) if tuned[index].output and against[index].output
+                and tuned[index].expected]
+    return [index for index in sorted(tuned) if tuned[index].weight != 0 and against[index].weight != 0]
 
 
 def _measure(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from ..contracts import Model, Task
-from ..encoding.packing import pack, placed
+from ..encoding.packing import pack, placed, portions
 from ..records import Batch, Document, Loss, Prediction
 
 
@@ -33,21 +33,3 @@ def score(loss: Callable[[Batch], Loss], documents: Sequence[Document], *, token
         ):
             found[example] = Prediction(example=example, term=term, weight=weight)
     return found
-
-
-def portions(documents: Sequence[Document], tokens: int) -> Iterator[list[Document]]:
-    """Documents in groups of at most `tokens` rows where possible; those of one example stay together."""
-    of_example: dict[int, list[Document]] = {}
-    for document in documents:
-        of_example.setdefault(document.example, []).append(document)
-    held: list[Document] = []
-    rows = 0
-    for parts in of_example.values():
-        more = sum(map(len, parts))
-        if held and rows + more > tokens:
-            yield held
-            held, rows = [], 0
-        held.extend(parts)
-        rows += more
-    if held:
-        yield held

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from ..errors import Refusal
 from ..kernels import attention
+from ..records import Head
+from . import heads
 from .bases import Base
 from .offline import transformers
 
@@ -33,6 +35,10 @@ class Layout:
         return f"{SAID[self.kind]}: {self.why}"
 
 
+BOTH_WAYS = Layout("padded", "it reads both ways")
+CAUSAL = Head("causal")
+
+
 def likely(architecture: type) -> Layout:
     """What transformers' class of a network promises; the network itself is asked once its weights are loaded."""
     if architecture._is_stateful:  # type: ignore[attr-defined]
@@ -42,9 +48,12 @@ def likely(architecture: type) -> Layout:
     return Layout("packed", "its attention keeps to the borders of documents")
 
 
-def of_base(base: Base) -> Layout:
-    """What is likely for a base, from its configuration alone. Raises Refusal for one that does not write text."""
-    return likely(architecture(base))
+def of_base(base: Base, head: Head = CAUSAL) -> Layout:
+    """What is likely for a base with a head, from its configuration alone. Raises Refusal for one that cannot have it."""
+    if head.kind == "causal":
+        return likely(architecture(base))
+    heads.architecture(base, head)
+    return BOTH_WAYS
 
 
 def architecture(base: Base) -> type:

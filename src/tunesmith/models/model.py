@@ -46,7 +46,7 @@ class LanguageModel:
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
         if head.kind != "causal":
-            self.layout = layouts.Layout("padded", "it reads both ways")
+            self.layout = layouts.BOTH_WAYS
             layouts.prepare(network, self.layout)
             return
         own = probe.settle(self)

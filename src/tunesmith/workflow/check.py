@@ -62,7 +62,7 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
         findings=prepared.findings,
         supervised=prepared.supervised,
         rows={side: len(set(examples_of(prepared.documents[side]).tolist())) for side in SIDES},
-        layout=layouts.of_base(prepared.base),
+        layout=layouts.of_base(prepared.base, prepared.head),
         sources=order.as_json(order.order(recipe, train, prepared.sources), train),
         also={name: len(set(examples_of(other.documents).tolist())) for name, other in prepared.also.items()},
     )

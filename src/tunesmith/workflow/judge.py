@@ -16,7 +16,7 @@ from ..evaluation import predictions, report, verdict
 from ..inference import predictor
 from ..inference.scoring import loss_of, score
 from ..recipe import Section, read
-from ..records import Document, Example, Finding, Prediction, Side, Text, Verdict
+from ..records import Document, Example, Finding, Prediction, Rows, Side, Text, Verdict
 from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
 from . import card, elsewhere, pages
@@ -43,17 +43,24 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     held = Held("held-out", recipe.task, examples, prepared.documents[side])
     others = {name: Held(f"`{name}`", other.task, other.examples, other.documents)
               for name, other in prepared.also.items()}
-    measured: dict[str, dict[int, Prediction]] = {}
+    rivals: dict[str, dict[int, Prediction]] = {}
+    tuned: dict[int, Prediction] = {}
     measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
     for who, opened in predictor.both(run.path):
-        measured[who] = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
+        if who == "tuned":
+            tuned = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
+        else:
+            rivals = stand_ins(recipe, opened, prepared, held, observe) or {
+                "base": measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)}
         for name, other in others.items():
             measured_there[name][who] = measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)
     metrics = metrics_of(recipe, plain=_plain(examples))
-    found = verdict.judge(
-        measured["base"], measured["tuned"], examples, metrics, primary(recipe), against_name="base",
-        seed=recipe.training.seed,
-    )
+    seed, decides = recipe.training.seed, primary(recipe)
+    strongest = verdict.strongest(rivals, tuned, examples, metrics[decides], seed=seed)
+    measured = {"base": rivals.pop(strongest), "tuned": tuned}
+    found = verdict.judge(measured["base"], tuned, examples, metrics, decides, against_name=strongest, seed=seed)
+    found = replace(found, baselines={name: verdict.measure(rival, tuned, examples, metrics, seed=seed)
+                                      for name, rival in rivals.items()})
     if side == "validation":
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
@@ -97,6 +104,19 @@ def held_out(prepared: Prepared) -> Side | None:
     return next((side for side in sides if prepared.documents[side]), None)
 
 
+def stand_ins(
+    recipe: Recipe, base: predictor.Predictor, prepared: Prepared, held: Held, observe: Observe
+) -> dict[str, dict[int, Prediction]]:
+    """What the task's baselines say of the held-out rows, by their names; none where the base itself can be asked."""
+    task = held.task.module
+    learnt = Rows(prepared.examples["train"], prepared.documents["train"])
+    asked, rows = set(drawn(held, recipe)), Rows(held.examples, held.documents)
+    found = task.baselines(base.model, learnt, rows, held.task.settings, given=Given(lambda: base.codec))
+    for name in found:
+        observe(Said(f"the base has no head for this task: tuned is held against `{name}`"))
+    return {name: {one.example: one for one in said if one.example in asked} for name, said in found.items()}
+
+
 @dataclass(frozen=True)
 class Held:
     """Rows to measure, by the task that measures them; `name` is what a person is told of them."""
@@ -108,13 +128,15 @@ class Held:
 
 
 def drawn(held: Held, recipe: Recipe) -> list[int]:
-    """Indices of the examples whose prompts are answered: as many as `evaluation.generate`, by the recipe's seed.
+    """Indices of the examples that are asked: all, or where answers are generated as many as `evaluation.generate`.
 
-    None where all are plain texts, which have no prompts.
+    Drawn by the recipe's seed. None where all are plain texts, which have no prompts.
     """
+    encoded = sorted(set(examples_of(held.documents).tolist()))
+    if not held.task.module.generates:
+        return encoded
     if _plain(held.examples):
         return []
-    encoded = sorted(set(examples_of(held.documents).tolist()))
     chosen = random.Random(seed_for(recipe.training.seed, "evaluation"))  # noqa: S311 - a draw that can be repeated
     return sorted(chosen.sample(encoded, min(recipe.evaluation.generate, len(encoded))))
 
@@ -130,7 +152,9 @@ def measure(
     """Predictions of one model: the loss of every row, and the answers to the prompts."""
     task, settings = held.task.module, held.task.settings
     observe(Said(f"measuring {who} on {len(held.documents)} {held.name} documents"))
-    found = score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
+    found = {index: Prediction(index) for index in prompts}
+    if any(metric.needs == "loss" for metric in task.metrics):
+        found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
     answers = task.predict(
         opened.model, [held.examples[index] for index in prompts], settings, given=Given(lambda: opened.codec),
         max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,
@@ -139,7 +163,7 @@ def measure(
         index = prompts[answer.example]
         found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
         observe(Answered(who, done, len(prompts)))
-    silent = sum(not found[index].stopped_by for index in prompts)
+    silent = task.generates and sum(not found[index].stopped_by for index in prompts)
     if silent and any(metric.needs == "text" for metric in task.metrics):
         observe(Found(Finding("warning", "verdict.unanswered", f"{silent} of {len(prompts)} prompts were not answered:"
                               " they are empty, have no answer to compare with, or fill the base's context",
@@ -149,7 +173,7 @@ def measure(
 
 def metrics_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
     """The metrics of the run's task and the one that the recipe names; of plain texts those of the loss alone."""
-    answers = bool(recipe.evaluation.generate) and not plain
+    answers = not recipe.task.module.generates or (bool(recipe.evaluation.generate) and not plain)
     return elsewhere.metrics_of(recipe.task, recipe.evaluation.metric, answers=answers)
 
 

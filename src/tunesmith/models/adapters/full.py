@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -72,4 +73,4 @@ def configuration(network: torch.nn.Module, settings: Settings, base: str) -> Ma
 
     if not isinstance(network, PreTrainedModel) or settings.freeze:
         return {}
-    return {"config.json": network.config.to_diff_dict()}
+    return {"config.json": json.loads(network.config.to_json_string())}
