@@ -22,7 +22,7 @@ DATA = {
     "chat": [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1} apples."} for n in range(40)],
     "completion": [{"text": f"On day {n} the red shirt went to Baku, and {n + 1} hats came back."} for n in range(40)],
 }
-CASES = [(task, adapter) for task in catalog.names("task") for adapter in catalog.names("adapter")]
+CASES = [(task, adapter) for task in DATA for adapter in catalog.names("adapter")]
 
 
 def losses(folder: Path, task: str, adapter: str) -> list[float]:

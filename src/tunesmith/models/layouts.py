@@ -49,7 +49,7 @@ def likely(architecture: type) -> Layout:
 
 
 def of_base(base: Base, head: Head = CAUSAL) -> Layout:
-    """What is likely for a base with a head, from its configuration alone. Raises Refusal for one that cannot have it."""
+    """What is likely for a base with a head, from its configuration alone. Raises Refusal where it cannot have it."""
     if head.kind == "causal":
         return likely(architecture(base))
     heads.architecture(base, head)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..recipe.sections import Recipe
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("data", "encoding", "tasks", "workflow", "records.py", "contracts.py")
+CODE = ("data", "encoding", "tasks", "workflow", "records.py", "examples.py", "contracts.py")
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
 OPTIONS = ("task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
