@@ -50,7 +50,7 @@ def _table(verdict: Verdict, metrics: Mapping[str, Metric]) -> str:
 def _line(name: str, one: Measured, metric: Metric | None, decides: bool) -> str:
     title = f"**{name}** (decides)" if decides else name
     if metric is not None:
-        title += f", {metric.unit}, {'higher' if metric.higher_is_better else 'lower'} is better"
+        title += f", {_plain(metric.unit)}, {'higher' if metric.higher_is_better else 'lower'} is better"
     return (f"| {title} | {one.against:.4g} | {one.tuned:.4g} | {one.difference:+.4g} | {one.low:+.4g} to "
             f"{one.high:+.4g} | {one.rows} | {one.groups} |")
 

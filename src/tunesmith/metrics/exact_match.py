@@ -1,7 +1,8 @@
 """Share of generated answers that are the reference, character for character, blank ends aside.
 
 Both are brought to Unicode's NFC (so that an accent typed as one or two characters is the same letter) and stripped
-of blank space at both ends. Case, punctuation, inner spaces and the way a number is written all count.
+of blank space at both ends. Case, punctuation, inner spaces and the way a number is written all count. Of several
+references any may be met.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..contracts import Floats
 from ..records import Example, Prediction
+from . import _right
 
 higher_is_better: Final = True
 needs: Final = "text"
@@ -33,8 +35,9 @@ def normalise(text: str) -> str:
 
 
 def measure(prediction: Prediction, example: Example, settings: Settings) -> Sequence[float]:
-    """One number: 1 where the answer is the reference, else 0."""
-    return (float(normalise(prediction.text) == normalise(prediction.reference)),)
+    """One number: 1 where the answer is a reference, else 0."""
+    right = map(normalise, _right.answers(prediction, example))
+    return (float(normalise(prediction.text) in right),)
 
 
 def combine(statistics_RK: Floats, counts_BR: Floats) -> Floats:

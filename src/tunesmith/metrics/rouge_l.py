@@ -3,7 +3,8 @@
 Source: Lin 2004, "ROUGE: a package for automatic evaluation of summaries". On ASCII text every value equals
 `rouge_score`'s `rougeL` without stemming. That package drops every letter beyond a to z; here a word is a run of
 letters, digits and combining marks of any script, so that Azerbaijani, Turkish or Greek words stay whole. Scripts
-that set no spaces between words count a whole run as one word.
+that set no spaces between words count a whole run as one word. Of several references the one that gives the most
+counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from ..records import Example, Prediction
+from . import _right
 from .exact_match import combine as combine
 
 higher_is_better: Final = True
@@ -55,11 +57,16 @@ def common_length(first: Sequence[str], second: Sequence[str]) -> int:
     return len(first) - row.bit_count()
 
 
+def f1(common: int, answer: int, reference: int) -> float:
+    """The F1 of what two texts share, from how much that is and how much each has."""
+    if not common:
+        return 0.0
+    precision, recall = common / answer, common / reference
+    return 2 * precision * recall / (precision + recall)
+
+
 def measure(prediction: Prediction, example: Example, settings: Settings) -> Sequence[float]:
     """One number, 0 to 1: the F1 of this answer; 0 where either side has no words."""
-    answer, reference = words(prediction.text), words(prediction.reference)
-    if not answer or not reference:
-        return (0.0,)
-    common = common_length(reference, answer)
-    precision, recall = common / len(answer), common / len(reference)
-    return (2 * precision * recall / (precision + recall) if common else 0.0,)
+    answer = words(prediction.text)
+    references = (words(reference) for reference in _right.answers(prediction, example))
+    return (max(f1(common_length(each, answer), len(answer), len(each)) for each in references),)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding.flat import examples_of
 from ..records import SIDES, Finding
-from . import observers, order
+from . import elsewhere, observers, order
 from .prepare import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class CheckReport:
 def check(recipe: Recipe) -> CheckReport:
     """Read, encode and prove everything that the recipe names, and train nothing."""
     observers.refuse_missing(recipe)
+    elsewhere.refuse_missing(recipe)
     return report(recipe, prepare(recipe))
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Misuse, raise_all
 from ..evaluation import forgetting
 from ..recipe import Section
 from ..recipe.starred import named
-from ..records import Elsewhere, Finding, Prediction, Verdict
+from ..records import Elsewhere, Finding, Pair, Prediction, Verdict
 from .prepare import Prepared
 from .remedy import replay
 
@@ -25,6 +26,20 @@ def metrics_of(task: Section, named_by_recipe: str | None, *, answers: bool) -> 
     if named_by_recipe is not None:
         found.setdefault(named_by_recipe, named("metric", named_by_recipe))
     return {name: metric for name, metric in found.items() if answers or metric.needs == "loss"}
+
+
+def refuse_missing(recipe: Recipe) -> None:
+    """Raise Misuse for every metric named that lacks a library: before anything is trained, not after."""
+    wanted = {recipe.evaluation.metric, *(other.metric for other in recipe.evaluation.also.values())}
+    missing: list[Misuse] = []
+    for metric in [named("metric", name) for name in sorted(filter(None, wanted))]:
+        if metric.needs != "text":
+            continue
+        try:
+            metric.measure(Prediction(0), Pair("", "", "", ""), metric.Settings())
+        except Misuse as problem:
+            missing.append(problem)
+    raise_all(missing)
 
 
 def with_others(

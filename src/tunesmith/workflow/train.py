@@ -18,7 +18,7 @@ from ..runs import checkpoints, durable, folder, lineage, lock, signals
 from ..runs.folder import Run
 from ..runs.records import Journal, cut
 from ..runs.redact import redacted
-from . import observers
+from . import elsewhere, observers
 from .check import report
 from .events import Event, Found, Said, silent
 from .judge import judge
@@ -108,6 +108,7 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
 def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prepared:
     """The data, encoded and proved; raises every refusal together."""
     observers.refuse_missing(recipe)
+    elsewhere.refuse_missing(recipe)
     prepared = prepare(recipe, date=date)
     for finding in prepared.findings:
         if finding.severity != "error":
