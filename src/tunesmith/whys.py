@@ -36,6 +36,7 @@ FAMILIES: Mapping[str, str] = {
     "optimiser": "the optimiser says how gradients become steps.",
     "page": "a page shows what the run's files tell.",
     "platform": "durable writes and locks are those of Linux and macOS.",
+    "predict": "what was predicted must be whole, and stand where somebody looks for it.",
     "preview": "only a row that is there can be shown.",
     "recipe": "a recipe is read once, whole, before anything is touched: a typing error must not cost a night.",
     "row": "a row that teaches nothing, or other than what stands in it, is told before it is trained on.",

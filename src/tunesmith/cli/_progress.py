@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..visible import visible
-from ..workflow.events import Answered, Event, Found, Judged, Said, Stepped
+from ..workflow.events import Answered, Event, Found, Judged, Predicted, Said, Stepped
 from ._findings import show_one
 from ._output import Screen, clock, coloured, sized
 
@@ -58,6 +58,8 @@ def _draw(event: Event, bar: Any, tasks: dict[str, Any], screen: Screen) -> None
             _advance(bar, tasks, "training", (event.step, event.total), facts)
         case Answered():
             _advance(bar, tasks, f"answers of {event.who}", (event.done, event.total), "")
+        case Predicted():
+            _advance(bar, tasks, "rows", (event.done, None), "")
         case Said():
             bar.console.print(visible(event.text), markup=False, highlight=False)
         case Judged():
@@ -66,7 +68,7 @@ def _draw(event: Event, bar: Any, tasks: dict[str, Any], screen: Screen) -> None
             show_one(event.finding, lambda text, style: bar.console.print(visible(text), markup=False, highlight=False))
 
 
-def _advance(bar: Any, tasks: dict[str, Any], name: str, reached: tuple[int, int], facts: str) -> None:
+def _advance(bar: Any, tasks: dict[str, Any], name: str, reached: tuple[int, int | None], facts: str) -> None:
     done, total = reached
     if name not in tasks:
         tasks[name] = bar.add_task(name, total=total, facts=facts)

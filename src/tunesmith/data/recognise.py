@@ -17,7 +17,7 @@ from .quoting import LONGEST, listed
 
 def shape(fields: Mapping[str, Any]) -> str | None:
     """The name of the format that claims such a row; None where none does."""
-    return next((name for name in names("format") if _module(name).looks_like(fields)), None)
+    return next((name for name in names("format") if module_of(name).looks_like(fields)), None)
 
 
 def recognise(sample: Sequence[Row]) -> Section | None:
@@ -26,7 +26,7 @@ def recognise(sample: Sequence[Row]) -> Section | None:
     if not counts:
         return None
     name = counts.most_common(1)[0][0]
-    module = _module(name)
+    module = module_of(name)
     return Section(name, module.Settings(), module)
 
 
@@ -54,10 +54,11 @@ def _spelt_otherwise(seen: Sequence[str]) -> Mapping[str, str]:
     found = shape(known)
     if not found:
         return {}
-    module = _module(found)
+    module = module_of(found)
     return {field: known[field] for field in module.columns(known, module.Settings()) if known[field] != field}
 
 
-def _module(name: str) -> ModuleType:
+def module_of(name: str) -> ModuleType:
+    """The file of that name in the folder of formats."""
     # catalog.load is the recipe's alone; this room opens its own folder, because a format may be left unnamed
     return importlib.import_module(f".formats.{name}", __package__)

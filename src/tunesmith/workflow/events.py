@@ -58,7 +58,14 @@ class Answered:
     total: int
 
 
-Event = Said | Found | Stepped | Judged | Answered
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """So many rows are predicted; how many there will be, nobody knows."""
+
+    done: int
+
+
+Event = Said | Found | Stepped | Judged | Answered | Predicted
 
 
 def silent(event: Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,13 @@ from ..data.system import with_system
 from ..errors import Misuse, raise_all
 from ..evaluation import verdict as verdicts
 from ..recipe import read
-from ..records import Conversation, Example, Message, Pair, Verdict
+from ..records import Conversation, Example, Message, Pair, Row, Verdict
 from ..runs import durable, folder
 from ..runs.records import read as lines
 from . import train as story
 from .events import Event, silent
 from .export import PROMPTS, Exported, export
+from .predict import predict as predictions
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -88,6 +89,17 @@ class Run:
             for number in range(len(examples)) if number not in found
         ])
         return [found[number] for number in range(len(examples))]
+
+    def predict(self, rows: Iterable[Mapping[str, Any]] | Path | str) -> Iterator[dict[str, Any]]:
+        """What the tuned model says of each row, in their order: `label`, `entities`, `answer`, `text`, `vector`, ….
+
+        rows: mappings with the columns that the run was trained on, with or without what is to be predicted, or a
+        file's path. Each is told with `where` it stood; one that cannot be used has `error` and `remedy` in place of a
+        prediction. Rows are read as they are asked for.
+        """
+        given = str(rows) if isinstance(rows, Path | str) else (
+            Row(values, f"rows[{number}]") for number, values in enumerate(rows))
+        return predictions(self.folder, given, opened=self._tuned)
 
     def export(
         self, kind: str, *, options: Sequence[str] = (), output: Path | str | None = None, prompts: int = PROMPTS

@@ -1,0 +1,77 @@
+"""What a run says of new rows: read as they come, asked together, told in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..contracts import Given
+from ..data.ask import asked
+from ..data.system import with_system
+from ..recipe import read
+from ..records import Example, Finding, Prediction, Row
+from ..runs import folder
+from .events import Event, Predicted, silent
+
+if TYPE_CHECKING:
+    from ..inference.predictor import Predictor
+    from ..recipe.sections import Recipe
+
+Observe = Callable[[Event], None]
+Told = dict[str, Any]
+TOGETHER: Final = 256  # rows held at a time: enough to find others of like length
+
+
+def predict(
+    path: Path, rows: Iterable[Row | Finding] | str, *, opened: Predictor | None = None,
+    max_new_tokens: int | None = None, batch_size: int | None = None, observe: Observe = silent,
+) -> Iterator[Told]:
+    """What a run's tuned model says of each row, as a mapping with `where` and what the task predicts, in order.
+
+    rows: rows, or the name of a file (`-`: stdin). A row that cannot be used gives `where`, `error`, `kind` and
+    `remedy` in its place. No more than 256 rows are held. opened: the run's model, where it is open already.
+    """
+    from ..inference import predictor
+
+    run = folder.open_run(path)
+    recipe = read.read(run.recipe_file)
+    model = opened or predictor.open_run(path)
+    found = asked(rows, recipe.data.format, recipe.data.columns, takes=recipe.task.module.takes)
+    limits = (max_new_tokens or recipe.evaluation.max_new_tokens, batch_size or recipe.evaluation.batch_size)
+    done = 0
+    while together := list(islice(found, TOGETHER)):
+        yield from _told(model, recipe, together, limits)
+        done += len(together)
+        observe(Predicted(done))
+
+
+def _told(
+    model: Predictor, recipe: Recipe, together: Sequence[Example | Finding], limits: tuple[int, int]
+) -> Iterator[Told]:
+    """What is told of some rows, in their order."""
+    examples = [with_system(each, recipe.data.system) for each in together if not isinstance(each, Finding)]
+    said = {one.example: one for one in recipe.task.module.predict(
+        model.model, examples, recipe.task.settings, given=Given(lambda: model.codec), max_new_tokens=limits[0],
+        batch_size=limits[1])} if examples else {}
+    place = 0
+    for each in together:
+        if isinstance(each, Finding):
+            if each.severity == "error":
+                yield _wrong(each)
+            continue
+        yield _row(each, said.get(place))
+        place += 1
+
+
+def _row(example: Example, said: Prediction | None) -> Told:
+    if said is None:
+        return _wrong(Finding("error", "row.unanswered", "the row has nothing to be asked, or more than the base can "
+                              "read", example.where, "fill it in, or shorten it"))
+    output: Mapping[str, Any] = said.output or {"text": said.text, "stopped_by": said.stopped_by}
+    return {"where": example.where, **output}
+
+
+def _wrong(finding: Finding) -> Told:
+    return {"where": finding.where, "error": finding.what, "kind": finding.kind, "remedy": finding.remedy}
