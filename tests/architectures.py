@@ -15,12 +15,14 @@ from torch.overrides import TorchFunctionMode
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full, lora
 from tunesmith.models.model import LanguageModel
-from tunesmith.records import Batch
+from tunesmith.records import SEGMENT, Batch, Head
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "architectures.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
 LENGTHS = (9, 12, 5, 11)
 WINDOW = 4
+DROPOUTS = ("attn_pdrop", "resid_pdrop", "embd_pdrop", "dropout", "attention_dropout", "hidden_dropout_prob",
+            "attention_probs_dropout_prob", "classifier_dropout", "classifier_dropout_prob")
 SMALL = {
     "vocab_size": 160, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.2, "pad_token_id": 0,
@@ -55,6 +57,24 @@ ARCHITECTURES = {
     "Mamba": ("Mamba", {"state_size": 4}),
     "Mamba 2": ("Mamba2", {"num_heads": 8, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}),
 }
+ROBERTA = {"pad_token_id": 1, "type_vocab_size": 1}
+# Those that read both ways, each with a head that says something of every token
+ENCODERS = {
+    "BERT": ("Bert", {}),
+    "RoBERTa": ("Roberta", ROBERTA),
+    "XLM-RoBERTa": ("XLMRoberta", ROBERTA),
+    "DistilBERT": ("DistilBert", {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4}),
+    "ELECTRA": ("Electra", {"embedding_size": 24}),
+    "ALBERT": ("Albert", {"embedding_size": 24}),
+    "ModernBERT, window of 2 on each side": ("ModernBert", {
+        "local_attention": 4, "layer_types": ["sliding_attention", "full_attention"], "cls_token_id": 1,
+        "sep_token_id": 2}),
+    "XLM-RoBERTa-XL": ("XLMRobertaXL", ROBERTA),
+    "MPNet": ("MPNet", {}),
+    "DeBERTa-v2": ("DebertaV2", {}),
+}
+ARCHITECTURES |= ENCODERS
+HEAD = Head("token", ("a", "b", "c", "d", "e"))
 
 
 @dataclass(frozen=True)
@@ -84,11 +104,13 @@ def network_of(name, **others):
 
     stem, changes = ARCHITECTURES[name]
     settings = SMALL | changes | others
+    settings |= {"num_labels": len(HEAD.labels)} if name in ENCODERS else {}
     config = getattr(transformers, ("Gemma3Text" if stem == "Gemma3" else stem) + "Config")(**settings)
-    for dropout in ("attn_pdrop", "resid_pdrop", "embd_pdrop", "dropout"):
+    for dropout in DROPOUTS:
         if hasattr(config, dropout):
             setattr(config, dropout, 0.0)
-    kind = getattr(transformers, "GPT2LMHeadModel" if stem == "GPT2" else f"{stem}ForCausalLM")
+    ending = "ForTokenClassification" if name in ENCODERS else "LMHeadModel" if stem == "GPT2" else "ForCausalLM"
+    kind = getattr(transformers, stem + ending)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         attention = "sdpa" if stem == "Falcon" else "eager"
@@ -101,7 +123,7 @@ def network_of(name, **others):
 
 
 def batch_of(lengths, device="cpu"):
-    """Documents of random ids, two thirds of their rows supervised."""
+    """Documents of random ids, two thirds of their rows supervised; the end of each is of the second segment."""
     generator = torch.Generator().manual_seed(3)
     rows = sum(lengths)
     borders = [sum(lengths[:number]) for number in range(len(lengths) + 1)]
@@ -109,25 +131,45 @@ def batch_of(lengths, device="cpu"):
     weights[[border - 1 for border in borders[1:]]] = 1.0
     ids, targets = (torch.randint(3, SMALL["vocab_size"], (rows,), generator=generator).to(device) for _ in range(2))
     numbers = torch.arange(len(lengths), device=device)
+    positions = torch.cat([torch.arange(length) for length in lengths]).to(device)
     return Batch(
         ids=ids, targets=targets, weights=weights.to(device), borders=tuple(borders), documents=(),
-        positions=torch.cat([torch.arange(length) for length in lengths]).to(device),
+        positions=positions, token_columns={SEGMENT: (positions > 4).long()},
         document_of=numbers.repeat_interleave(torch.tensor(lengths, device=device)),
         supervised=weights.nonzero()[:, 0].to(device), examples=numbers, example_ids=tuple(range(len(lengths))),
     )
 
 
-def transformers_own(network, batch):
-    """Leave on the network its own gradients: one document at a time, and plain cross entropy."""
+def transformers_own(network, batch, name=""):
+    """Leave on the network its own gradients: one document at a time, and plain cross entropy; returns the loss."""
+    told, total = {"use_cache": False}, 0.0
     for start, end in zip(batch.borders, batch.borders[1:], strict=False):
         chosen = batch.weights[start:end] > 0
-        logits = network(input_ids=batch.ids[None, start:end], use_cache=False).logits[0, chosen]
-        torch.nn.functional.cross_entropy(logits, batch.targets[start:end][chosen], reduction="sum").backward()
+        if name in ENCODERS:
+            types = vars(network.config).get("type_vocab_size", 0) > 1
+            told = {"token_type_ids": batch.token_columns[SEGMENT][None, start:end]} if types else {}
+        logits = network(input_ids=batch.ids[None, start:end], **told).logits[0, chosen]
+        targets = batch.targets[start:end][chosen] % (len(HEAD.labels) if name in ENCODERS else 10**9)
+        loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+        loss.backward()
+        total += loss.item()
+    return total
+
+
+def loss_of(model, batch):
+    """The summed loss of a batch by our model."""
+    if model.head.kind == "causal":
+        return model.log_probabilities(batch).sum().neg()
+    targets = batch.targets[batch.supervised] % len(HEAD.labels)
+    return torch.nn.functional.cross_entropy(model.outputs(batch, batch.supervised), targets, reduction="sum")
 
 
 def with_peft(network, model, settings, folder):
-    """The network with PEFT's own adapter, read from the files that a run writes."""
+    """The network with PEFT's own adapter: of a language model, read from the files that a run writes."""
     import json
+
+    if model.head.kind != "causal":
+        return injected(network, model, settings)
 
     from peft import PeftModel
     from safetensors.torch import save_file
@@ -137,6 +179,19 @@ def with_peft(network, model, settings, folder):
     for name, content in lora.configuration(model.network, settings, "").items():
         (folder / name).write_text(json.dumps(content))
     return PeftModel.from_pretrained(network, folder, is_trainable=True).double().eval()
+
+
+def injected(network, model, settings):
+    """The network with PEFT's layers in the place of those that ours has additions on, and its head learning."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    names = [key.removesuffix(".lora_A.weight") for key in model.learns if key.endswith("lora_A.weight")]
+    made = inject_adapter_in_model(
+        LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=names), network).double().eval()
+    weights = {lora.PREFIX + key.replace(".default", ""): weight for key, weight in made.named_parameters()}
+    for key, master in model.tensors().items():
+        weights[key].requires_grad_(True).data.copy_(master)
+    return made
 
 
 def same_buffers(network, reference):
@@ -155,8 +210,9 @@ def gradients(name, adapter, folder, device="cpu"):
     settings = adapter.Settings()
     batch = batch_of(LENGTHS, device)
     with Wide():
-        model = LanguageModel(load.network(base, dtype=torch.float64, device=torch.device(device)), adapter, settings,
-                              seed=0)
+        head = HEAD if name in ENCODERS else Head("causal")
+        opened = load.network(base, dtype=torch.float64, device=torch.device(device), head=head)
+        model = LanguageModel(opened, adapter, settings, seed=0, head=head)
         same_buffers(model.network, network)
         if adapter is lora:
             generator = torch.Generator().manual_seed(5)
@@ -166,10 +222,12 @@ def gradients(name, adapter, folder, device="cpu"):
             reference = with_peft(network, model, settings, folder / "adapter")
         else:
             reference = network
-        model.log_probabilities(batch).sum().neg().backward()
+        loss = loss_of(model, batch)
+        loss.backward()
         model.gradients()
-        transformers_own(reference, batch)
-    named = {key.replace(".default", ""): weight.grad for key, weight in reference.named_parameters()}
+        torch.testing.assert_close(loss.item(), transformers_own(reference, batch, name), rtol=1e-11, atol=0)
+    prefix = lora.PREFIX if adapter is lora and name in ENCODERS else ""
+    named = {prefix + key.replace(".default", ""): weight.grad for key, weight in reference.named_parameters()}
     found = {adapter.disk_name(key): master.grad for key, master in model.learns.items()}
     return model, found, named
 

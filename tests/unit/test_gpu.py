@@ -30,7 +30,10 @@ def test_gradients_are_those_of_transformers(tmp_path, name, adapter):
     assert architectures.error_of(found, wanted) < 1e-9
 
 
-@pytest.mark.parametrize("rule", [Rule(0.125), Rule(0.125, window=40), Rule(0.125, softcap=20.0)])
+@pytest.mark.parametrize("rule", [
+    Rule(0.125), Rule(0.125, window=40), Rule(0.125, softcap=20.0), Rule(0.125, causal=False),
+    Rule(0.125, window=40, causal=False),
+])
 @pytest.mark.parametrize("shared", [1, 3])
 def test_attention_in_bfloat16_is_about_as_near_to_exact_as_its_naive_twin(rule, shared):
     rounded = [drawn(heads, 400, 64, dtype=torch.bfloat16) for heads in (6, 6 // shared, 6 // shared)]

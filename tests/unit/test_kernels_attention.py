@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -14,7 +15,10 @@ from tunesmith.kernels.attention import attention, naive_attention
 from tunesmith.kernels.rule import Rule
 
 BORDERS = (0, 1, 6, 6 + 17, 23 + 40)
-RULES = [Rule(0.3), Rule(0.3, softcap=2.0), Rule(0.3, window=4), Rule(0.3, softcap=2.0, window=7)]
+RULES = [
+    Rule(0.3, **both, causal=causal) for causal in (True, False)
+    for both in ({}, {"softcap": 2.0}, {"window": 4}, {"softcap": 2.0, "window": 7})
+]
 
 
 def made(heads=6, shared=3, width=8, rows=BORDERS[-1], dtype=torch.float64):
@@ -48,12 +52,13 @@ def test_answers_and_gradients_equal_the_naive_twin_to_1e_10(monkeypatch, rule, 
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def test_no_document_sees_another():
+@pytest.mark.parametrize("rule", [Rule(0.3), Rule(0.3, causal=False)])
+def test_no_document_sees_another(rule):
     tensors = made()
-    before, begun = gradients(attention, Rule(0.3), tensors)
+    before, begun = gradients(attention, rule, tensors)
     for tensor in tensors:
         tensor.data[:, 6:23] = 9.0
-    after, ended = gradients(attention, Rule(0.3), tensors)
+    after, ended = gradients(attention, rule, tensors)
     assert torch.equal(before[:6], after[:6]) and torch.equal(before[23:], after[23:])
     assert not torch.equal(before[6:23], after[6:23])
     for one, other in zip(begun, ended, strict=True):
@@ -66,6 +71,18 @@ def test_no_row_sees_a_later_one():
     key[:, 40:], value[:, 40:] = 7.0, 7.0
     after = attention(query, key, value, BORDERS, Rule(0.3))
     assert torch.equal(before[:40], after[:40])
+
+
+def test_an_attention_that_is_not_causal_sees_the_whole_document():
+    query, key, value = (tensor.detach() for tensor in made())
+    module = torch.nn.Identity()
+    asked = [each[None] for each in (query, key, value)]
+    causal, _ = kernel.packed_attention(module, *asked, None, borders=BORDERS, scaling=0.3)
+    module.is_causal = False
+    whole, _ = kernel.packed_attention(module, *asked, None, borders=BORDERS, scaling=0.3)
+    assert torch.equal(causal[0], attention(query, key, value, BORDERS, Rule(0.3)))
+    assert torch.equal(whole[0], attention(query, key, value, BORDERS, Rule(0.3, causal=False)))
+    assert not torch.equal(causal, whole)
 
 
 def test_sinks_and_biases_that_the_kernel_does_not_know_are_refused():
@@ -104,8 +121,8 @@ def torchs_own(query_HMD, key_KMD, value_KMD, borders, rule):
 @pytest.mark.parametrize("dropout", [1e-9, 0.5])
 def test_dropout_reaches_the_answer(dropout):
     query, key, value = (tensor.detach() for tensor in made())
-    for rule in (Rule(0.3, dropout=dropout), Rule(0.3, window=4, dropout=dropout)):
-        expected = naive_attention(query, key, value, BORDERS, Rule(0.3, window=rule.window))
+    for rule in (Rule(0.3, dropout=dropout), Rule(0.3, None, 4, dropout), Rule(0.3, None, None, dropout, causal=False)):
+        expected = naive_attention(query, key, value, BORDERS, replace(rule, dropout=0.0))
         alike = torch.allclose(attention(query, key, value, BORDERS, rule), expected, atol=1e-6)
         assert alike == (dropout < 0.1)
 
@@ -140,7 +157,9 @@ def test_slices_of_one_buffer_serve_as_inputs_and_as_gradients(rule):
 LONG = (0, 33, 34, 34, 34 + 300, 334 + 1100)  # more than a block, one row, none, more than a stretch, than one part
 NATIVE = [
     (Rule(0.2), 3, 3, 64), (Rule(0.2, softcap=2.0), 2, 1, 32), (Rule(0.2, window=40), 2, 2, 32),
-    (Rule(0.2, softcap=3.0, window=150), 2, 2, 96), (Rule(0.1), 1, 1, 256),
+    (Rule(0.2, softcap=3.0, window=150), 2, 2, 96), (Rule(0.1), 1, 1, 256), (Rule(0.2, causal=False), 3, 3, 32),
+    (Rule(0.2, softcap=2.0, causal=False), 2, 1, 64), (Rule(0.2, window=40, causal=False), 4, 2, 32),
+    (Rule(0.2, window=5, causal=False), 1, 1, 32), (Rule(0.2, softcap=3.0, window=150, causal=False), 2, 2, 96),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Causal attention over documents packed in one flat row: each attends to itself only, no padding and no mask.
+"""Attention over documents packed in one flat row: each attends to itself only, no padding and no mask.
 
 Letters: M rows of all documents, S rows of one, H query heads, K key/value heads, G = H / K heads that share one,
 D width of a head.
@@ -26,8 +26,8 @@ def forward(
 ) -> Tensor:
     """(H, M) log of the sum of exponentials of each row's scores, in float32 (float64 for float64); fills `out_MHD`.
 
-    Every row attends to the rows of its own document up to itself. Inputs and `out_MHD` may be slices of one buffer;
-    only their last dimension must be contiguous. No dropout.
+    Every row attends to the rows of its own document that the rule lets it see. Inputs and `out_MHD` may be slices of
+    one buffer; only their last dimension must be contiguous. No dropout.
     borders: (documents + 1,) first row of each document, and M.
     """
     if attention_native.serves(rule, query_MHD, key_MKD, value_MKD, out_MHD) and attention_native.leads_forward():
@@ -93,9 +93,11 @@ def naive_attention(
     rows = torch.arange(query_HMD.shape[1], device=query_HMD.device)
     document = torch.bucketize(rows, torch.tensor(borders[1:], device=rows.device), right=True)
     distance = rows[:, None] - rows[None, :]
-    seen = (distance >= 0) & (document[:, None] == document[None, :])
+    seen = document[:, None] == document[None, :]
+    if rule.causal:
+        seen &= distance >= 0
     if rule.window is not None:
-        seen &= distance < rule.window
+        seen &= distance.abs() < rule.window
     scores = query_HMD @ key.transpose(1, 2) * rule.scale
     if rule.softcap is not None:
         scores = rule.softcap * torch.tanh(scores / rule.softcap)
@@ -104,13 +106,13 @@ def naive_attention(
 
 
 def _torchs_own(query_HSD: Tensor, key_KSD: Tensor, value_KSD: Tensor, rule: Rule) -> Tensor:
-    """(H, S, D), causal within one document."""
+    """(H, S, D), within one document."""
     rows = query_HSD.shape[1]
     if rule.softcap is not None or (rule.window is not None and rule.window < rows):
         return naive_attention(query_HSD, key_KSD, value_KSD, (0, rows), rule).transpose(0, 1)
     return torch.nn.functional.scaled_dot_product_attention(
-        query_HSD[None], key_KSD[None], value_KSD[None], is_causal=True, scale=rule.scale, dropout_p=rule.dropout,
-        enable_gqa=query_HSD.shape[0] != key_KSD.shape[0],
+        query_HSD[None], key_KSD[None], value_KSD[None], is_causal=rule.causal, scale=rule.scale,
+        dropout_p=rule.dropout, enable_gqa=query_HSD.shape[0] != key_KSD.shape[0],
     )[0]
 
 
@@ -138,11 +140,17 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """Answer as transformers' attention interface asks: (1, M, H, D), and no weights.
 
-    Raises Refusal for what would change the scores and is not known here.
+    A module that does not say that it is not causal is, as for transformers' own attention. Raises Refusal for what
+    would change the scores and is not known here.
     """
     strange = sorted(name for name in CHANGE_SCORES if others.get(name) is not None)
     if strange:
         raise Refusal("model.attention", f"this base's attention uses `{strange[0]}`, which is not supported", "",
                       "use another base")
-    rule = Rule(scale=scaling, softcap=softcap, window=sliding_window, dropout=dropout)
+    rule = Rule(scaling, softcap, sliding_window, dropout, causal=is_causal(module))
     return attention(query[0], key[0], value[0], borders, rule)[None], None
+
+
+def is_causal(module: torch.nn.Module) -> bool:
+    """Whether an attention of transformers sees only what stands before a row."""
+    return bool(vars(module).get("is_causal", True))

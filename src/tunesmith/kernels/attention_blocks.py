@@ -2,7 +2,7 @@
 
 Where torch's own kernel for the processor is faster, it does the work; else plain products over blocks of query rows.
 The query heads that share a key head are stacked, so that their sum is part of the product, and a block is multiplied
-with the keys that it may see only: neither what stands later, nor what a window has left behind.
+with the keys that it may see only: where it is causal nothing that stands later, and nothing outside a window.
 Letters: as in `attention`; B query rows of a block, N keys that one of them sees.
 """
 
@@ -34,7 +34,7 @@ def forward(
         query, key, value, out, lse = query_MHD[rows], key_MKD[rows], value_MKD[rows], out_MHD[rows], lse_HM[:, rows]
         if _torch_knows(rule, query):
             answer, lse[:] = (each[0] for each in torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                *_heads_first(query, key, value), 0.0, True, scale=rule.scale))
+                *_heads_first(query, key, value), 0.0, rule.causal, scale=rule.scale))
             out[:] = answer.transpose(0, 1)
         else:
             _forward(query, key, value, rule, out_SHD=out, lse_HS=lse)
@@ -54,7 +54,7 @@ def backward(
         plain = len(query) <= PLAIN_UP_TO.get(query.dtype, 0) and ideas.on("attention")
         if _torch_knows(rule, query) and not plain:
             made = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                *_heads_first(given, query, key, value, out), lse[None], 0.0, True, scale=rule.scale)
+                *_heads_first(given, query, key, value, out), lse[None], 0.0, rule.causal, scale=rule.scale)
             for to, slope in zip(slopes, made, strict=True):
                 to[:] = slope[0].transpose(0, 1)
         else:
@@ -77,9 +77,9 @@ def _forward(
     query_SHD: Tensor, key_SKD: Tensor, value_SKD: Tensor, rule: Rule, *, out_SHD: Tensor, lse_HS: Tensor
 ) -> None:
     heads, shared = query_SHD.shape[1], key_SKD.shape[1]
-    for rows, keys in _blocks(len(query_SHD), rule.window):
+    for rows, keys in _blocks(len(query_SHD), rule):
         scores = _scores(_stacked(query_SHD[rows], shared), key_SKD[keys], rule)
-        _masked(scores, rows, keys, rule.window, -torch.inf)
+        _masked(scores, rows, keys, rule, -torch.inf)
         top = scores.amax(-1, keepdim=True)
         weights = scores.sub_(top).exp_()
         total = weights.sum(-1, keepdim=True)
@@ -95,7 +95,7 @@ def _backward(
     heads, shared, width = query_SHD.shape[1], *key_SKD.shape[1:]
     d_key = key_SKD.new_zeros((shared, len(key_SKD), width), dtype=lse_HS.dtype)
     d_value = torch.zeros_like(d_key)
-    for rows, keys in _blocks(len(query_SHD), rule.window):
+    for rows, keys in _blocks(len(query_SHD), rule):
         query, given = _stacked(query_SHD[rows], shared), _stacked(given_SHD[rows], shared)
         weights, d_scores = _slopes(
             query, given, _stacked(out_SHD[rows], shared), key_SKD[keys], value_SKD[keys],
@@ -113,7 +113,7 @@ def _slopes(
 ) -> tuple[Tensor, Tensor]:
     """The weights, and the slope of the loss by q.k, both (K, GB, N): `p * (dp - sum(o * g))`, after Dao 2022."""
     scores = _scores(query, key_NKD, rule)
-    weights = _masked((scores - lse).exp_(), rows, keys, rule.window, 0.0)
+    weights = _masked((scores - lse).exp_(), rows, keys, rule, 0.0)
     inner = (given.to(lse.dtype) * out).sum(-1, keepdim=True)
     d_scores = torch.bmm(given, value_NKD.permute(1, 2, 0)).to(lse.dtype).sub_(inner).mul_(weights).mul_(rule.scale)
     if rule.softcap is not None:
@@ -121,12 +121,13 @@ def _slopes(
     return weights.to(query.dtype), d_scores.to(query.dtype)
 
 
-def _blocks(length: int, window: int | None) -> Iterator[tuple[slice, slice]]:
+def _blocks(length: int, rule: Rule) -> Iterator[tuple[slice, slice]]:
     """Rows of a document's queries, and the keys that at least one of them sees."""
     step = length if length <= WHOLE else ROWS
     for first in range(0, length, step or 1):
         last = min(first + step, length)
-        yield slice(first, last), slice(0 if window is None else max(0, first - window + 1), last)
+        seen = length if rule.window is None else rule.window - 1
+        yield slice(first, last), slice(max(0, first - seen), last if rule.causal else min(length, last + seen))
 
 
 def _scores(query: Tensor, key_NKD: Tensor, rule: Rule) -> Tensor:
@@ -136,11 +137,13 @@ def _scores(query: Tensor, key_NKD: Tensor, rule: Rule) -> Tensor:
     return scores if rule.softcap is None else scores.div_(rule.softcap).tanh_().mul_(rule.softcap)
 
 
-def _masked(scores: Tensor, rows: slice, keys: slice, window: int | None, hidden: float) -> Tensor:
+def _masked(scores: Tensor, rows: slice, keys: slice, rule: Rule, hidden: float) -> Tensor:
     """The scores (K, GB, N), in place, with what a row does not see set to `hidden`."""
     row = torch.arange(rows.start, rows.stop, device=scores.device)[:, None]
     key = torch.arange(keys.start, keys.stop, device=scores.device)
-    unseen = key > row if window is None else (key > row) | (key <= row - window)
+    unseen = key > row if rule.causal else torch.zeros_like(key > row)
+    if rule.window is not None:
+        unseen |= (row - key).abs() >= rule.window
     scores.view(len(scores), -1, *unseen.shape).masked_fill_(unseen, hidden)
     return scores
 

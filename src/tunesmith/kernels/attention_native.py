@@ -28,6 +28,7 @@ class _Shape(ctypes.Structure):
     _fields_ = (
         *((name, build.WHOLE) for name in ("rows", "heads", "shared", "width", "documents", "window")),
         ("scale", ctypes.c_float), ("softcap", ctypes.c_float), ("tiles", ctypes.c_int32),
+        ("causal", ctypes.c_int32),
     )
 
 
@@ -86,7 +87,7 @@ def _ready() -> bool:
 def _shape(query_MHD: Tensor, key_MKD: Tensor, borders: Sequence[int], rule: Rule) -> _Shape:
     rows, heads, width = query_MHD.shape
     return _Shape(rows, heads, key_MKD.shape[1], width, len(borders) - 1, rule.window or NO_WINDOW,
-                  rule.scale, rule.softcap or 0.0, build.tiles())
+                  rule.scale, rule.softcap or 0.0, build.tiles(), rule.causal)
 
 
 def _views(*tensors_MHD: Tensor) -> ctypes.Array[_View]:

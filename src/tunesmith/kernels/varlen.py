@@ -30,18 +30,19 @@ def serves(device: torch.device, dtype: torch.dtype, width: int, rule: Rule) -> 
 def attention(
     query_HMD: Tensor, key_KMD: Tensor, value_KMD: Tensor, borders: tuple[int, ...], rule: Rule
 ) -> Tensor:
-    """(M, H, D): every row attends to the rows of its own document up to itself, with the graph.
+    """(M, H, D): every row attends to the rows of its own document that the rule lets it see, with the graph.
 
     borders: (documents + 1,) first row of each document, and M. Its naive twin is `attention.naive_attention`.
     """
     from torch.nn.attention.varlen import varlen_attn
 
     longest = max((end - start for start, end in pairwise(borders)), default=0)
+    seen = -1 if rule.window is None else rule.window - 1
     starts = _starts(borders, query_HMD.device)
     answer = varlen_attn(
         query_HMD.transpose(0, 1), key_KMD.transpose(0, 1), value_KMD.transpose(0, 1), starts, starts, longest, longest,
-        # torch counts the rows before a row's own
-        scale=rule.scale, window_size=(-1 if rule.window is None else rule.window - 1, 0),
+        # torch counts the rows before and after a row's own
+        scale=rule.scale, window_size=(seen, 0 if rule.causal else seen),
         enable_gqa=query_HMD.shape[0] != key_KMD.shape[0],
     )
     assert isinstance(answer, Tensor)

@@ -50,6 +50,8 @@ def architecture(base: Base, head: Head) -> type:
 
 def configuration(head: Head) -> dict[str, Any]:
     """What the head adds to the network's configuration; the names of its labels travel with the weights."""
+    if head.kind == "span":
+        return {"num_labels": 2}  # a base that was tuned for labels says another number
     if not head.labels and head.problem != "regression":
         return {}
     names = head.labels or ("LABEL_0",)
@@ -67,6 +69,13 @@ def own(network: Any) -> set[str]:
     return {name for name, weight in network.named_parameters() if id(weight) not in shared}
 
 
+def pooler(network: Any) -> set[str]:
+    """The names of the weights between a network's states and some of its heads; a base of another head lacks them."""
+    poolers = [module for name, module in network.named_modules() if name.rpartition(".")[2] == "pooler"]
+    inside = {id(weight) for module in poolers for weight in module.parameters()}
+    return {name for name, weight in network.named_parameters() if id(weight) in inside}
+
+
 def learn(network: Any, learning: Sequence[str]) -> tuple[str, ...]:
     """Make every weight of the head learn; returns the names of those that do not learn already."""
     more = sorted(own(network) - set(learning))
@@ -82,6 +91,8 @@ def read(network: Any, states_RH: Tensor, head: Head) -> Tensor:
     Of a `sequence` head each state is what stands for a document. The code that runs is transformers' own.
     """
     alone = head.kind == "sequence"
+    if alone and _reads_last(network):
+        return _wide(network.score(states_RH))
     laid = states_RH[:, None] if alone else states_RH[None]
     with _standing_in(network, laid):
         found = network(inputs_embeds=laid)
@@ -89,6 +100,10 @@ def read(network: Any, states_RH: Tensor, head: Head) -> Tensor:
         outputs = torch.stack([found.start_logits[0], found.end_logits[0]], dim=-1)
     else:
         outputs = found.logits if alone else found.logits[0]
+    return _wide(outputs)
+
+
+def _wide(outputs: Tensor) -> Tensor:
     return outputs if outputs.dtype == torch.float64 else outputs.float()
 
 
@@ -98,10 +113,14 @@ def _standing_in(network: Any, states: Tensor) -> Iterator[None]:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     under = network.base_model
-    pooler = dict(under.named_children()).get("pooler")
+    parts = dict(under.named_children())
+    pooler = parts.get("pooler")
 
     def answer(*_: Any, **__: Any) -> Any:
-        return BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooler(states) if pooler else None)
+        pooled = None if pooler is None else pooler(states)
+        if isinstance(pooler, torch.nn.Linear):  # ALBERT's pooler is only the first half of it
+            pooled = parts["pooler_activation"](pooler(states[:, 0]))
+        return BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooled)
 
     under.forward = answer
     try:
@@ -112,6 +131,10 @@ def _standing_in(network: Any, states: Tensor) -> Iterator[None]:
 
 def stands_for_document(network: Any, borders: Sequence[int], device: torch.device) -> Tensor:
     """(D,) the row whose state a `sequence` head reads: the first of each document, or the last where none sees on."""
-    last = "score" in dict(network.named_children())  # transformers' name for the head of a causal network
-    rows = [end - 1 for end in borders[1:]] if last else list(borders[:-1])
+    rows = [end - 1 for end in borders[1:]] if _reads_last(network) else list(borders[:-1])
     return torch.tensor(rows, dtype=torch.int64, device=device)
+
+
+def _reads_last(network: Any) -> bool:
+    """Whether a `sequence` head is that of a causal network, by transformers' name for it: a product and no more."""
+    return "score" in dict(network.named_children())

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import Tensor, nn
+
 from ..errors import Refusal
 from ..kernels import attention
-from ..records import Head
+from ..records import SEGMENT, Batch, Head
 from . import heads
 from .bases import Base
 from .offline import transformers
@@ -20,8 +22,8 @@ SAID: dict[Kind, str] = {
     "padded": "padded, in groups of like length",
     "apart": "computed one by one",
 }
-# The names of a window in transformers' configurations and layers
-WINDOWS = ("sliding_window", "attention_chunk_size")
+# The names of a window in transformers' configurations and layers; ModernBERT's counts the rows on both sides
+WINDOWS = ("sliding_window", "attention_chunk_size", "local_attention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Layout:
         return f"{SAID[self.kind]}: {self.why}"
 
 
-BOTH_WAYS = Layout("padded", "it reads both ways")
+TWO_TEXTS = Layout("padded", "it reads one text and writes another")
 CAUSAL = Head("causal")
 
 
@@ -52,8 +54,8 @@ def of_base(base: Base, head: Head = CAUSAL) -> Layout:
     """What is likely for a base with a head, from its configuration alone. Raises Refusal where it cannot have it."""
     if head.kind == "causal":
         return likely(architecture(base))
-    heads.architecture(base, head)
-    return BOTH_WAYS
+    found = heads.architecture(base, head)
+    return TWO_TEXTS if head.kind == "encoder-decoder" else likely(found)
 
 
 def architecture(base: Base) -> type:
@@ -69,6 +71,19 @@ def architecture(base: Base) -> type:
 def takes_our_attention(architecture: type) -> bool:
     """Whether a class of networks calls whatever attention it is given, with all that the attention must know."""
     return bool(architecture._supports_attention_backend)  # type: ignore[attr-defined]
+
+
+def first_position(network: Any) -> int:
+    """The number of a document's first place: of networks of RoBERTa's kind the one after the padding's."""
+    tables = (module for name, module in network.named_modules() if name.endswith("position_embeddings"))
+    table = next((table for table in tables if isinstance(table, nn.Embedding)), None)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+
+
+def segments(network: Any, batch: Batch) -> Tensor | None:
+    """The kind of each token, (M,), where the documents tell of several and the network knows them."""
+    known = vars(network.config).get("type_vocab_size", 0) > 1
+    return batch.token_columns.get(SEGMENT) if known else None
 
 
 def prepare(network: Any, layout: Layout) -> None:
@@ -104,7 +119,7 @@ def narrowed(network: Any, rows: int) -> Iterator[bool]:
         (holder, name, holder[name]) for holder in holders for name in WINDOWS if isinstance(holder.get(name), int)
     ]
     for holder, name, value in before:
-        holder[name] = min(rows, value)
+        holder[name] = min(2 * (rows - 1) if name == "local_attention" else rows, value)
     try:
         yield bool(before)
     finally:

@@ -117,14 +117,14 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: 
     library = transformers()
     _register(library)
     kind: Any = layouts.architecture(base) if head.kind == "causal" else heads.architecture(base, head)
-    ours = attention.NAME if head.kind == "causal" and layouts.takes_our_attention(kind) else None
+    ours = attention.NAME if head.kind != "encoder-decoder" and layouts.takes_our_attention(kind) else None
     with opening(base.folder), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "head"))
         loaded, told = kind.from_pretrained(
             base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
             attn_implementation=ours, output_loading_info=True, **heads.configuration(head),
         )
-    missing = sorted(set(told["missing_keys"]) - heads.own(loaded))
+    missing = sorted(set(told["missing_keys"]) - heads.own(loaded) - heads.pooler(loaded))
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
                       str(base.folder), "fetch the base again, whole")

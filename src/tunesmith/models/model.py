@@ -28,6 +28,8 @@ class LanguageModel:
     `publish` copies it back. In float32 and float64 the master is the computing weight itself.
     `layout` says how documents are laid before the network, `paths` how each of its layers computes, and why. Raises
     Refusal for a network that answers in no layout as it does by itself.
+
+    One that reads one text and writes another is laid as its task lays it.
     """
 
     def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int, head: Head = CAUSAL) -> None:
@@ -42,11 +44,12 @@ class LanguageModel:
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
         self.learns: Mapping[str, nn.Parameter] = {name: _master(weight) for name, weight in self._computing.items()}
         self._shape = _head_shape(network.config.to_dict())
+        self._first_position = layouts.first_position(network)
         self._laid_out: tuple[Tensor, int, Matrix] | None = None
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
-        if head.kind != "causal":
-            self.layout = layouts.BOTH_WAYS
+        if head.kind == "encoder-decoder":
+            self.layout = layouts.TWO_TEXTS
             layouts.prepare(network, self.layout)
             return
         own = probe.settle(self)
@@ -73,9 +76,11 @@ class LanguageModel:
         # transformers returns a four-dimensional mask as it is: none is built
         no_mask = torch.empty(0, 0, 0, 0, device=self.device)
         tail = {"rows": rows} if rows is not None and self.paths and fast.serves_rows(self.paths) else {}
+        segments = layouts.segments(decoder, batch)
+        told = {} if segments is None else {"token_type_ids": segments[None]}
         states: Tensor = decoder(
-            input_ids=batch.ids[None], position_ids=batch.positions[None], attention_mask=no_mask, use_cache=False,
-            borders=batch.borders, **tail,
+            input_ids=batch.ids[None], position_ids=batch.positions[None] + self._first_position,
+            attention_mask=no_mask, use_cache=False, borders=batch.borders, **told, **tail,
         ).last_hidden_state[0]
         return states if rows is None or tail else states[rows]
 

@@ -1,6 +1,6 @@
 """Hidden states of documents that cannot be packed: rows of a batch, padded on the right.
 
-It is exact for a causal network: what stands after a document is seen by none of its rows.
+It is exact: what stands after a document is seen by none of its rows, for a mask says where it ends.
 
 Letters: M rows of all documents, D documents of a group, T rows of its longest, H hidden width.
 """
@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..records import SEGMENT, Batch
+from ..records import Batch
+from . import layouts
 
 # At least this share of the longest is what each document of a group fills: at most a quarter is padding
 FULL = 0.75
@@ -26,14 +27,13 @@ def states(decoder: Any, batch: Batch, rows: Tensor | None, *, together: bool) -
     decoder: a transformers network without its head. together: documents of like length are computed at once, else
     each by itself.
     """
-    lengths = [end - start for start, end in pairwise(batch.borders)]
+    lengths, segments = [end - start for start, end in pairwise(batch.borders)], layouts.segments(decoder, batch)
     flat, places = [], torch.empty(batch.tokens, dtype=torch.long)
     laid = 0
     for group in grouped(lengths) if together else [[number] for number in range(len(lengths))]:
         ids_DT, seen_DT = _padded(batch, batch.ids, group)
         mask = None if bool(seen_DT.all()) else seen_DT.long().to(batch.ids.device)
-        told = {"token_type_ids": _padded(batch, batch.token_columns[SEGMENT], group)[0]} \
-            if SEGMENT in batch.token_columns and getattr(decoder.config, "type_vocab_size", 0) > 1 else {}
+        told = {} if segments is None else {"token_type_ids": _padded(batch, segments, group)[0]}
         found = decoder(input_ids=ids_DT, attention_mask=mask, use_cache=False, **told).last_hidden_state
         flat.append(found.flatten(0, 1))
         for place, number in enumerate(group):

@@ -1,4 +1,4 @@
-// Causal attention in cache-sized tasks: what forward and backward share.
+// Attention in cache-sized tasks: what forward and backward share.
 //
 // A task is one document, one key head, and the query heads that share it (or, in a long document, a part of its
 // rows). Products are made of tiles of 16 by 16 numbers: the left factor lies row by row, the right one in tiles of
@@ -30,11 +30,17 @@ struct Shape {
     int64_t rows, heads, shared, width, documents, window;  // window: a number beyond all rows where there is none
     float scale, softcap;                                   // softcap: 0 where there is none
     int32_t tiles;                                          // whether AMX may be used
+    int32_t causal;
+
+    // A row sees keys of its document that lie less than `window` before it, and `nearest` or more.
+    int64_t nearest() const { return causal ? 0 : 1 - window; }
+    // One beyond the last key that rows before `last` of a document see.
+    int64_t end_of_keys(int64_t last, int64_t rows) const { return causal ? last : std::min(rows, last + window - 1); }
 };
 
-// Rows first .. last (not included) of a document that begins at row `start`; they see keys from `seen` on.
+// Rows first .. last (not included) of a document that begins at row `start`; they see keys from `seen` to `end`.
 struct Task {
-    int64_t start, key_head, first, last, seen, cost, part, parts;
+    int64_t start, key_head, first, last, seen, end, cost, part, parts;
     float* slopes;
 };
 
@@ -153,20 +159,29 @@ inline __m512i in_pairs(__m512 upper, __m512 lower) {
     return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(lower, upper));
 }
 
-// Which of sixteen rows, the first of them `ahead` rows behind the key, see it.
-inline __mmask16 sees(int64_t ahead, int64_t window) {
-    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m512i far = _mm512_add_epi32(lanes, _mm512_set1_epi32(int(ahead)));
-    __mmask16 before = _mm512_cmpge_epi32_mask(far, _mm512_setzero_si512());
-    return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min<int64_t>(window, 1 << 30))));
+// Which of sixteen rows so `far` behind a key see it.
+inline __mmask16 near_enough(__m512i far, const Shape& shape) {
+    const int64_t most = 1 << 30;
+    __mmask16 before = _mm512_cmpge_epi32_mask(far, _mm512_set1_epi32(int(std::max(shape.nearest(), -most))));
+    return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min(shape.window, most))));
 }
 
-// Which of sixteen keys, the first of them `behind` rows before the row, it sees.
-inline __mmask16 seen_from(int64_t behind, int64_t window) {
+// Which of sixteen rows, the first of them `ahead` rows behind the key, see it.
+inline __mmask16 sees(int64_t ahead, const Shape& shape) {
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m512i far = _mm512_sub_epi32(_mm512_set1_epi32(int(behind)), lanes);
-    __mmask16 before = _mm512_cmpge_epi32_mask(far, _mm512_setzero_si512());
-    return _mm512_mask_cmplt_epi32_mask(before, far, _mm512_set1_epi32(int(std::min<int64_t>(window, 1 << 30))));
+    return near_enough(_mm512_add_epi32(lanes, _mm512_set1_epi32(int(ahead))), shape);
+}
+
+// Which of sixteen keys, of which `left` are there, the first of them `behind` rows before the row, it sees.
+inline __mmask16 seen_from(int64_t behind, int64_t left, const Shape& shape) {
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __mmask16 near = near_enough(_mm512_sub_epi32(_mm512_set1_epi32(int(behind)), lanes), shape);
+    return near & first(int(std::clamp<int64_t>(left, 0, 16)));
+}
+
+// Whether not all of 32 rows see all of the 32 keys from `key` on that lie `ahead` rows before them.
+inline bool is_edge(int64_t ahead, int64_t key, const Task& task, const Shape& shape) {
+    return ahead - BLOCK < shape.nearest() || ahead + BLOCK > shape.window || key + BLOCK > task.end;
 }
 
 // The sums of sixteen rows of sixteen numbers.

@@ -14,7 +14,8 @@ constexpr int64_t ROWS_A_PART = 1024;
 void meet(const Backward& all, const Task& task, const Keys& keys, const Held& rows, const Slopes& slopes,
           std::vector<Unit>& units, std::vector<Span>& spans) {
     int64_t lowest = std::max(task.seen, rows.first - all.shape.window + 1) - task.seen;
-    int64_t begin = lowest / KEYS * GROUP, end = (rows.first - task.seen) / BLOCK + rows.blocks / rows.heads;
+    int64_t begin = lowest / KEYS * GROUP, last = rows.first + rows.blocks / rows.heads * BLOCK;
+    int64_t end = whole_blocks(all.shape.end_of_keys(last, task.end) - task.seen) / BLOCK;
     units.clear();
     spans.assign(whole_blocks(end * BLOCK) / BLOCK + GROUP, Span{0, 0});
     for (int64_t key = begin; key < end; key++) {
@@ -117,7 +118,7 @@ Work hand_out(const Task& task, int64_t width, int64_t padded, int64_t heads, Ro
 }
 
 void hold_keys(const Backward& all, const Task& task, int64_t padded, const Keys& keys) {
-    int64_t width = all.shape.width, first = task.start + task.seen, count = task.last - task.seen;
+    int64_t width = all.shape.width, first = task.start + task.seen, count = task.end - task.seen;
     Rows key{all.key, first, count, task.key_head};
     copy_rows(key, padded, width, keys.key);
     turn_over(key, padded, width, KEYS, keys.turned);
@@ -127,7 +128,7 @@ void hold_keys(const Backward& all, const Task& task, int64_t padded, const Keys
 
 void take_task(const Backward& all, const Task& task, Room& room) {
     const Shape& shape = all.shape;
-    int64_t width = shape.width, count = task.last - task.seen, padded = whole_blocks(count);
+    int64_t width = shape.width, count = task.end - task.seen, padded = whole_blocks(count);
     int64_t group = shape.heads / shape.shared, heads = std::clamp<int64_t>(HELD / (ROWS * width), 1, group);
     auto [keys, rows, slopes] = hand_out(task, width, padded, heads, room);
     hold_keys(all, task, padded, keys);
@@ -151,14 +152,14 @@ void take_task(const Backward& all, const Task& task, Room& room) {
 void lend(const Shape& shape, std::vector<Task>& tasks, Room& room) {
     room.hand_out([&] {
         for (Task& task : tasks)
-            if (task.parts > 1) task.slopes = room.take<float>(whole_blocks(task.last - task.seen) * shape.width * 2);
+            if (task.parts > 1) task.slopes = room.take<float>(whole_blocks(task.end - task.seen) * shape.width * 2);
     });
 }
 
 // Adds what one part found for these keys.
 void add_part(const Shape& shape, const Task& part, float* sums, Span keys) {
-    int64_t width = shape.width, begin = std::max(keys.begin, part.seen), end = std::min(keys.end, part.last);
-    int64_t padded = whole_blocks(part.last - part.seen);
+    int64_t width = shape.width, begin = std::max(keys.begin, part.seen), end = std::min(keys.end, part.end);
+    int64_t padded = whole_blocks(part.end - part.seen);
     for (int64_t key = begin; key < end; key++)
         for (int half = 0; half < 2; half++) {
             const float* from = part.slopes + (half * padded + key - part.seen) * width;

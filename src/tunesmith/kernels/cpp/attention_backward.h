@@ -51,7 +51,7 @@ struct Unit {
 
 template <bool Capped, bool Edge>
 void weigh_block(const Shape& shape, const Held& rows, const Slopes& at, const Unit& unit, int64_t side,
-                 int64_t ahead) {
+                 int64_t ahead, int64_t left) {
     const int64_t b = unit.row, pairs = (unit.key % GROUP * (rows.heads * ROWS / 16) + 2 * b) * TILE;
     const __m512 by = _mm512_set1_ps((Capped ? shape.softcap : shape.scale) * LOG2_E);
     const __m512 inside = _mm512_set1_ps(Capped ? 2 * LOG2_E * shape.scale / shape.softcap : 0.0f);
@@ -64,7 +64,7 @@ void weigh_block(const Shape& shape, const Held& rows, const Slopes& at, const U
                 __m512 score = _mm512_load_ps(scores + from);
                 if (Capped) score = tanh_of(inside * score);
                 __m512 p = power_of_two(_mm512_fmsub_ps(score, by, _mm512_load_ps(rows.lse + row)));
-                if (Edge) p = _mm512_maskz_mov_ps(sees(ahead + 16 * half - j - i, shape.window), p);
+                if (Edge) p = _mm512_maskz_mov_ps(j + i < left ? sees(ahead + 16 * half - j - i, shape) : 0, p);
                 weight[i][half] = p;
                 p = p * (_mm512_load_ps(d_weights + from) - _mm512_load_ps(rows.inner + row));
                 slope[i][half] = Capped ? _mm512_fnmadd_ps(p * score, score, p) : p;
@@ -81,7 +81,7 @@ void weigh_block(const Shape& shape, const Held& rows, const Slopes& at, const U
 
 // Blocks of rows that see one of the keys key .. key + 32.
 Span seeing(const Shape& shape, const Held& rows, int64_t key) {
-    int64_t begin = std::max<int64_t>(0, (key - rows.first) / BLOCK) * rows.heads;
+    int64_t begin = std::max<int64_t>(0, (key + shape.nearest() - rows.first) / BLOCK) * rows.heads;
     int64_t beyond = key + BLOCK - 1 + shape.window - rows.first;
     int64_t end = beyond <= 0 ? 0 : std::min(rows.blocks, (beyond + BLOCK - 1) / BLOCK * rows.heads);
     return {begin, std::max(begin, end)};
@@ -105,10 +105,11 @@ void weigh(const Backward& all, const Task& task, const Held& rows, const Slopes
            int64_t side) {
     const Shape& shape = all.shape;
     int64_t ahead = rows.first + BLOCK * (unit.row / rows.heads) - task.seen - BLOCK * unit.key;
-    bool edge = ahead < BLOCK || ahead + BLOCK > shape.window;
+    int64_t key = task.seen + BLOCK * unit.key;
+    bool edge = is_edge(ahead, key, task, shape);
     auto* block = shape.softcap > 0 ? edge ? weigh_block<true, true> : weigh_block<true, false>
                                     : edge ? weigh_block<false, true> : weigh_block<false, false>;
-    block(shape, rows, slopes, unit, side, ahead);
+    block(shape, rows, slopes, unit, side, ahead, task.end - key);
 }
 
 // 32 keys gather their gradients from the rows that see them.

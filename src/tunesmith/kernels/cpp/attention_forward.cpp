@@ -50,11 +50,12 @@ void cap(float* scores, const Shape& shape) {
         _mm512_store_ps(scores + i, outer * tanh_of(inner * _mm512_load_ps(scores + i)));
 }
 
-// Minus infinity where a row does not see a key; the first row stands `ahead` rows behind the first key.
-void hide(float* scores, int64_t ahead, int64_t window) {
+// Minus infinity where a row does not see a key; the first row stands `ahead` rows behind the first key, of which
+// `left` are there.
+void hide(float* scores, int64_t ahead, int64_t left, const Shape& shape) {
     for (int64_t r = 0; r < BLOCK; r++)
         for (int half = 0; half < 2; half++) {
-            __mmask16 hidden = ~seen_from(ahead + r - 16 * half, window);
+            __mmask16 hidden = ~seen_from(ahead + r - 16 * half, left - 16 * half, shape);
             _mm512_mask_store_ps(scores + r * BLOCK + 16 * half, hidden, _mm512_set1_ps(-INFINITY));
         }
 }
@@ -133,7 +134,8 @@ void begin(const Forward& all, const Task& task, const Packed& packed, Block& bl
     block.first = task.first + i / group * BLOCK;
     block.head = task.key_head * group + i % group;
     block.count = std::min(BLOCK, task.last - block.first);
-    block.end = block.first + BLOCK;
+    int64_t beyond = std::min(task.end, shape.end_of_keys(block.first + BLOCK, task.end));
+    block.end = shape.causal ? block.first + BLOCK : task.seen + whole_blocks(beyond - task.seen);
     block.next = task.seen + (std::max(task.seen, block.first - shape.window + 1) - task.seen) / BLOCK * BLOCK;
     block.kept = 0;
     block.begun = false;
@@ -151,7 +153,7 @@ void meet(const Forward& all, const Task& task, const Packed& packed, Block& blo
     int64_t key = block.next, ahead = block.first - key;
     float* scores = block.scores[key / BLOCK % 2];
     if (shape.softcap > 0) cap(scores, shape);
-    if (ahead < BLOCK || ahead + BLOCK > shape.window) hide(scores, ahead, shape.window);
+    if (is_edge(ahead, key, task, shape)) hide(scores, ahead, task.end - key, shape);
     if (block.level[0] == LOWEST) raise(block, scores, all.scale, shape.width);
     if (!weigh(block, scores, all.scale)) {
         answer(all, task, packed, block, key);
@@ -185,7 +187,7 @@ struct Work {
 };
 
 void take_task(const Forward& all, const Task& task, Room& room) {
-    int64_t width = all.shape.width, count = task.last - task.seen, padded = whole_blocks(count);
+    int64_t width = all.shape.width, count = task.end - task.seen, padded = whole_blocks(count);
     Work work = room.hand_out([&] {
         Work made{room.take<bf16>(padded * width), room.take<bf16>(padded * width), {}};
         for (Block& block : made.blocks) {

@@ -7,10 +7,11 @@ namespace tunesmith::attention {
 
 namespace {
 
-// Pairs of row and key among rows 0 .. `rows`, in a window.
-int64_t pairs_seen(int64_t rows, int64_t window) {
-    int64_t full = std::min(rows, window);
-    return full * (full + 1) / 2 + (rows - full) * window;
+// Pairs of key and row among rows 0 .. `rows` of a document.
+int64_t pairs_seen(int64_t rows, int64_t whole, const Shape& shape) {
+    if (!shape.causal) return rows * (shape.window < whole ? std::min(whole, 2 * shape.window - 1) : whole);
+    int64_t full = std::min(rows, shape.window);
+    return full * (full + 1) / 2 + (rows - full) * shape.window;
 }
 
 }  // namespace
@@ -18,16 +19,16 @@ int64_t pairs_seen(int64_t rows, int64_t window) {
 std::vector<Task> tasks_of(const Shape& shape, const int64_t* borders, int64_t rows_a_part) {
     std::vector<Task> tasks;
     for (int64_t d = 0; d < shape.documents; d++) {
-        int64_t start = borders[d], rows = borders[d + 1] - start, all = pairs_seen(rows, shape.window);
+        int64_t start = borders[d], rows = borders[d + 1] - start, all = pairs_seen(rows, rows, shape);
         int64_t parts = (rows + rows_a_part - 1) / rows_a_part, first = 0;
         for (int64_t part = 0; part < parts; part++) {
             int64_t last = first;
-            while (last < rows && (part + 1 == parts || pairs_seen(last, shape.window) * parts < all * (part + 1)))
+            while (last < rows && (part + 1 == parts || pairs_seen(last, rows, shape) * parts < all * (part + 1)))
                 last = std::min(rows, last + BLOCK);
-            int64_t cost = pairs_seen(last, shape.window) - pairs_seen(first, shape.window);
+            int64_t cost = pairs_seen(last, rows, shape) - pairs_seen(first, rows, shape);
             int64_t seen = std::max<int64_t>(0, first - shape.window + 1) / BLOCK * BLOCK;
             for (int64_t k = 0; k < shape.shared; k++)
-                tasks.push_back({start, k, first, last, seen, cost, part, parts, nullptr});
+                tasks.push_back({start, k, first, last, seen, shape.end_of_keys(last, rows), cost, part, parts, nullptr});
             first = last;
         }
     }

@@ -94,7 +94,12 @@ def is_embedding(name: str) -> bool:
 
 
 def is_head(name: str) -> bool:
-    """Whether a name is the output head's: it stands at the top, outside the stack of layers."""
+    """Whether a name is the output head's: it stands at the top, outside the stack of layers.
+
+    A head with labels, of one layer or several, learns whole beside any adapter.
+    """
+    if name.partition(".")[0] in ("classifier", "pre_classifier", "score", "qa_outputs", "head"):
+        return True
     return name.removesuffix(".weight").rpartition(".")[2] in ("lm_head", "head", "embed_out", "output_layer")
 
 
