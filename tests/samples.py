@@ -7,10 +7,8 @@ names its set in `SETS`.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
-from tunesmith.encoding import schemes
-from tunesmith.records import Example, Labelled, Pair, Prediction, Tagged
+from tunesmith.records import Answer, Example, Labelled, Pair, Prediction, Question
 
 Rows = list[tuple[Prediction, Example]]
 EXAMPLE = Pair("", "", "rows.jsonl:1", "1")
@@ -44,24 +42,16 @@ def labels(good: bool) -> Rows:
     return [_label(*both) for both in zip(said, wanted, strict=True)]
 
 
-def _tags(spelt: str) -> dict[str, Any]:
-    """Tags of types only, `A A O B`, and the entities that they spell."""
-    tags = spelt.split()
-    found = [{"type": one.type, "words": [one.first, one.end]} for one in schemes.entities(tags, "types")]
-    return {"tags": tags, "entities": found, "types": ["A", "B"]}
-
-
-def tags(good: bool) -> Rows:
-    """Five words each, with entities of two types or none."""
-    wanted = ("A A O B O", "O O O O O", "B O O A A", "O A A A O", "B O B O O")
-    said = wanted if good else ("A O O B O", "O A O O O", "B O O A A", "O O O O O", "A O B O O")
-    row = Tagged(tuple("vwxyz"), tuple("OOOOO"), "rows.conll:1", "1")
-    return [(Prediction(0, output=_tags(one), expected=_tags(other)), row)
+def answers(good: bool) -> Rows:
+    """Answers out of contexts, one of which has none."""
+    wanted = ("the blue hat", "Baku", "", "48 of her friends", "May")
+    said = wanted if good else ("blue hats", "Baku", "Paris", "", "in May")
+    return [(Prediction(0, output={"answer": one}, expected={"answer": other}),
+             Question("?", other, (Answer(other, 0),) if other else (), "rows.jsonl:1", "1"))
             for one, other in zip(said, wanted, strict=True)]
 
 
-TAGS = ("entity_f1", "entity_f1_macro", "entity_precision", "entity_recall", "word_accuracy")
-SETS = {"accuracy": labels, **dict.fromkeys(TAGS, tags)}
+SETS = {"accuracy": labels, "squad_em": answers, "squad_f1": answers}
 
 
 def rows_of(metric: ModuleType, *, good: bool) -> Rows:

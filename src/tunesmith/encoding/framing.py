@@ -43,6 +43,10 @@ class Frames:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
+    def tokenizer(self) -> Tokenizer:
+        """One like it, which may be set to cut."""
+        return Tokenizer.from_str(self._tokenizer.to_str())
+
     def texts(self, texts: Sequence[str | tuple[str, str]]) -> list[Framed]:
         """Each text, or pair of texts, framed; computed on every core."""
         return [_framed(each) for each in self._tokenizer.encode_batch(list(texts))]

@@ -57,7 +57,7 @@ def configuration(head: Head) -> dict[str, Any]:
     names = head.labels or ("LABEL_0",)
     added: dict[str, Any] = {"num_labels": len(names), "id2label": dict(enumerate(names)),
                              "label2id": {name: number for number, name in enumerate(names)}}
-    return added | ({"problem_type": PROBLEMS[head.problem]} if head.problem else {})
+    return added | ({"problem_type": PROBLEMS[head.problem]} if head.problem in PROBLEMS else {})
 
 
 def own(network: Any) -> set[str]:
