@@ -16,7 +16,7 @@ from tunesmith import catalog
 from tunesmith.data.load import load
 from tunesmith.data.turns import tidy
 from tunesmith.errors import Problem, Problems, Refusal
-from tunesmith.records import Conversation, Example, Message, Pair, Row
+from tunesmith.records import Answer, Conversation, Example, Labelled, Message, Pair, Question, Row, Tagged
 
 ROWS = Path(__file__).parent / "rows"  # of formats that bring theirs as a file: rows, and what each of them gives
 FORMATS = {name: importlib.import_module(f"tunesmith.data.formats.{name}") for name in catalog.names("format")}
@@ -53,6 +53,22 @@ def as_alpaca(messages):
     return values | ({"system": messages[0].content} if messages[0].role == "system" else {})
 
 
+@st.composite
+def questions(draw):
+    before, answer, after = draw(MAYBE), draw(WORDS), draw(MAYBE)
+    answers = [Answer(answer, len(before))] if draw(st.booleans()) else []
+    return draw(WORDS), before + answer + after, tuple(answers)
+
+
+def as_squad(content):
+    question, context, answers = content
+    told = [{"text": one.text, "answer_start": one.start} for one in answers]
+    return {"question": question, "context": context, "answers": told}
+
+
+LABEL = WORDS.map(str.strip)
+
+
 # for each format: what its examples hold, and how such an example is written as a row
 CONTENTS = {
     "messages": (conversations(), as_messages),
@@ -60,6 +76,12 @@ CONTENTS = {
     "alpaca": (conversations(longest=1, may_skip=False), as_alpaca),
     "pair": (st.tuples(WORDS, WORDS), lambda pair: {"prompt": pair[0], "completion": pair[1]}),
     "text": (WORDS, lambda text: {"text": text}),
+    "labelled": (st.tuples(WORDS, st.lists(LABEL, max_size=3).map(tuple), st.none() | WORDS),
+                 lambda given: {"text": given[0], "label": list(given[1]) if len(given[1]) != 1 else given[1][0],
+                                **({"second": given[2]} if given[2] else {})}),
+    "conll": (st.lists(st.tuples(WORDS, LABEL), min_size=1).map(lambda pairs: tuple(zip(*pairs, strict=True))),
+              lambda given: {"tokens": list(given[0]), "ner_tags": list(given[1])}),
+    "squad": (questions(), as_squad),
 }
 
 SAMPLES = {
@@ -81,7 +103,24 @@ SAMPLES = {
         {"prompt": "p", "response": "r", "text": "t"}, {"prompt": "p", "answer": "a", "output": "o"},
         {"question": "q", "answer": "a", "context": "c"}, {"prompt": "p", "answer": "a", "label": 1},
     ],
-    "text": [{"text": "t"}, {"text": "t", "label": "l"}, {"text": "t", "prompt": "p"}, {"text": 5}],
+    "text": [{"text": "t"}, {"text": "t", "url": "u"}, {"text": "t", "prompt": "p"}, {"text": 5}],
+    "labelled": [
+        {"text": "t", "label": "l"}, {"text": "t", "category": 3}, {"review": "r", "sentiment": "positive"},
+        {"text": "t", "labels": ["a", "b"]}, {"sentence1": "a", "sentence2": "b", "label": 0},
+        {"#1 String": "a", "#2 String": "b", "Quality": "1"}, {"question": "q", "label": "l"},
+        {"sentence_A": "a", "sentence_B": "b", "relatedness_score": 4.5, "entailment_judgment": "NEUTRAL"},
+        {"text": "t", "second": "s", "label": None}, {"text": "t", "label": "l", "prompt": "p"},
+    ],
+    "conll": [
+        {"tokens": ["a"], "tags": ["O"]}, {"words": ["a", "b"], "labels": ["O"]}, {"tokens": ["a"], "ner_tags": [0]},
+        {"tokens": ["a"], "tags": ["O"], "text": "a", "label": "l"}, {"column 1": ["a"], "column 2": ["O"]},
+    ],
+    "squad": [
+        {"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": 0}]},
+        {"question": "q", "context": "c", "answers": {"text": ["c"], "answer_start": [0]}},
+        {"question": "q", "context": "c", "answers": [], "is_impossible": True, "id": 7, "title": "t"},
+        {"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": "0"}], "answer": "c"},
+    ],
 }
 NOBODYS = [{}, {"a": 1}, {"Sual": "s", "Cavab": "c"}, {"prompt": "p"}, {"answer": "a"}, {"instruction": "i"},
            {"question": "q", "input": "i", "output": "o"}, {"prompt": "p", "chosen": "c", "rejected": "r"}]
@@ -89,7 +128,8 @@ NOBODYS = [{}, {"a": 1}, {"Sual": "s", "Cavab": "c"}, {"prompt": "p"}, {"answer"
 BAD_VALUES = [None, 3, True, [], ["x"], {}, {"x": 1}, "", "  ", [None], [[]], [{}], [{"role": 1}], [{"from": 1}],
               [{"role": "user", "content": 5}], [{"from": "human", "value": None}],
               [{"role": "alien", "content": "x"}], [{"from": "alien", "value": "x"}],
-              [{"role": "tool", "content": "x"}], [{"from": "observation", "value": "x"}]]
+              [{"role": "tool", "content": "x"}], [{"from": "observation", "value": "x"}],
+              [{"text": "c", "answer_start": 5}], [{"text": "", "answer_start": True}], {"text": "c"}, ["", "y"]]
 
 
 def brought(gives):
@@ -109,6 +149,12 @@ for file in sorted(ROWS.glob("*.json")):
 def bare(example):
     if isinstance(example, Conversation):
         return example.messages
+    if isinstance(example, Labelled):
+        return example.text, example.labels, example.second
+    if isinstance(example, Tagged):
+        return example.words, example.tags
+    if isinstance(example, Question):
+        return example.question, example.context, example.answers
     return (example.prompt, example.answer) if isinstance(example, Pair) else example.text
 
 
@@ -152,8 +198,11 @@ def test_what_is_of_no_format_is_claimed_by_none():
 
 @given(st.dictionaries(
     st.sampled_from(["messages", "conversations", "instruction", "input", "output", "prompt", "question", "answer",
-                     "completion", "response", "text", "system", "context"]),
-    st.sampled_from(["x", "", None, 1, [], [{"role": "user"}], [{"from": "human"}], [{"role": "user", "from": "x"}]])))
+                     "completion", "response", "text", "system", "context", "label", "labels", "tags", "tokens",
+                     "second", "sentence1", "sentence2", "answers", "source", "target", "translation", "column 1",
+                     "column 2"]),
+    st.sampled_from(["x", "", None, 1, [], ["x"], {"en": "x", "az": "y"}, [{"text": "x"}], [{"role": "user"}],
+                     [{"from": "human"}], [{"role": "user", "from": "x"}]])))
 def test_no_two_formats_claim_one_row(values):
     assert len([name for name in FORMATS if FORMATS[name].looks_like(values)]) <= 1
 
@@ -183,7 +232,8 @@ def test_the_columns_that_are_read_are_columns_of_the_row(name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_of_rows_is_recognised_and_loaded(name, tmp_path):
-    contents = {"messages": (Message("user", "u"), Message("assistant", "a")), "pair": ("p", "a"), "text": "t"}
+    contents = {"messages": (Message("user", "u"), Message("assistant", "a")), "pair": ("p", "a"), "text": "t",
+                "labelled": ("t", ("l",), None), "conll": (("w",), ("O",)), "squad": ("q", "c", (Answer("c", 0),))}
     content = contents.get(name, contents["messages"])
     if (ROWS / f"{name}.json").is_file():
         content = brought(json.loads((ROWS / f"{name}.json").read_text(encoding="utf-8"))[0]["gives"])

@@ -406,7 +406,8 @@ def test_endless_names_and_many_of_them_are_cut(tmp_path):
 
 def test_a_table_without_a_header_is_told_so(tmp_path):
     (tmp_path / "a.tsv").write_text("I like it\t17\tabc\nI do not\t3\tdef\n")
-    assert "names of the columns at the top" in only(load("a.tsv", base_folder=tmp_path), "data.format_unknown").remedy
+    loaded = load("a.tsv", base_folder=tmp_path)
+    assert "called `column 1` to `column 3`" in only(loaded, "data.header").what
 
 
 def test_no_path_at_all_is_a_misuse(tmp_path):

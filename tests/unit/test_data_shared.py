@@ -17,7 +17,23 @@ EXPECTED = {
     "alpaca/alpaca_gpt4_demo.json": ("alpaca", 999),
     "alpaca/instruction_data_1100.json": ("alpaca", 1100),
     "html_faq/faq_covidbert.csv": ("pair", 213),
-    "banking77/train.csv": ("text", 10003),
+    "banking77/train.csv": ("labelled", 10003),
+    "banking77/test.csv": ("labelled", 3080),
+    "sentiment_az/train.csv": ("labelled", 4000),
+    "sib200/azj_Latn/train.tsv": ("labelled", 701),
+    "mrpc/msr-para-train.tsv": ("labelled", 3576),
+    "mrpc/msr-para-test.tsv": ("labelled", 1725),
+    "mrpc/msr-para-val.tsv": ("labelled", 500),
+    "sick2014/SICK_train.txt": ("labelled", 4500),
+    "imdb_html/train.csv": ("labelled", 700),
+    "wnut17/train.conll": ("conll", 3394),
+    "wnut17/dev.conll": ("conll", 1009),
+    "wnut17/test.conll": ("conll", 1287),
+    "wikigold/wikigold.conll": ("conll", 1696),  # 145 more of its blocks are `-DOCSTART-`
+    "squad_v1/train.json": ("squad", 672),
+    "squad_v2/train.json": ("squad", 1907),
+    "xquad/xquad.en.json": ("squad", 1190),
+    "tquad/dev-v0.1.json": ("squad", 892),
     "text_az/ted_az.txt": ("text", 20852),
     "text_en/wiki_demo_400k.txt": ("text", 8),
 }
@@ -38,9 +54,41 @@ def test_the_empty_answers_of_code_alpaca_are_named(shared):
 
 @pytest.mark.parametrize(("file", "count"), [("train", 3576), ("test", 1725), ("val", 500)])
 def test_no_row_of_mrpc_is_swallowed_by_its_quotes(shared, file, count):
-    loaded = load(f"mrpc/msr-para-{file}.tsv", base_folder=shared / "data",
-                  columns={"prompt": "#1 String", "answer": "#2 String"})
-    assert (len(loaded.examples), loaded.unused) == (count, ("Quality", "#1 ID", "#2 ID"))
+    path = shared / "data" / "mrpc" / f"msr-para-{file}.tsv"
+    loaded = load(path.name, base_folder=path.parent)
+    cells = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()[1:]]
+    assert [(one.labels[0], one.text, one.second) for one in loaded.examples] == [
+        (label, first, second) for label, _, _, first, second in cells]
+    assert (len(loaded.examples), loaded.unused) == (count, ("#1 ID", "#2 ID"))
+
+
+def test_two_aligned_files_are_sentences_and_their_tags_as_they_stand(shared):
+    loaded = load(["ner_az/sents.txt", "ner_az/tags.txt"], base_folder=shared / "data")
+    assert (loaded.format, len(loaded.examples)) == ("conll", 1350)
+    assert {"o", "C0LOC", "I-ATE", "B-DAT"} < {tag for one in loaded.examples for tag in one.tags}
+    sents = (shared / "data/ner_az/sents.txt").read_text(encoding="utf-8").split("\n")
+    assert all(" ".join(one.words) == " ".join(sents[int(one.where.rpartition(":")[2]) - 1].split())
+               for one in loaded.examples)
+
+
+def test_a_separator_line_that_holds_a_tab_is_no_word(shared):
+    examples = load("wnut17/train.conll", base_folder=shared / "data").examples
+    assert all(word.strip() for one in examples for word in one.words)
+    assert sum(len(one.words) for one in examples) == 62730
+
+
+def test_offsets_that_are_texts_are_read_and_each_answer_stands_where_it_says(shared):
+    examples = load("tquad/dev-v0.1.json", base_folder=shared / "data").examples
+    answers = [(one, answer) for one in examples for answer in one.answers]
+    assert all(one.context[answer.start:answer.start + len(answer.text)] == answer.text for one, answer in answers)
+    assert examples[0].id == "959" and len(examples[0].answers) == 3
+
+
+def test_a_question_is_found_at_its_line_in_a_file_of_many_lines(shared):
+    lines = (shared / "data/xquad/xquad.en.json").read_text(encoding="utf-8").split("\n")
+    for one in load("xquad/xquad.en.json", base_folder=shared / "data").examples:
+        at = int(one.where.rpartition(":")[2]) - 1
+        assert lines[at].strip() == "{" and any(one.id in line for line in lines[at:at + 12])
 
 
 def test_calls_of_tools_are_read_from_sharegpt(shared):

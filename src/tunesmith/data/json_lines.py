@@ -46,22 +46,28 @@ def from_lines(written: str, lines: Iterable[Line | Finding]) -> Iterator[Row | 
 
 def from_array(written: str, lines: Iterable[Line | Finding]) -> Iterator[Row | Finding]:
     """One row for each element of the array that the file holds; the whole file is held in memory."""
+    text, findings = whole(written, lines)
+    yield from findings
+    if text.strip():
+        yield from _elements(written, text)
+
+
+def whole(written: str, lines: Iterable[Line | Finding]) -> tuple[str, list[Finding]]:
+    """The text of a file up to its first error, and what was found; no text where the file is too large."""
     texts: list[str] = []
+    findings: list[Finding] = []
     size = 0
     for line in lines:
         if isinstance(line, Finding):
-            yield line
+            findings.append(line)
             if line.severity == "error":
                 break
             continue
         texts.append(line.text)
         size += len(line.text)
         if size > ARRAY_BYTES:
-            yield too_large(f"{written}:1", ARRAY_BYTES)
-            return
-    text = "\n".join(texts)
-    if text.strip():
-        yield from _elements(written, text)
+            return "", [*findings, too_large(f"{written}:1", ARRAY_BYTES)]
+    return "\n".join(texts), findings
 
 
 def _row(text: str, where: str) -> Row | Finding:
@@ -70,7 +76,7 @@ def _row(text: str, where: str) -> Row | Finding:
         return found
     flaws: Flaws = []
     try:
-        value = _decoder(flaws).decode(text)
+        value = decoder(flaws).decode(text)
     except (ValueError, RecursionError) as error:
         return _broken(error, where)
     return _judged(value, text, flaws, where)
@@ -124,7 +130,7 @@ def _named(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _decoder(flaws: Flaws) -> json.JSONDecoder:
+def decoder(flaws: Flaws) -> json.JSONDecoder:
     """A decoder that writes down doubled keys and NaN, which the standard one lets pass."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -160,18 +166,18 @@ def _too_deep(where: str) -> Finding:
 def _elements(written: str, text: str) -> Iterator[Row | Finding]:
     """The rows of an array; after a broken one, on with the next line that starts an element as the others did."""
     flaws: Flaws = []
-    decoder = _decoder(flaws)
-    at = _past_space(text, 0)
+    reader = decoder(flaws)
+    at = past_space(text, 0)
     if text[at:at + 1] != "[":
         yield _no_array(written, text, at)
         return
-    at, line, counted = _past_space(text, at + 1), 1, 0
+    at, line, counted = past_space(text, at + 1), 1, 0
     while text[at:at + 1] not in ("]", ""):
         line, counted = line + text.count("\n", counted, at), at
         where = f"{written}:{line}"
         flaws.clear()
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = reader.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             yield _broken(error, _where_broken(written, line, at, error))
             after = _next_alike(text, at)
@@ -183,9 +189,9 @@ def _elements(written: str, text: str) -> Iterator[Row | Finding]:
             continue
         raw = text[at:end]
         yield too_large(where) if len(raw) > ROW_BYTES else flaw(raw, where) or _judged(value, raw, flaws, where)
-        at = _past_space(text, end)
+        at = past_space(text, end)
         if text[at:at + 1] == ",":
-            at = _past_space(text, at + 1)
+            at = past_space(text, at + 1)
         elif text[at:at + 1] not in ("]", ""):
             yield _unseparated(written, line + text.count("\n", counted, at))
             if text[at:at + 1] != "{":
@@ -195,11 +201,12 @@ def _elements(written: str, text: str) -> Iterator[Row | Finding]:
                       f"{written}:{text.count(chr(10)) + 1}", "fetch the file again, or close the array with `]`")
     elif text[at + 1:].strip():
         yield Finding("error", "data.json", "broken JSON: more text follows the end of the array",
-                      f"{written}:{text.count(chr(10), 0, _past_space(text, at + 1)) + 1}",
+                      f"{written}:{text.count(chr(10), 0, past_space(text, at + 1)) + 1}",
                       "write all rows into one array, or one object a line (.jsonl)")
 
 
-def _past_space(text: str, at: int) -> int:
+def past_space(text: str, at: int) -> int:
+    """The next place that is no white space."""
     found = _SPACE.match(text, at)
     return found.end() if found else at
 

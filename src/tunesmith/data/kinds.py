@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
+BLOCKS = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
+RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm", *BLOCKS)
 PLAIN = (".txt", ".md")
 
 

@@ -48,12 +48,17 @@ def lines(written: str, path: Path, limit: int = ROW_BYTES) -> Iterator[Line | F
 
 def head(path: Path) -> str:
     """The first line that is not blank (at most 1 MiB of it), without space around it; "" where none can be read."""
+    return beginning(path).lstrip().split("\n", 1)[0].rstrip()
+
+
+def beginning(path: Path) -> str:
+    """The first 1 MiB of a file; "" where nothing can be read."""
     try:
         with _opened(path) as file:
             start = file.read(2**20)
     except (EOFError, OSError, zlib.error):
         return ""
-    return start.decode("utf-8", "replace").removeprefix(_BOM).lstrip().split("\n", 1)[0].rstrip()
+    return start.decode("utf-8", "replace").removeprefix(_BOM)
 
 
 @contextmanager

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import SHOWN_IN_FULL, Problem, Problems
 from ..recipe import Section
-from ..records import Conversation, Example, Finding, Row
+from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
 from .fields import normalised
 from .files import find
+from .header import Header
 from .ledger import Ledger, from_problem
 from .quoting import listed, pairs
-from .read import rows
-from .recognise import not_recognised, proposal, recognise, shape
+from .read import Way, aligned, rows
+from .recognise import not_recognised, proposal, recognise, recognise_files, shape
 from .turns import tidy
 
 SAMPLE = 1000
@@ -57,17 +58,19 @@ class _Seen:
 
 def load(
     train: str | Sequence[str], *, format: Section | None = None, columns: Mapping[str, str] | None = None,
-    group: str | None = None, base_folder: Path = Path(),
+    group: str | None = None, header: Header = None, base_folder: Path = Path(),
 ) -> Loaded:
     """The examples of files, folders or globs, and everything that is wrong or odd about them, as findings.
 
-    columns: our field names to the user's columns; group: the column that names the group. Rows that cannot be used
-    are errors among the findings, and reading goes on. Raises Misuse for paths that are missing or no files.
+    columns: our field names to the user's columns; group: the column that names the group; header: of tables, as
+    `data.header`. Rows that cannot be used are errors among the findings, and reading goes on. Raises Misuse for paths
+    that are missing or no files.
     """
     ledger, seen, mapping = Ledger(), _Seen(), dict(columns or {})
     files, aside = find(train, base_folder)
     ledger.add(*aside)
-    stream = _read(files, base_folder, ledger)
+    format = format or recognise_files(files, base_folder)
+    stream = _read(files, base_folder, way(format, header), ledger)
     sample = list(islice(stream, SAMPLE))
     chosen = format or recognise([naming.renamed(row, mapping) for row in sample])
     examples: list[Example] = []
@@ -94,13 +97,23 @@ def sniff(paths: str | Sequence[str], *, base_folder: Path = Path()) -> tuple[st
     return loaded.format, len(loaded.examples), loaded.findings
 
 
-def _read(files: Iterable[str], base_folder: Path, ledger: Ledger) -> Iterator[Row]:
-    for file in files:
-        for found in rows(file, base_folder=base_folder):
-            if isinstance(found, Row):
-                yield found
-            else:
-                ledger.add(found)
+def way(format: Section | None, header: Header) -> Way:
+    """How the files of a format are to be read."""
+    if format is None:
+        return Way(header)
+    if format.module.makes is Text:
+        return Way(header, "texts")
+    in_twos = format.type == "conll" and format.module.in_twos(format.settings)
+    return Way(header, "aligned" if in_twos else format.module.reads)
+
+
+def _read(files: Sequence[str], base_folder: Path, way: Way, ledger: Ledger) -> Iterator[Row]:
+    each = (rows(file, base_folder=base_folder, way=way) for file in files)
+    for found in aligned(files, base_folder) if way.by == "aligned" else chain.from_iterable(each):
+        if isinstance(found, Row):
+            yield found
+        else:
+            ledger.add(found)
 
 
 def _count(row: Row, seen: _Seen) -> None:
@@ -119,7 +132,8 @@ def _count(row: Row, seen: _Seen) -> None:
 def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str, str]) -> None:
     """Count what a row has under our names."""
     seen.fields.update(chosen.module.columns(ours.values, chosen.settings))
-    if "context" not in mapping and ours.values.get("context") not in (None, "", []):
+    given = ours.values.get("context") not in (None, "", [])
+    if given and chosen.module.makes is not Question and "context" not in mapping:
         seen.contexts += 1
         seen.first_context = seen.first_context or ours
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..recipe import Section
 from ..records import Finding, Row
 from . import columns as naming
 from .quoting import LONGEST, listed
+from .read import are_aligned
 
 
 def shape(fields: Mapping[str, Any]) -> str | None:
@@ -30,11 +32,21 @@ def recognise(sample: Sequence[Row]) -> Section | None:
     return Section(name, module.Settings(), module)
 
 
+def recognise_files(files: Sequence[str], base_folder: Path) -> Section | None:
+    """The format of two text files of which one has tags for the words of the other; None for others."""
+    if len(files) != 2 or not (are_aligned(files[0], files[1], base_folder)
+                               or are_aligned(files[1], files[0], base_folder)):
+        return None
+    module = _module("conll")
+    return Section("conll", module.Settings(aligned=True), module)
+
+
 def not_recognised(sample: Sequence[Row], seen: Sequence[str]) -> Finding:
     """The finding that names the columns, and the line that says what they are."""
     proposed = proposal(sample, seen)
     if any(name.isdigit() or len(name) > LONGEST for name in seen):
-        remedy = "put a line with the names of the columns at the top of the file, if it has none"
+        remedy = "put a line with the names of the columns at the top of the file, or set `data.header` to a list of " \
+            "names, if it has none"
     elif proposed:
         remedy = f"say which column is which, for instance `{naming.line(proposed)}`"
     else:

@@ -1,13 +1,18 @@
-"""Rows from CSV and TSV: a header names the columns; a row whose cells span lines keeps the line it starts on."""
+"""Rows from CSV and TSV: a header names the columns; a row whose cells span lines keeps the line it starts on.
+
+A table without one has `column 1`, `column 2` and so on.
+"""
 
 from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from ..records import Finding, Row
+from .header import LOOKED_AT, Header, named, names_columns
 from .lines import ROW_BYTES, Line, flaw
 from .quoting import quoted
 
@@ -64,24 +69,31 @@ class _Feed:
         return told
 
 
-def from_csv(written: str, opened: Callable[[], Lines]) -> Iterator[Row | Finding]:
+def from_csv(written: str, opened: Callable[[], Lines], header: Header = None) -> Iterator[Row | Finding]:
     """Rows of a CSV file; semicolons or tabs are taken for commas where the header has no comma."""
     first = next((line.text for line in opened() if isinstance(line, Line) and line.text.strip()), "")
     delimiter = next((mark for mark in ",;\t" if mark in first), ",")
     if delimiter != ",":
         yield Finding("note", "data.delimiter", f"the cells are separated by {delimiter!r}, not by commas",
                       f"{written}:1")
-    yield from _rows(written, _records(written, opened(), _Dialect(delimiter, quoting=True)))
+    yield from _rows(written, _records(written, opened(), _Dialect(delimiter, quoting=True)), header)
 
 
-def from_tsv(written: str, opened: Callable[[], Lines]) -> Iterator[Row | Finding]:
+def from_tsv(written: str, opened: Callable[[], Lines], header: Header = None) -> Iterator[Row | Finding]:
     """Rows of a TSV file; quotes are plain characters where they do not balance, so that no row is swallowed."""
     quoted = _Dialect("\t", quoting=True)
     balanced = _balanced(_records(written, opened(), quoted))
     if not balanced:
         yield Finding("note", "data.quotes", "quotes do not balance, so they are read as plain characters",
                       f"{written}:1")
-    yield from _rows(written, _records(written, opened(), quoted if balanced else _Dialect("\t", quoting=False)))
+    dialect = quoted if balanced else _Dialect("\t", quoting=False)
+    yield from _rows(written, _records(written, opened(), dialect), header)
+
+
+def is_tsv(texts: Sequence[str]) -> bool:
+    """Whether a text file begins like a table: several lines, none of them blank, with as many tabs each."""
+    tabs = {text.count("\t") for text in texts}
+    return len(texts) > 1 and len(tabs) == 1 and tabs != {0} and all(text.strip() for text in texts)
 
 
 def _balanced(records: Iterable[_Cells | Finding]) -> bool:
@@ -128,10 +140,16 @@ def _broken(written: str, number: int, error: csv.Error) -> Finding:
     return Finding("error", "data.csv", what, f"{written}:{number}", remedy)
 
 
-def _rows(written: str, records: Iterable[_Cells | Finding]) -> Iterator[Row | Finding]:
-    """Cells under the names of the header, the first row that is not blank."""
-    header: list[str] = []
-    for record in records:
+def _rows(written: str, records: Iterable[_Cells | Finding], said: Header) -> Iterator[Row | Finding]:
+    """Cells under the names of the header, the first row that is not blank, or under those that were said."""
+    source = iter(records)
+    held = list(islice(source, LOOKED_AT))
+    cells = [record.cells for record in held if isinstance(record, _Cells)]
+    has = said if isinstance(said, bool) else said is None and (not cells or names_columns(cells[0], cells[1:]))
+    header = list(said) if isinstance(said, tuple) else named(len(cells[0])) if cells and not has else []
+    if said is None and not has:
+        yield _unnamed(written, header)
+    for record in chain(held, source):
         if isinstance(record, Finding):
             yield record
             continue
@@ -143,10 +161,17 @@ def _rows(written: str, records: Iterable[_Cells | Finding]) -> Iterator[Row | F
             header = _header(record.cells)
             yield from _doubled(record.cells, where)
         elif len(record.cells) != len(header):
-            yield Finding("error", "data.cells", f"the row has {len(record.cells)} cells, the header {len(header)}",
+            other = "the header" if has else "the first" if not isinstance(said, tuple) else "`header`"
+            yield Finding("error", "data.cells", f"the row has {len(record.cells)} cells, {other} {len(header)}",
                           where, "give every row as many cells as the header; quote cells that hold the separator")
         else:
             yield Row(dict(zip(header, record.cells, strict=True)), where)
+
+
+def _unnamed(written: str, names: list[str]) -> Finding:
+    return Finding("note", "data.header", "the first row does not name the columns, so they are called "
+                   f"`{names[0]}` to `{names[-1]}`", f"{written}:1",
+                   "set `data.header` to `true` if the first row does, or to a list of names")
 
 
 def _header(cells: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import located
 from .hub_id import parse
 from .sections import Recipe
 from .write import leaves
@@ -45,7 +46,10 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
     found = {path: value for path, value in leaves(recipe).items()
              if path not in FREE and not path.startswith(FREE_SECTION)}
     mixed = [f"data.mix.{name}.files" for name in recipe.data.mix]
-    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", "data.tools", *mixed):
+    beside = [f"data.format.{name}" for name, _ in located.files(recipe.data.format.settings)] if recipe.data.format \
+        else []
+    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", "data.tools", *mixed,
+                 *beside):
         found[path] = _last_name(found[path])
     return found
 

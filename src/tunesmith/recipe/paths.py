@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from . import located
 from .hub_id import URL, parse
 from .lines import Document, Steps
 from .sections import Recipe
 from .sources import Rows
+from .starred import Section
 
 COMMAND_LINE = "command line"
 SomeRows = TypeVar("SomeRows", bound=Rows)
@@ -36,15 +39,26 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     mix = {name: _located(rows, start(("data", "mix", name, "files"))) for name, rows in data.mix.items()}
     also = {name: _located(rows, start(("evaluation", "also", name, "files")))
             for name, rows in recipe.evaluation.also.items()}
+    format = _with_files(data.format, start(("data", "format")))
     return recipe.model_copy(update={
         "base": recipe.base.model_copy(update={"name": base(recipe.base.name, start(("base", "name")))}),
-        "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix}),
+        "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix,
+                                        "format": format}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
 
 
 def _located(rows: SomeRows, folder: Path) -> SomeRows:
-    return rows.model_copy(update={"files": tuple(data_file(name, folder) for name in rows.files)})
+    return rows.model_copy(update={"files": tuple(data_file(name, folder) for name in rows.files),
+                                   "format": _with_files(rows.format, folder)})
+
+
+def _with_files(section: Section | None, folder: Path) -> Section | None:
+    """The section with absolute paths in the options that name files."""
+    if section is None:
+        return None
+    found = {name: absolute(file, folder) for name, file in located.files(section.settings)}
+    return replace(section, settings=section.settings.model_copy(update=found)) if found else section
 
 
 def absolute(name: str, folder: Path) -> str:

@@ -125,6 +125,13 @@ class Data(Options):
     column out.
     """
 
+    header: bool | tuple[str, ...] | None = None
+    """Whether the first row of CSV and TSV files names the columns; null: told by the rows, and said where it does not.
+
+    `true`, `false`, or a list of names for a file that has none: `[text, label, id]`. Columns without names are called
+    `column 1`, `column 2` and so on, also those of CoNLL files.
+    """
+
     system: str | None = None
     """The system prompt of conversations that bring none; null: none is added.
 

@@ -37,6 +37,9 @@ class Rows(BaseModel):
     columns: dict[str, str] = Field(default_factory=dict)
     """Which column is which in these files, as in `data.columns`."""
 
+    header: bool | tuple[str, ...] | None = None
+    """Whether the first row of tables names the columns, as in `data.header`; null: told by the rows."""
+
     system: str | None = None
     """The system prompt of conversations here that bring none; null: none is added.
 

@@ -63,6 +63,7 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
             continue
         loaded = load(
             wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
+            header=recipe.data.header,
         )
         findings += loaded.findings
         if recipe.data.format is None:
@@ -105,8 +106,9 @@ def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence
 
 def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:
     """The examples of files that stand under an option of their own, which the findings then name."""
-    loaded = load(rows.files, format=rows.format, columns=rows.columns)
+    loaded = load(rows.files, format=rows.format, columns=rows.columns, header=rows.header)
     own = {"data.columns": f"{option}.columns", "data.format": f"{option}.format",
+           "data.header": f"{option}.header",
            "data: {columns": f"{option}: {{columns"}
     for finding in loaded.findings:
         what, where, remedy = finding.what, finding.where, finding.remedy

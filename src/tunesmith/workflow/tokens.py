@@ -23,6 +23,7 @@ from ..data.files import find, locate
 from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
 from ..kernels import ideas
+from ..recipe import located
 from ..recipe.write import leaves
 from ..records import SIDES, Finding, Head, Side
 from ..runs import lineage
@@ -60,6 +61,8 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
         "data": {side: _digests(wanted) for side, wanted in _named(recipe).items()},
         "folder": {str(path.relative_to(base.folder)): digest_file(path) for path in files},
         "tools": digest_file(Path(recipe.data.tools)) if recipe.data.tools else None,
+        "beside": {file: digest_file(Path(file)) for section in sections if section is not None
+                   for _, file in located.files(section.settings) if Path(file).is_file()},
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
         "special": [special.model_dump() for special in base.special],

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import Refusal
 from ...records import Conversation, Message, Row
 from ..fields import text
+from ..naming import is_instruction
 from ..turns import conversation
 
 makes: Final = Conversation
@@ -27,7 +28,7 @@ class Settings(BaseModel):
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
     """Whether a row has an instruction and an output, and no list of turns."""
-    return {"instruction", "output"} <= fields.keys() and not {"messages", "conversations"} & fields.keys()
+    return is_instruction(fields)
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:

@@ -17,12 +17,11 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import Problem, Refusal, raise_all
 from ...records import Pair, Row
 from ..fields import missing, normalised, text
+from ..naming import ANSWERS, PROMPTS, is_squad
 
 makes: Final = Pair
 reads: Final[Literal["records"]] = "records"
 
-_PROMPTS = ("prompt", "question", "input")
-_ANSWERS = ("answer", "completion", "response", "output")
 _OTHERS = {"messages", "conversations", "instruction"}
 
 
@@ -34,7 +33,7 @@ class Settings(BaseModel):
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
     """Whether it is plain which column is the prompt and which the answer."""
-    return all(len(names) == 1 for names in _names(fields)) and not _OTHERS & fields.keys()
+    return all(len(names) == 1 for names in _names(fields)) and not _OTHERS & fields.keys() and not is_squad(fields)
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
@@ -58,7 +57,7 @@ def _names(fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The columns that could be the prompt, and those that could be the answer."""
     if "prompt" in fields and "answer" in fields:
         return ["prompt"], ["answer"]
-    return [name for name in _PROMPTS if name in fields], [name for name in _ANSWERS if name in fields]
+    return [name for name in PROMPTS if name in fields], [name for name in ANSWERS if name in fields]
 
 
 def _doubts(row: Row, field: str, names: Sequence[str]) -> list[Problem]:

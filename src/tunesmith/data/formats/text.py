@@ -12,12 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ...records import Row, Text
 from ..fields import normalised, text
+from ..naming import ANSWERS, LABELS, PROMPTS, first, is_squad, is_tagged, is_talk
 
 makes: Final = Text
 reads: Final[Literal["records"]] = "records"
-
-_PROMPTS = {"prompt", "question", "input"}
-_ANSWERS = {"answer", "completion", "response", "output"}
 
 
 class Settings(BaseModel):
@@ -27,10 +25,11 @@ class Settings(BaseModel):
 
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
-    """Whether a row has `text` and is neither a conversation nor a pair."""
-    asked = "instruction" in fields or bool(_PROMPTS & fields.keys())
-    return "text" in fields and not {"messages", "conversations"} & fields.keys() and not (
-        asked and bool(_ANSWERS & fields.keys()))
+    """Whether a row has `text`, no label, and is neither a conversation nor a pair nor tagged words."""
+    asked = "instruction" in fields or first(fields, PROMPTS)
+    labelled = first(fields, LABELS) is not None and "context" not in fields
+    return "text" in fields and not is_talk(fields) and not (asked and first(fields, ANSWERS)) and not (
+        labelled or is_tagged(fields) or is_squad(fields))
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
