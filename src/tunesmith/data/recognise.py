@@ -37,7 +37,7 @@ def recognise_files(files: Sequence[str], base_folder: Path) -> Section | None:
     if len(files) != 2 or not (are_aligned(files[0], files[1], base_folder)
                                or are_aligned(files[1], files[0], base_folder)):
         return None
-    module = _module("conll")
+    module = module_of("conll")
     return Section("conll", module.Settings(aligned=True), module)
 
 
