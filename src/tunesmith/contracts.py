@@ -236,11 +236,13 @@ class Metric(Protocol):
 
     @property
     def needs(self) -> Literal["loss", "text", "output"]:
-        """`loss`: read from the teacher-forced pass; `text`: read from generated answers."""
+        """`loss`: read from the teacher-forced pass; `text`: of generated answers; `output`: of `Prediction.output`."""
 
     @property
     def Settings(self) -> type[BaseModel]: ...
-    def measure(self, prediction: Prediction, example: Example, settings: Any) -> Sequence[float]: ...
+    def measure(self, prediction: Prediction, example: Example, settings: Any) -> Sequence[float]:
+        """As many finite numbers of every row; none of a prediction that the metric has nothing to say of."""
+
     def combine(self, statistics_RK: Floats, counts_BR: Floats) -> Floats:
         """(B,) values: one for each draw, `counts_BR[b, r]` times row r."""
 

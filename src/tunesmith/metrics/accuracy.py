@@ -1,15 +1,17 @@
-"""Share of examples whose predicted label is the right one."""
+"""Share of rows whose label is right; of rows with several labels, of those where the whole set is.
+
+Equal to scikit-learn's `accuracy_score`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ..contracts import Floats
 from ..records import Example, Prediction
+from .exact_match import combine as combine
 
 higher_is_better: Final = True
 needs: Final = "output"
@@ -23,13 +25,10 @@ class Settings(BaseModel):
 
 
 def measure(prediction: Prediction, example: Example, settings: Settings) -> Sequence[float]:
-    """One number: 1 where what was predicted is what the row has, else 0."""
-    key = "labels" if "labels" in prediction.expected else "label"
-    found, wanted = prediction.output[key], prediction.expected[key]
-    return (float(set(found) == set(wanted) if key == "labels" else found == wanted),)
-
-
-def combine(statistics_RK: Floats, counts_BR: Floats) -> Floats:
-    """(B,) shares, 0 to 1; NaN for a draw without any row."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(counts_BR @ statistics_RK[:, 0] / counts_BR.sum(axis=1), np.float64)
+    """One number: 1 where what was said is what the row has, else 0; none where no label was asked for."""
+    said, expected = prediction.output, prediction.expected
+    if "label" in said and "label" in expected:
+        return (float(said["label"] == expected["label"]),)
+    if "labels" in said and "labels" in expected:
+        return (float(set(said["labels"]) == set(expected["labels"])),)
+    return ()
