@@ -45,24 +45,25 @@ class Head:
 
     labels: the names of what it tells apart, in the order of its outputs; problem: of a `sequence`, how its outputs are
     read, of a `span`, whether there may be no answer; parts: where a task trains several heads on one network, each by
-    the name of its part.
+    the name of its part; scheme: of a `token` head, how its labels spell entities.
     """
 
     kind: Literal["causal", "masked", "encoder-decoder", "sequence", "token", "span", "none", "several"] = "causal"
     labels: tuple[str, ...] = ()
     problem: Literal["", "single", "multi", "regression", "no answer"] = ""
     parts: Mapping[str, Head] = field(default_factory=dict)
+    scheme: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For a lineage, which a run is opened from."""
         return {"kind": self.kind, "labels": list(self.labels), "problem": self.problem,
-                "parts": {name: part.as_json() for name, part in self.parts.items()}}
+                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Head:
         """The head that `as_json` told of."""
         return cls(told["kind"], tuple(told["labels"]), told["problem"],
-                   {name: cls.from_json(part) for name, part in told["parts"].items()})
+                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"])
 
 
 def _no_ends() -> NDArray[np.int64]:

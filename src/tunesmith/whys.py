@@ -45,6 +45,7 @@ FAMILIES: Mapping[str, str] = {
     "special": "tokens that end an answer must be the same in training, in the saved model and where it is served.",
     "steps": "the loop around the steps is yours; what it cannot have is said at once.",
     "system": "the operating system refused something; what was saved stands.",
+    "tags": "tags are read one by one: a slip in one of them makes an entity of its own, or parts one that is whole.",
     "task": "the task says what is learnt, and from which examples.",
     "template": "a tuned model answers well only where training and inference render a conversation alike.",
     "tokenizer": "what the model learns is tokens: where they do not spell the text, it learns another text.",
