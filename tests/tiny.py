@@ -19,6 +19,11 @@ SENTENCES = (
     '{"name": "Anna", "city": "Baku", "items": [{"what": "shirt", "count": 2}], "total": 30}',
     "user assistant system You are a helpful assistant. Please answer the question.",
 )
+AZERBAIJANI = (
+    "Hamının maraqlandığı suala mənim cavabım var.", "Sual budur ki, niyə görə hərfi məchulluq işarəsidir?",
+    "Bilirəm, biz onu riyaziyyat dərsində öyrənmişik, lakin bu gün mədəniyyətin hər sahəsində rastlaşırıq.",
+    "Təqribən 2013 il əvvəl mən qərara gəldim ki, dili öyrənəcəyəm. 2013 2013",
+)
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHATML = (

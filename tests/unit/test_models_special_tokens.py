@@ -19,7 +19,7 @@ from tunesmith.errors import Misuse, Problems
 from tunesmith.inference import predictor
 from tunesmith.kernels import head
 from tunesmith.kernels.cross_entropy import Shape
-from tunesmith.models import bases, load, rows, special_tokens, stopping
+from tunesmith.models import bases, growth, load, rows, special_tokens, stopping
 from tunesmith.models.adapters import full, lora
 from tunesmith.models.model import LanguageModel
 from tunesmith.recipe.read import parse
@@ -64,7 +64,7 @@ def opened(folder: Path, adapter: Any, *, dtype: torch.dtype = torch.float64, **
 
 
 def with_chatml(folder: Path) -> bases.Base:
-    return replace(bases.find(str(folder)), special=(CHATML,))
+    return replace(bases.find(str(folder)), added=(CHATML,))
 
 
 def batch() -> Batch:
@@ -222,8 +222,8 @@ def test_tokens_take_their_parts_and_stay_whole():
     assert tokenizer("x<a></s>")["input_ids"][-2:] == [303, 301] and len(tokenizer) == 304
     again = copy.deepcopy(tokenizer)
     special_tokens.add(again, SpecialTokens(eos="<|endoftext|>", additional=("<a>",)))
-    assert again.eos_token_id == 0 and special_tokens.new_ids(tokenizer, again) == ()
-    assert special_tokens.new_ids(plain_tokenizer(), tokenizer) == (300, 301, 302, 303)
+    assert again.eos_token_id == 0 and growth.new_ids(tokenizer, again) == ()
+    assert growth.new_ids(plain_tokenizer(), tokenizer) == (300, 301, 302, 303)
 
 
 def test_a_beginning_that_the_tokenizer_would_not_write_is_refused():

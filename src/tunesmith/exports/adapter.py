@@ -95,7 +95,7 @@ def reload(folder: Path, source: Source) -> Opened:
 def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
     base, found = _base_in_code(source)
-    grown = "\nbase.resize_token_embeddings(max(len(tokenizer), base.config.vocab_size))" if source.base.special else ""
+    grown = "\nbase.resize_token_embeddings(max(len(tokenizer), base.config.vocab_size))" if source.base.added else ""
     code = f"""\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig

@@ -85,7 +85,7 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
-    found = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
+    found = bases.of_run(path, recipe)
     encoder = load.codec(
         found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]),
         tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import nearest
+from ..encoding.vocabulary import Pieces
 from ..errors import Misuse, Refusal
 from ..recipe.hub_id import parse
 from ..recipe.sections import Recipe, SpecialTokens
 from ..records import Conversation
 from ..runs.digests import digest_file
-from ..runs.folder import meant
+from ..runs.folder import Run, meant
 from . import conversion, from_hub, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
@@ -29,8 +30,8 @@ class Base:
     """A pretrained model on this machine, in the Hub's layout with safetensors.
 
     digest: of its content; context: the longest document in tokens. An earlier run as base has `under`, the base that
-    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands. special: tokens that
-    were set or added to what stands in the folder, the earliest first.
+    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands. added: the pieces and
+    tokens that were set or added to what stands in the folder, the earliest first.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Base:
     run: Path | None = None
     checkpoint: Path | None = None
     under: Base | None = None
-    special: tuple[SpecialTokens, ...] = ()
+    added: tuple[SpecialTokens | Pieces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def find(name: str, where: str = "") -> Base:
 def of_recipe(recipe: Recipe, where: str = "") -> Base:
     """The base that a recipe names, with the special tokens that it sets and those that its template needs.
 
-    Raises as `find` does.
+    Without the new pieces of its vocabulary, which are learnt from texts: `with_pieces` has them. Raises as `find`
+    does.
     """
     from ..encoding import shipped
 
@@ -99,7 +101,23 @@ def of_recipe(recipe: Recipe, where: str = "") -> Base:
     needed = shipped.CONTROL.get(recipe.data.template or "", ())
     if Conversation in recipe.task.module.takes:
         special = special.model_copy(update={"additional": (*special.additional, *needed)})
-    return replace(base, special=(*base.special, special)) if special != SpecialTokens() else base
+    return replace(base, added=(*base.added, special)) if special != SpecialTokens() else base
+
+
+def with_pieces(base: Base, pieces: Pieces | None) -> Base:
+    """The base with new pieces, before the special tokens of the same recipe."""
+    if pieces is None or not pieces.replaces:
+        return base
+    earlier = len(base.under.added) if base.under is not None else 0
+    return replace(base, added=(*base.added[:earlier], pieces, *base.added[earlier:]))
+
+
+def of_run(run: Path, recipe: Recipe) -> Base:
+    """The base that a run was made with, its new pieces included. Raises as `find` does."""
+    from ..runs import durable
+
+    base, file = of_recipe(recipe, f"{run / 'recipe.yaml'}: base.name"), Run(run).vocabulary_file
+    return with_pieces(base, Pieces.from_json(durable.read_json(file))) if file.is_file() else base
 
 
 def starter_file(name: str, where: str = "") -> Path:
@@ -154,7 +172,7 @@ def _run(name: str, run: Path) -> Base:
     from . import earlier
 
     recipe = earlier.recipe_of(run)
-    under = of_recipe(recipe, f"{run / 'recipe.yaml'}: base.name")
+    under = of_run(run, recipe)
     checkpoint = earlier.best_checkpoint(run)
     weights = digest_file(checkpoint / recipe.adapter.module.weights_file)
     digest = hashlib.sha256(f"{under.digest} {weights}".encode()).hexdigest()

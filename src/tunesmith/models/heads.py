@@ -60,13 +60,17 @@ def configuration(head: Head) -> dict[str, Any]:
     return added | ({"problem_type": PROBLEMS[head.problem]} if head.problem in PROBLEMS else {})
 
 
-def own(network: Any) -> set[str]:
-    """The names of the weights that are the head's own: neither of the network under it, nor tied to it."""
+def own(network: Any, *, every_name: bool = False) -> set[str]:
+    """The names of the weights that are the head's own: neither of the network under it, nor tied to it.
+
+    every_name: all names of a weight that has several, as the bias of a masked head has.
+    """
     under = network.base_model
     if under is network:
         return set()
     shared = {id(weight) for weight in under.parameters()}
-    return {name for name, weight in network.named_parameters() if id(weight) not in shared}
+    weights = network.named_parameters(remove_duplicate=not every_name)
+    return {name for name, weight in weights if id(weight) not in shared}
 
 
 def pooler(network: Any) -> set[str]:

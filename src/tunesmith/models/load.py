@@ -15,11 +15,12 @@ from ..data.tools import definitions
 from ..encoding import templates
 from ..encoding.codec import Codec, build
 from ..encoding.order import seed_for
+from ..encoding.vocabulary import Pieces
 from ..errors import Misuse, Refusal
 from ..kernels import attention
 from ..kernels.rule import Rule
 from ..records import Head, Row
-from . import earlier, heads, layouts, special_tokens
+from . import earlier, growth, heads, layouts, special_tokens
 from .bases import Base
 from .offline import opening, transformers
 
@@ -32,21 +33,32 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 
 def tokenizer(base: Base) -> Any:
-    """The base's own transformers tokenizer with its special tokens, and its chat template where it has one."""
+    """The base's own transformers tokenizer, with what was added to it, and its chat template where it has one."""
     library = transformers()
     with opening(base.folder):
         found = library.AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
-    for special in base.special:
-        special_tokens.add(found, special)
+    for added in base.added:
+        if isinstance(added, Pieces):
+            growth.add_pieces(found, added)
+        else:
+            special_tokens.add(found, added)
     return found
 
 
-def new_ids(base: Base) -> tuple[int, ...]:
-    """The ids that its special tokens add to a base, or to the earlier run that it is."""
-    before = base.under.special if base.under is not None else ()
-    if base.special == before:
-        return ()
-    return special_tokens.new_ids(tokenizer(replace(base, special=before)), tokenizer(base))
+def new_ids(base: Base) -> dict[int, tuple[int, ...]]:
+    """The ids that were added to a base, or to the earlier run that it is, in order, and those that each replaces.
+
+    A token with a meaning of its own replaces none.
+    """
+    before = base.under.added if base.under is not None else ()
+    if base.added == before:
+        return {}
+    now = tokenizer(base)
+    ids = growth.new_ids(tokenizer(replace(base, added=before)), now)
+    replaced: dict[str, tuple[int, ...]] = {}
+    for added in base.added:
+        replaced |= added.replaces if isinstance(added, Pieces) else {}
+    return {index: replaced.get(token, ()) for index, token in zip(ids, now.convert_ids_to_tokens(ids), strict=True)}
 
 
 def codec(
@@ -108,7 +120,7 @@ def network(
         found = _from_folder(base, dtype, device, head=head, seed=seed)
     added = new_ids(base)
     if added:
-        special_tokens.grow(found, added)
+        growth.grow(found, added)
     return found
 
 
@@ -124,7 +136,7 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: 
             base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
             attn_implementation=ours, output_loading_info=True, **heads.configuration(head),
         )
-    missing = sorted(set(told["missing_keys"]) - heads.own(loaded) - heads.pooler(loaded))
+    missing = sorted(set(told["missing_keys"]) - heads.own(loaded, every_name=True) - heads.pooler(loaded))
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
                       str(base.folder), "fetch the base again, whole")

@@ -68,9 +68,9 @@ class Rows(nn.Module):
         return self.trainable_tokens_delta if self.active and torch.is_grad_enabled() else None
 
 
-def mark(embedding: nn.Module, head: nn.Module, ids: Tensor) -> None:
-    """Remember which rows are new; nothing learns yet."""
-    for holder in (embedding,) if head.weight is embedding.weight else (embedding, head):
+def mark(embedding: nn.Module, head: nn.Module | None, ids: Tensor) -> None:
+    """Remember which rows are new; nothing learns yet. head: None where the network has none that writes tokens."""
+    for holder in (embedding,) if head is None or head.weight is embedding.weight else (embedding, head):
         holder.add_module(CHILD, Rows(holder, ids))
 
 
@@ -162,17 +162,20 @@ class _EmbeddingRows(torch.autograd.Function):
     """Passes on what it is given, and sends the rows the sum of what arrives where they stand."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, rows_NH: Tensor, stands_MN: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(stands_MN)
-        ctx.scale = scale
+    def forward(ctx: Any, states: Tensor, rows_NH: Tensor, row_of_M: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(row_of_M)
+        ctx.scale, ctx.shape = scale, rows_NH.shape
         return states.view_as(states)
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
-        (stands,) = ctx.saved_tensors
-        wide = _wide(arriving[0])
+        (row_of,) = ctx.saved_tensors
+        wide, here = _wide(arriving[0]), torch.nonzero(row_of >= 0).flatten()
+        found, place = torch.unique(row_of[here], return_inverse=True)
+        stands = place[:, None] == torch.arange(len(found), device=place.device)
+        d_rows = torch.zeros(ctx.shape, dtype=wide, device=place.device)
         # a product, and no scattered sum: that would add up in another order each time
-        d_rows = stands.T.to(wide) @ arriving[0].flatten(0, -2).to(wide) * ctx.scale
+        d_rows[found] = stands.T.to(wide) @ arriving[0].flatten(0, -2)[here].to(wide) * ctx.scale
         return arriving[0], d_rows, None, None
 
 
@@ -184,8 +187,10 @@ def _reached_by_embedding(rows: Rows, module: nn.Module, given: tuple[Tensor, ..
     learnt = rows.reached()
     if learnt is None:
         return None
-    stands = given[0].flatten()[:, None] == rows.ids
-    found: Tensor = _EmbeddingRows.apply(states, learnt, stands, rows.scale)  # type: ignore[no-untyped-call]
+    ids = given[0].flatten()
+    place = torch.searchsorted(rows.ids, ids).clamp(max=len(rows.ids) - 1)
+    row_of = torch.where(rows.ids[place] == ids, place, -1)
+    found: Tensor = _EmbeddingRows.apply(states, learnt, row_of, rows.scale)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -48,8 +48,9 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
     mixed = [f"data.mix.{name}.files" for name in recipe.data.mix]
     beside = [f"data.format.{name}" for name, _ in located.files(recipe.data.format.settings)] if recipe.data.format \
         else []
-    for path in ("base.name", "data.train", "data.validation", "data.test", "data.template", "data.tools", *mixed,
-                 *beside):
+    named = ("base.name", "base.vocabulary.texts", "data.train", "data.validation", "data.test", "data.template",
+             "data.tools")
+    for path in (*named, *mixed, *beside):
         found[path] = _last_name(found[path])
     return found
 

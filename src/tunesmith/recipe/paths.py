@@ -36,12 +36,16 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     if template is not None and ("/" in template or template.endswith(TEMPLATES)):
         template = absolute(template, start(("data", "template")))
     tools = absolute(data.tools, start(("data", "tools"))) if data.tools is not None else None
+    texts = recipe.base.vocabulary.texts
+    from_here = tuple(data_file(name, start(("base", "vocabulary", "texts"))) for name in texts or ())
+    vocabulary = recipe.base.vocabulary.model_copy(update={"texts": from_here or None})
     mix = {name: _located(rows, start(("data", "mix", name, "files"))) for name, rows in data.mix.items()}
     also = {name: _located(rows, start(("evaluation", "also", name, "files")))
             for name, rows in recipe.evaluation.also.items()}
     format = _with_files(data.format, start(("data", "format")))
     return recipe.model_copy(update={
-        "base": recipe.base.model_copy(update={"name": base(recipe.base.name, start(("base", "name")))}),
+        "base": recipe.base.model_copy(update={
+            "name": base(recipe.base.name, start(("base", "name"))), "vocabulary": vocabulary}),
         "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix,
                                         "format": format}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from .kinds import STRICT, Card, Files, MetricName, Observers, ShareOrFiles
 from .sources import Also, Mix
 from .starred import Choice, Section, default
+from .vocabulary import Vocabulary
 
 MANY = 10**9
 ADAPTER = "lora"
@@ -52,7 +53,7 @@ class SpecialTokens(Options):
     additional: tuple[Token, ...] = ()
     """Further control tokens, such as `["<|im_start|>", "<|tool|>"]`: each is one token, and never split.
 
-    Name what your template or your data mark with. A few are learnt soon; a new language's words are not learnt so.
+    Name what your template or your data mark with. For the words of a new language there is `base.vocabulary`.
     """
 
 
@@ -77,6 +78,9 @@ class Base(Options):
 
     special_tokens: SpecialTokens = Field(default_factory=SpecialTokens)
     """Tokens with a meaning of their own, set or added. `{eos: "<|im_end|>", additional: ["<|im_start|>"]}`."""
+
+    vocabulary: Vocabulary = Field(default_factory=Vocabulary)
+    """New pieces for a language that the base hardly knows. `{tokens: 4000}` learns them from the training rows."""
 
 
 class Data(Options):

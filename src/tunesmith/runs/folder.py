@@ -37,6 +37,11 @@ class Run:
         return self.path / "lineage.json"
 
     @property
+    def vocabulary_file(self) -> Path:
+        """The new pieces of the base's vocabulary, where it was extended."""
+        return self.path / "vocabulary.json"
+
+    @property
     def check_file(self) -> Path:
         """The audit and the mask proof."""
         return self.path / "check.json"

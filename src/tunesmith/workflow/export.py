@@ -176,7 +176,7 @@ def _source(run: folder.Run, recipe: Recipe) -> Source:
     from ..exports._source import Source
     from ..models import bases, earlier, load
 
-    base = bases.of_recipe(recipe, f"{run.recipe_file}: base.name")
+    base = bases.of_run(run.path, recipe)
     date = datetime.fromisoformat(lineage.read(run.lineage_file)["chosen"]["date"])
     codec = load.codec(
         base, recipe.data.template, date,

@@ -49,6 +49,7 @@ def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Reci
         return tuple(pin(each, "dataset", where) for each in files)
 
     name, data = pin(recipe.base.name, "model", "base.name"), recipe.data
+    texts = all_of(recipe.base.vocabulary.texts or (), "base.vocabulary.texts") or None
     sides = {"train": data.train, "validation": data.validation, "test": data.test}
     files = {side: all_of(names, f"data.{side}") for side, names in sides.items() if isinstance(names, tuple)}
     mix = {own: rows.model_copy(update={"files": all_of(rows.files, f"data.mix.{own}")})
@@ -57,7 +58,8 @@ def pinned(recipe: Recipe, known: Mapping[str, str] | None = None) -> tuple[Reci
             for own, rows in recipe.evaluation.also.items()}
     raise_all(problems)
     return recipe.model_copy(update={
-        "base": recipe.base.model_copy(update={"name": name}),
+        "base": recipe.base.model_copy(update={
+            "name": name, "vocabulary": recipe.base.vocabulary.model_copy(update={"texts": texts})}),
         "data": data.model_copy(update={**files, "mix": mix}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     }), {COMMITS: found} if found else {}

@@ -17,6 +17,7 @@ from .encode import encode
 from .others import Other, encode_other, of_type, task_of
 from .pins import pinned
 from .sides import Read, read_sides
+from .vocabulary import Learnt, learn
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -31,7 +32,8 @@ class Prepared:
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
-    in. also: the rows of `evaluation.also`; head: what stands on the network, whose labels are the training side's.
+    in. also: the rows of `evaluation.also`; head: what stands on the network, whose labels are the training side's;
+    learnt: the new pieces of the base's vocabulary, where it gets any.
     """
 
     base: Base
@@ -45,6 +47,7 @@ class Prepared:
     head: Head
     sources: Mapping[str, int] = field(default_factory=dict)
     also: Mapping[str, Other] = field(default_factory=dict)
+    learnt: Learnt | None = None
 
     @cached_property
     def codec(self) -> Codec:
@@ -73,6 +76,8 @@ def prepare(recipe: Recipe, *, date: str | None = None) -> Prepared:
     kept = tokens.read(under)
     if kept is None:
         return _anew(recipe, base, today, under)
+    if kept.learnt is not None:
+        base = bases.with_pieces(base, kept.learnt.pieces)
     later = _Later(recipe, kept)
     others = {
         name: Other(of_type(recipe, name, one.task), one.encoded.documents, partial(later.also, name), one.digest,
@@ -95,14 +100,20 @@ def _prepared(
     findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
-        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, also,
+        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, also, kept.learnt,
     )
 
 
 def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared:
     """Prepared from the files, and kept for the next start unless a file changed meanwhile."""
-    codec = _codec(recipe, base, today)
+    from ..models import bases
+
+    codec, own = _codec(recipe, base, today), base
     found = read_sides(recipe)
+    learnt, told = learn(recipe, base, found.sides)
+    if learnt is not None:
+        base = bases.with_pieces(base, learnt.pieces)
+        codec = _codec(recipe, base, today)
     head, headless = head_of(recipe, found.sides["train"])
     sides = {side: encode(recipe, codec, head, () if headless else each, side=side)
              for side, each in found.sides.items()}
@@ -112,14 +123,15 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
                                encode_other(recipe, codec, head, name, tasks[name], examples=each))
         for name, each in found.also.items()
     }
-    findings = [*found.findings, *headless, *(finding for encoded in sides.values() for finding in encoded.findings),
+    findings = [*found.findings, *told, *headless,
+                *(finding for encoded in sides.values() for finding in encoded.findings),
                 *(finding for other in also.values() for finding in other.encoded.findings),
                 *new_tokens(base, codec)]
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
-    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head)
-    if under is not None and under == tokens.key(recipe, base, today):
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, learnt)
+    if under is not None and under == tokens.key(recipe, own, today):
         tokens.write(under, kept)
     others = {
         name: Other(tasks[name], one.encoded.documents, partial(found.also.__getitem__, name), one.digest, one.left)
@@ -139,10 +151,10 @@ def head_of(recipe: Recipe, examples: Sequence[Example]) -> tuple[Head, list[Fin
 
 
 def new_tokens(base: Base, codec: Codec) -> list[Finding]:
-    """That the base gets tokens which it does not have, if it does."""
+    """That the base gets tokens with a meaning of their own which it does not have, if it does."""
     from ..models import load
 
-    added = [f"`{codec.token(index)}`" for index in load.new_ids(base)]
+    added = [f"`{codec.token(index)}`" for index, replaced in load.new_ids(base).items() if not replaced]
     if not added:
         return []
     return [Finding(

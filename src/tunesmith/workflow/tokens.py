@@ -22,6 +22,7 @@ from ..cache import cache_folder
 from ..data.files import find, locate
 from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
+from ..encoding.vocabulary import Pieces
 from ..kernels import ideas
 from ..recipe import located
 from ..recipe.write import leaves
@@ -29,6 +30,7 @@ from ..records import SIDES, Finding, Head, Side
 from ..runs import lineage
 from ..runs.digests import digest_file
 from .encode import Encoded
+from .vocabulary import Learnt
 
 if TYPE_CHECKING:
     from ..models.bases import Base
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parents[1]
 CODE = ("data", "encoding", "tasks", "workflow", "records.py", "examples.py", "contracts.py")
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
-OPTIONS = ("task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
+OPTIONS = ("base.vocabulary.", "task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
 TEMPLATES = "additional_chat_templates"
 JSON_LIMIT_BYTES = 64 << 20  # beyond which no file of a base is read as JSON, nor a template
@@ -65,7 +67,7 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
                    for _, file in located.files(section.settings) if Path(file).is_file()},
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
-        "special": [special.model_dump() for special in base.special],
+        "added": [each.as_json() if isinstance(each, Pieces) else each.model_dump() for each in base.added],
         "options": {path: value for path, value in leaves(recipe).items() if path.startswith(OPTIONS)},
         "code": code(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
@@ -88,7 +90,7 @@ class KeptOther:
 class Kept:
     """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
 
-    also: the entries of `evaluation.also`; head: with the labels of the training side.
+    also: the entries of `evaluation.also`; head: with the labels of the training side; learnt: new pieces.
     """
 
     sides: Mapping[Side, Encoded]
@@ -97,6 +99,7 @@ class Kept:
     digests: Mapping[str, str]
     findings: Sequence[Finding]
     head: Head
+    learnt: Learnt | None = None
 
 
 def read(under: str | None) -> Kept | None:
@@ -109,7 +112,8 @@ def read(under: str | None) -> Kept | None:
     also = {name: KeptOther(**one, encoded=Encoded(_below(f"also/{name}/", arrays), (), {}))
             for name, one in notes["also"].items()}
     findings = [Finding(**told) for told in notes["findings"]]
-    return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]))
+    learnt = Learnt.from_json(notes["learnt"]) if notes["learnt"] else None
+    return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]), learnt)
 
 
 def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
@@ -126,6 +130,7 @@ def write(under: str | None, kept: Kept) -> None:
         "supervised": {side: dict(encoded.supervised) for side, encoded in kept.sides.items()},
         "sources": dict(kept.sources),
         "head": kept.head.as_json(),
+        "learnt": kept.learnt.as_json() if kept.learnt else None,
         "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}
                  for name, other in kept.also.items()},
     }
@@ -161,6 +166,7 @@ def _named(recipe: Recipe) -> dict[str, Sequence[str]]:
         "train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     sides |= {f"mix.{name}": rows.files for name, rows in recipe.data.mix.items()}
     sides |= {f"also.{name}": rows.files for name, rows in recipe.evaluation.also.items()}
+    sides |= {"vocabulary": recipe.base.vocabulary.texts} if recipe.base.vocabulary.texts else {}
     return {side: wanted for side, wanted in sides.items() if not isinstance(wanted, float)}
 
 

@@ -121,8 +121,11 @@ def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, 
     """Write down what the run is: the recipe last, which makes the folder a run. chosen: where that is done already."""
     lineage.write(run.lineage_file, lineage.collect(
         digests=digests(recipe, prepared),
-        chosen={**(chosen or choose(recipe)), "date": prepared.date, "head": prepared.head.as_json()},
+        chosen={**(chosen or choose(recipe)), "date": prepared.date, "head": prepared.head.as_json(),
+                **({"vocabulary": prepared.learnt.facts} if prepared.learnt else {})},
     ))
+    if prepared.learnt is not None:
+        durable.write_json(run.vocabulary_file, prepared.learnt.as_json())
     durable.write_json(run.check_file, redacted(report(recipe, prepared).as_json()))
     durable.write_file(run.recipe_file, write.dump(recipe).encode())
 
