@@ -94,12 +94,19 @@ def values(good: bool) -> Rows:
     return [_value(*both) for both in zip(said, wanted, strict=True)]
 
 
+def ranks(good: bool) -> Rows:
+    """The place at which each prompt's answer was found."""
+    return [(Prediction(0, output={"value": 0.5, "rank": 1 if good else rank}, expected={"rank": 1}), EXAMPLE)
+            for rank in (1, 3, 2, 12, 20)]
+
+
 TAGS = ("entity_f1", "entity_f1_macro", "entity_precision", "entity_recall", "word_accuracy")
 SETS = {  # by metric; `texts` for one that is not named
     **dict.fromkeys(("accuracy", "macro_f1", "precision", "recall", "roc_auc"), (labels, several)),
     "micro_f1": (several,),
     **dict.fromkeys(TAGS, (tags,)),
     **dict.fromkeys(("squad_em", "squad_f1"), (answers,)),
+    **dict.fromkeys(("mrr", "recall_at_1", "recall_at_10"), (ranks,)),
     **dict.fromkeys(("mae", "mse", "pearson", "spearman"), (values,)),
 }
 

@@ -107,11 +107,13 @@ class Given:
     """What the workflow hands a task because the task lives too low to fetch it.
 
     open_codec: gives the codec; a run whose tokens were kept from an earlier start opens none unless somebody asks.
+    whole: whether the examples to predict are all that there are, so that they may be held against each other.
     """
 
     open_codec: Callable[[], Any] | None = None
     judges: Mapping[str, Any] | None = None
     tasks: Mapping[str, Any] | None = None
+    whole: bool = False
 
     @property
     def codec(self) -> Any:

@@ -43,14 +43,16 @@ class Codec:
     its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones that
     the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what stands
     around it), None where there is no template or it writes none; context: the most tokens that the base reads,
-    longest: the most that a document of this run may have.
+    longest: the most that a document of this run may have; pooling: how the base makes one vector of a text, where its
+    files say so.
     """
 
     def __init__(
         self, tokenizer: Any, template: Template | None, context: int, generation_stop: Iterable[int],
-        flaw: Refusal | None = None, *, longest: int = 0,
+        flaw: Refusal | None = None, *, longest: int = 0, pooling: str = "",
     ) -> None:
         self._flaw = flaw
+        self.pooling = pooling
         self.longest = min(longest or context, context)
         self.template = template
         self.context = context
@@ -205,7 +207,7 @@ class Codec:
 def build(
     tokenizer: Any, *, template: str | None = None, context: int = 0, generation_stop: Sequence[int] = (),
     name: str = "chat_template", date: datetime | None = None, tools: Sequence[Tool] = (),
-    switches: Mapping[str, bool] = MappingProxyType({}), longest: int = 0,
+    switches: Mapping[str, bool] = MappingProxyType({}), longest: int = 0, pooling: str = "",
 ) -> Codec:
     """A codec over a fast tokenizer of transformers.
 
@@ -213,8 +215,8 @@ def build(
     the tokenizer says); generation_stop: ids that the base's generation settings stop on; name: what complaints call
     the template; date: what templates are told today is; tools: definitions for conversations that bring none;
     switches: what else the template is told, such as `enable_thinking`; longest: the most tokens of one document (0:
-    what the base reads). Raises Refusal for a template that is broken or unsafe; for the tokenizer's own only once a
-    conversation is to be encoded with it.
+    what the base reads); pooling: how the base makes one vector of a text. Raises Refusal for a template that is
+    broken or unsafe; for the tokenizer's own only once a conversation is to be encoded with it.
     """
     source = template
     if source is None and tokenizer.chat_template is not None:
@@ -230,7 +232,7 @@ def build(
                 raise
             flaw = refusal  # the base's own, which a task without a template never needs
     read = context or min(int(tokenizer.model_max_length), UNBOUNDED)
-    return Codec(tokenizer, made, read, generation_stop, flaw, longest=longest)
+    return Codec(tokenizer, made, read, generation_stop, flaw, longest=longest, pooling=pooling)
 
 
 def _bare(state: str, *, added: bool = True) -> Tokenizer:

@@ -108,6 +108,13 @@ def lengths_of(documents: Sequence[Document]) -> NDArray[np.int64]:
     return np.fromiter(map(len, documents), np.int64, len(documents))
 
 
+def column_of(documents: Sequence[Document], name: str) -> Array:
+    """(D, …) a column of each document."""
+    if isinstance(documents, Flat):
+        return documents.arrays[PER_DOCUMENT + name]
+    return np.stack([np.asarray(document.document_columns[name]) for document in documents])
+
+
 def supervised_of(documents: Sequence[Document]) -> NDArray[np.int64]:
     """(D,) the supervised tokens of each document."""
     if isinstance(documents, Flat):

@@ -13,7 +13,7 @@ used up, which drops rows of the others, or to repeat small sources unseen.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -43,7 +43,8 @@ def weights_of(sources: Sequence[Source]) -> list[int]:
 class Line:
     """The rows of one source, one after another without end: each epoch all of them once, in an order of its own.
 
-    epoch, index: how far it has come, the rows that were set aside included.
+    epoch, index: how far it has come, the rows that were set aside included; arrange: what is made of an epoch's order,
+    the same rows in another one.
     """
 
     examples: Sequence[int]
@@ -52,12 +53,14 @@ class Line:
     cycle: str = ""
     epoch: int = 0
     index: int = 0
+    arrange: Callable[[list[int]], list[int]] | None = None
 
     def __post_init__(self) -> None:
         self._order = self._ordered()
 
     def _ordered(self) -> list[int]:
-        return epoch_order(self.examples, self.seed, self.epoch, self.cycle)
+        drawn = epoch_order(self.examples, self.seed, self.epoch, self.cycle)
+        return self.arrange(drawn) if self.arrange else drawn
 
     def take(self) -> int:
         """The next row that is not set aside. There must be one."""

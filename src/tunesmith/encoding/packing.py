@@ -111,7 +111,8 @@ def portions(documents: Sequence[Document], tokens: int) -> Iterator[list[Docume
 
 
 def batches(
-    model: Any, documents: Sequence[Document], settings: Any, order: Order, position: Position, *, given: Any = None
+    model: Any, documents: Sequence[Document], settings: Any, order: Order, position: Position, *, given: Any = None,
+    arrange: Callable[[list[int]], list[int]] | None = None,
 ) -> Iterator[Batch]:
     """The batches of the steps from `position` to the end of training: the default of every task.
 
@@ -119,10 +120,10 @@ def batches(
     filled from the next epoch. The cursor is {"epoch", "index", "step"}: examples gone by in this epoch's order (those
     set aside included), and steps taken; where sources are mixed, {"step", "sources"} with {"taken", "epoch", "index"}
     of each by its name. An example that such a batch holds twice counts twice. `model`, `settings` and `given` are for
-    tasks that make their batches with them.
+    tasks that make their batches with them; arrange: what they make of the order of an epoch, from that order alone.
     """
     examples, places = _grouped(documents)
-    lines = _lines(examples, order, position.cursor)
+    lines = _lines(examples, order, position.cursor, arrange)
     weights, had = weights_of(order.sources), [taken for taken, _ in lines]
     step = int(position.cursor.get("step", 0))
     while step < order.steps:
@@ -136,7 +137,10 @@ def batches(
         yield pack([documents[place] for example in taken for place in places(example)], after=after)
 
 
-def _lines(examples: Sequence[int], order: Order, cursor: Mapping[str, Any]) -> list[tuple[int, Line]]:
+def _lines(
+    examples: Sequence[int], order: Order, cursor: Mapping[str, Any],
+    arrange: Callable[[list[int]], list[int]] | None,
+) -> list[tuple[int, Line]]:
     """For each source, how many rows it has had and the line that goes on from there."""
     whole = Source("", Fraction(1), 0, examples[-1] + 1 if examples else 0)
     lines = []
@@ -148,7 +152,8 @@ def _lines(examples: Sequence[int], order: Order, cursor: Mapping[str, Any]) -> 
                           f"data.mix.{source.name}" if source.cycle else "data.train",
                           "look at the rows that were set aside or refused")
         at = cursor.get("sources", {}).get(source.name, {}) if order.sources else cursor
-        line = Line(own, order.seed, order.set_aside, source.cycle, int(at.get("epoch", 0)), int(at.get("index", 0)))
+        line = Line(own, order.seed, order.set_aside, source.cycle, int(at.get("epoch", 0)), int(at.get("index", 0)),
+                    arrange)
         lines.append((int(at.get("taken", 0)), line))
     return lines
 

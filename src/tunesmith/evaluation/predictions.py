@@ -50,7 +50,8 @@ def lines(
     for index in sorted(measured[TUNED]):
         both = {who: found[index] for who, found in measured.items()}
         row: dict[str, Any] = {"row": index, "where": examples[index].where, "group": examples[index].group}
-        told = {name: metric for name, metric in metrics.items() if _measurable(metric, both.values())}
+        told = {name: metric for name, metric in metrics.items()
+                if measurable(metric, both.values(), examples[index])}
         for who, one in both.items():
             row[who] = {"loss": one.term, "weight": one.weight, "measured": {
                 name: list(metric.measure(one, examples[index], metric.Settings())) for name, metric in told.items()}}
@@ -88,12 +89,16 @@ def of_each(name: str, metric: Metric, rows: Sequence[Kept], side: str) -> list[
     return [float(metric.combine(found_RK[row : row + 1], np.ones((1, 1)))[0]) for row in range(len(rows))]
 
 
-def _measurable(metric: Metric, sides: Iterable[Prediction]) -> bool:
-    """As the verdict has it: generated answers, or outputs and what was expected, or a weight on both sides."""
+def measurable(metric: Metric, sides: Iterable[Prediction], example: Example) -> bool:
+    """Whether a row has what the metric is measured on, on every side.
+
+    Generated answers, or outputs of which the metric says something, or a weight.
+    """
     if metric.needs == "text":
         return all(prediction.stopped_by for prediction in sides)
     if metric.needs == "output":
-        return all(prediction.output and prediction.expected for prediction in sides)
+        return all(prediction.output and prediction.expected and metric.measure(prediction, example, metric.Settings())
+                   for prediction in sides)
     return all(prediction.weight != 0 for prediction in sides)
 
 

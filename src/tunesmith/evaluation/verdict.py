@@ -17,6 +17,7 @@ from ..contracts import Floats, Metric
 from ..errors import Failure, Misuse
 from ..records import Elsewhere, Example, Finding, Measured, Prediction, Verdict
 from .intervals import FEWEST_GROUPS, paired
+from .predictions import measurable
 
 SHOWN: Final = 8
 Word = Literal["better", "worse", "not proven"]
@@ -61,7 +62,7 @@ def measure(
     against: Predictions, tuned: Predictions, examples: Sequence[Example], metrics: Mapping[str, Metric], *, seed: int
 ) -> dict[str, Measured]:
     """The difference in each metric that some row has what it needs for. Raises Failure for what is no number."""
-    rows = {name: _rows(metric, against, tuned) for name, metric in metrics.items()}
+    rows = {name: _rows(metric, against, tuned, examples) for name, metric in metrics.items()}
     return {
         name: _measure(name, metric, against, tuned, examples, rows=rows[name], seed=seed)
         for name, metric in metrics.items() if rows[name]
@@ -81,6 +82,12 @@ def strongest(
         if name in measured:
             values[name] = measured[name].against * (1 if metric.higher_is_better else -1)
     return max(values, key=values.__getitem__) if values else next(iter(rivals))
+
+
+def decisive(metrics: Mapping[str, Metric], tuned: Predictions, examples: Sequence[Example]) -> str:
+    """The name of the first metric that some row has what it needs for; the first of all where there is none."""
+    found = (name for name, metric in metrics.items() if _rows(metric, tuned, tuned, examples))
+    return next(found, next(iter(metrics)))
 
 
 def word(one: Measured, metric: Metric) -> Word:
@@ -164,13 +171,9 @@ def _vet(
                      "give `data.test` a share above 0, or files")
 
 
-def _rows(metric: Metric, against: Predictions, tuned: Predictions) -> list[int]:
-    if metric.needs == "text":
-        return [index for index in sorted(tuned) if tuned[index].stopped_by and against[index].stopped_by]
-    if metric.needs == "output":
-        return [index for index in sorted(tuned) if tuned[index].output and against[index].output
-                and tuned[index].expected]
-    return [index for index in sorted(tuned) if tuned[index].weight != 0 and against[index].weight != 0]
+def _rows(metric: Metric, against: Predictions, tuned: Predictions, examples: Sequence[Example]) -> list[int]:
+    return [index for index in sorted(tuned)
+            if measurable(metric, (tuned[index], against[index]), examples[index])]
 
 
 def _measure(

@@ -89,6 +89,20 @@ def learn(network: Any, learning: Sequence[str]) -> tuple[str, ...]:
     return tuple(more)
 
 
+def attach(network: Any, head: Head, adapter: Any, settings: Any, *, seed: int) -> tuple[str, ...]:
+    """Make the network learn as the adapter says, its head with it; returns the names of what learns.
+
+    Without a head the states are what is read, and a pooler behind them learns nothing.
+    """
+    names: tuple[str, ...] = adapter.attach(network, settings, seed=seed)
+    if head.kind == "none":
+        spare = pooler(network)
+        for name in spare:
+            network.get_parameter(name).requires_grad_(False)
+        return tuple(name for name in names if name not in spare)
+    return (*names, *learn(network, names)) if head.kind != "causal" and names else names
+
+
 def read(network: Any, states_RH: Tensor, head: Head) -> Tensor:
     """(R, L) float32 what the network's own head says of hidden states, the network under it not asked again.
 

@@ -20,7 +20,7 @@ from ..errors import Misuse, Refusal
 from ..kernels import attention
 from ..kernels.rule import Rule
 from ..records import Head, Row
-from . import earlier, growth, heads, layouts, special_tokens
+from . import earlier, growth, heads, layouts, sentence_files, special_tokens
 from .bases import Base
 from .offline import opening, transformers
 
@@ -78,6 +78,7 @@ def codec(
         tokenizer(base), template=_source(named) if named else None, context=base.context,
         generation_stop=generation_stop(base), name=named or "the base's own template", date=date,
         tools=_tools(tools) if tools else (), switches=SWITCHES.get(thinking, {}), longest=longest,
+        pooling=sentence_files.pooling(base),
     )
 
 

@@ -36,9 +36,7 @@ class LanguageModel:
         self.network = network
         self.adapter = adapter
         self.head = head
-        names = adapter.attach(network, settings, seed=seed)
-        if head.kind != "causal" and names:
-            names = (*names, *heads.learn(network, names))
+        names = heads.attach(network, head, adapter, settings, seed=seed)
         network.eval()
         computing = dict(network.named_parameters())
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}

@@ -55,7 +55,8 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         for name, other in others.items():
             measured_there[name][who] = measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)
     metrics = metrics_of(recipe, plain=_plain(examples))
-    seed, decides = recipe.training.seed, primary(recipe)
+    seed = recipe.training.seed
+    decides = recipe.evaluation.metric or verdict.decisive(metrics, tuned, examples)
     strongest = verdict.strongest(rivals, tuned, examples, metrics[decides], seed=seed)
     measured = {"base": rivals.pop(strongest), "tuned": tuned}
     found = verdict.judge(measured["base"], tuned, examples, metrics, decides, against_name=strongest, seed=seed)
@@ -155,8 +156,9 @@ def measure(
     found = {index: Prediction(index) for index in prompts}
     if any(metric.needs == "loss" for metric in task.metrics):
         found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
+    given = Given(lambda: opened.codec, whole=True)
     answers = task.predict(
-        opened.model, [held.examples[index] for index in prompts], settings, given=Given(lambda: opened.codec),
+        opened.model, [held.examples[index] for index in prompts], settings, given=given,
         max_new_tokens=recipe.evaluation.max_new_tokens, batch_size=recipe.evaluation.batch_size,
     )
     for done, answer in enumerate(answers, start=1):
