@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tunesmith.kernels.gate import ACTIVATIONS, gated, gated_backward, naive_gated
+from tunesmith.kernels.gate import ACTIVATIONS, active, active_backward, gated, gated_backward, naive_gated
 
 ROUNDING = {torch.float64: 1e-10, torch.float32: 2e-6, torch.bfloat16: 1e-2}
 WIDTH = 77
@@ -55,3 +55,18 @@ def test_the_product_may_be_written_over_what_arrived(dtype):
     gated_backward(given, gate, up, "silu", given)
     for found, expected in zip((given, gate, up), (act, *once), strict=True):
         near(found, expected.double(), dtype)
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_the_activation_alone_and_its_gradient_equal_autograds(dtype, kind):
+    x, _, given = made(dtype)
+    exact = x.double().clone().requires_grad_()
+    expected = ACTIVATIONS[kind](exact)
+    (d_x,) = torch.autograd.grad((expected * given.double()).sum(), exact)
+    out = torch.empty_like(given)
+    active(x, kind, out)
+    near(out, expected.detach(), dtype)
+    active_backward(given, x, kind, given)
+    near(given, expected.detach(), dtype)
+    near(x, d_x, dtype)

@@ -12,7 +12,7 @@ from architectures import HEAD
 from tunesmith.errors import Refusal
 from tunesmith.kernels import attention
 from tunesmith.models import bases, heads, layouts, load
-from tunesmith.models.adapters import full
+from tunesmith.models.adapters import full, lora
 from tunesmith.models.layouts import Layout
 from tunesmith.models.model import LanguageModel
 from tunesmith.records import Head
@@ -22,20 +22,27 @@ LENGTHS = (3, 9, 1, 30, 12, 5, 21, 8, 11)  # more rows than the networks have po
 HEADS = {"sequence": Head("sequence", HEAD.labels, "single"), "token": HEAD, "span": Head("span"), "none": Head("none")}
 
 
-def opened(folder, name, head=HEAD, dtype=torch.float64, **changes):
-    """A model of a tiny network with a head, and the network as transformers made it."""
+def opened(folder, name, head=HEAD, dtype=torch.float64, adapter=full, dropout=0.0):
+    """A model of a tiny network with a head, and the network as transformers made it; additions are not at zero."""
     with architectures.Wide():
-        network = architectures.network_of(name, **changes).to(dtype)
+        network = architectures.network_of(name).to(dtype)
     network.save_pretrained(folder)
-    loaded = load.network(bases.find(str(folder)), dtype=dtype, device=CPU, head=head)
+    loaded = load.network(bases.find(str(folder)), dtype=dtype, device=CPU, head=head, dropout=dropout)
     with architectures.Wide() if dtype == torch.float64 else nullcontext():
-        return LanguageModel(loaded, full, full.Settings(), seed=0, head=head), network
+        model = LanguageModel(loaded, adapter, adapter.Settings(), seed=0, head=head)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for key, weight in model.learns.items():
+            if "lora_" in key:
+                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.1)
+    model.publish()
+    return model, network
 
 
 def learnt(model, batch):
     """The loss of a batch, and the gradients it leaves."""
     model.zero()
-    with architectures.Wide():
+    with architectures.Wide() if model.network.dtype == torch.float64 else nullcontext():
         loss = architectures.loss_of(model, batch)
         loss.backward()
     model.gradients()
@@ -131,3 +138,65 @@ def test_a_base_that_was_saved_without_a_pooler_is_given_one(tmp_path):
     head = HEADS["sequence"]
     network = load.network(bases.find(str(tmp_path)), dtype=torch.float32, device=CPU, head=head)
     assert LanguageModel.frozen(network, head).layout.kind == "packed"
+
+
+@pytest.mark.parametrize("adapter", [lora, full], ids=["lora", "full"])
+@pytest.mark.parametrize("without", ["block", "tail", "buffers", "native", "attention"])
+def test_an_idea_that_is_left_out_changes_no_gradient(tmp_path, monkeypatch, adapter, without):
+    batch = architectures.batch_of(LENGTHS)
+    model, _ = opened(tmp_path / "with", "BERT", adapter=adapter)
+    assert [path.reason for path in model.paths] == ["of BERT's family"] * 2
+    loss, gradients = learnt(model, batch)
+    monkeypatch.setenv("TUNESMITH_WITHOUT", without)
+    other_loss, others = learnt(opened(tmp_path / "without", "BERT", adapter=adapter)[0], batch)
+    assert loss == pytest.approx(other_loss, rel=1e-12)
+    assert architectures.error_of(gradients, others) < 1e-10
+
+
+@pytest.mark.parametrize("adapter", [lora, full], ids=["lora", "full"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_in_few_digits_the_gradients_are_those_of_many_within_rounding(tmp_path, adapter, dtype):
+    batch = architectures.batch_of(LENGTHS)
+    exact_loss, exact = learnt(opened(tmp_path / "exact", "BERT", adapter=adapter)[0], batch)
+    loss, gradients = learnt(opened(tmp_path / "short", "BERT", adapter=adapter, dtype=dtype)[0], batch)
+    allowed = {torch.float32: 1e-4, torch.bfloat16: 0.1}[dtype]
+    assert loss == pytest.approx(exact_loss, rel=allowed / 5)
+    whole, others = (torch.cat([each[name].double().flatten() for name in exact]) for each in (gradients, exact))
+    assert float((whole - others).norm() / others.norm()) < allowed
+
+
+def test_only_the_rows_wanted_pass_the_last_layer_and_all_their_gradients_are_right(tmp_path):
+    batch, rows = architectures.batch_of(LENGTHS), torch.tensor([40, 0, 70])
+    model, _ = opened(tmp_path, "DistilBERT")
+    found = []
+    with architectures.Wide():
+        for states in (lambda: model.states(batch, rows), lambda: model.states(batch)[rows]):
+            model.zero()
+            states().square().sum().backward()
+            found.append({name: weight.grad for name, weight in model.learns.items() if weight.grad is not None})
+    assert architectures.error_of(*found) < 1e-10
+
+
+def test_a_base_with_dropout_computes_as_transformers_does_and_drops_while_it_learns_only(tmp_path):
+    model, _ = opened(tmp_path, "BERT", dtype=torch.float32, dropout=0.3)
+    assert {path.fast for path in model.paths} == {False} and "has dropout" in model.paths[0].reason
+    batch = architectures.batch_of(LENGTHS)
+    with torch.no_grad():
+        said = model.states(batch)
+        with model.learning():
+            torch.manual_seed(1)
+            first, second = model.states(batch), model.states(batch)
+            torch.manual_seed(1)
+            again = model.states(batch)
+    assert torch.equal(said, model.states(batch)) and torch.equal(first, again) and not torch.equal(first, second)
+
+
+def test_a_base_drops_what_the_recipe_says_and_by_itself_nothing(tmp_path):
+    import transformers
+
+    config = transformers.BertConfig(**architectures.SMALL, hidden_dropout_prob=0.2)
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    base = bases.find(str(tmp_path))
+    for dropout, wanted in ((0.0, {0.0}), (0.4, {0.4}), (None, {0.1, 0.2})):
+        network = load.network(base, dtype=torch.float32, device=CPU, head=HEAD, dropout=dropout)
+        assert {each.p for each in network.modules() if isinstance(each, torch.nn.Dropout)} == wanted

@@ -1,4 +1,6 @@
-"""The gated product of a feed-forward layer, `activation(gate) * up`, forward and backward.
+"""What stands between the two products of a feed-forward layer, forward and backward.
+
+Either the gated product, `activation(gate) * up`, or the activation alone.
 
 Letters: M rows, I width.
 """
@@ -44,6 +46,28 @@ def gated_backward(given_MI: Tensor, gate_MI: Tensor, up_MI: Tensor, kind: Kind,
     """
     backward = _backward_natively if _native(given_MI, gate_MI, up_MI, act_MI) else _backward
     backward(given_MI, gate_MI, up_MI, kind, act_MI)
+
+
+def active(x_MI: Tensor, kind: Kind, out_MI: Tensor) -> None:
+    """Write the activation of x to `out`, rounded once."""
+    if _native(x_MI, out_MI):
+        _run(f"active_{kind}", x_MI, out_MI)
+    else:
+        out_MI.copy_(ACTIVATIONS[kind](_wide(x_MI)))
+
+
+def active_backward(given_MI: Tensor, x_MI: Tensor, kind: Kind, act_MI: Tensor) -> None:
+    """From the gradient of the activation: the gradient of x, written over x. The activation is made again, into `act`.
+
+    act may be `given`. Its naive twin is autograd's way through `ACTIVATIONS`.
+    """
+    if _native(given_MI, x_MI, act_MI):
+        _run(f"active_backward_{kind}", given_MI, x_MI, act_MI)
+        return
+    wide = _wide(x_MI)
+    d_x = SLOPES[kind](_wide(given_MI), wide)
+    act_MI.copy_(ACTIVATIONS[kind](wide))
+    x_MI.copy_(d_x)
 
 
 def naive_gated(gate_MI: Tensor, up_MI: Tensor, kind: Kind) -> Tensor:

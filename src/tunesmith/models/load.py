@@ -105,12 +105,14 @@ def _source(name: str) -> str:
 
 
 def network(
-    base: Base, *, dtype: torch.dtype, device: torch.device, head: Head = CAUSAL, seed: int = 0
+    base: Base, *, dtype: torch.dtype, device: torch.device, head: Head = CAUSAL, seed: int = 0,
+    dropout: float | None = 0.0,
 ) -> Any:
     """The base as a transformers causal language model, in evaluation mode, with our attention where it takes it.
 
-    An earlier run is merged in float32, then rounded once. Tokens that are new to the base have rows. Raises Refusal
-    where weights are missing, or where the architecture does not write text.
+    An earlier run is merged in float32, then rounded once. Tokens that are new to the base have rows. dropout: what its
+    layers drop while they train; None: what the base says. Raises Refusal where weights are missing, or where the
+    architecture does not write text.
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
@@ -122,7 +124,19 @@ def network(
     added = new_ids(base)
     if added:
         growth.grow(found, added)
+    if dropout is not None:
+        _drop(found, dropout)
     return found
+
+
+def _drop(network: torch.nn.Module, share: float) -> None:
+    """Let every layer drop this share, also those that drop by a number of theirs."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = share
+        for name, value in vars(module).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, share)
 
 
 def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: Head, seed: int) -> Any:

@@ -76,6 +76,13 @@ class Base(Options):
     kept in float32 either way. Try `float32` when a loss is not finite, or to compare machines exactly.
     """
 
+    dropout: float | None = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the numbers inside the base that are set to zero at random while it trains, 0 to below 1; null: its own.
+
+    Encoders say 0.1 of themselves, most language models 0. With 0 the layers compute by hand, several times as fast.
+    Try 0.1 where rows are few and the held-out loss rises early. LoRA has a dropout of its own.
+    """
+
     special_tokens: SpecialTokens = Field(default_factory=SpecialTokens)
     """Tokens with a meaning of their own, set or added. `{eos: "<|im_end|>", additional: ["<|im_start|>"]}`."""
 

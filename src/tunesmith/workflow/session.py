@@ -100,7 +100,8 @@ def open_session(
 
     training, task = recipe.training, recipe.task
     dtype, device = precision.SETTINGS[chosen["dtype"]], torch.device(chosen["device"])
-    network = load.network(prepared.base, dtype=dtype, device=device, head=prepared.head, seed=training.seed)
+    network = load.network(prepared.base, dtype=dtype, device=device, head=prepared.head, seed=training.seed,
+                           dropout=recipe.base.dropout)
     model = LanguageModel(
         network, recipe.adapter.module, recipe.adapter.settings, seed=training.seed, head=prepared.head)
     optimiser = training.optimiser.module.build(

@@ -1,4 +1,4 @@
-// activation(gate) * up, and its gradients: one pass over memory each.
+// activation(gate) * up or the activation alone, and their gradients: one pass over memory each.
 #include "vector.h"
 
 namespace tunesmith {
@@ -78,6 +78,25 @@ void gated_backward(Columns<const Number> given, Columns<Number> gate, Columns<N
     });
 }
 
+template <class Kind, class Number>
+void active(Columns<const Number> x, Columns<Number> out, int64_t rows, int64_t width) {
+    each_piece(rows, width, [&](int64_t row, int64_t i, int count) {
+        store(out.start + row * out.row + i, Kind::at(load(x.start + row * x.row + i, count)).value, count);
+    });
+}
+
+template <class Kind, class Number>
+void active_backward(Columns<const Number> given, Columns<Number> x, Columns<Number> act, int64_t rows,
+                     int64_t width) {
+    each_piece(rows, width, [&](int64_t row, int64_t i, int count) {
+        Number* numbers = x.start + row * x.row + i;
+        Lane arriving = load(given.start + row * given.row + i, count);
+        Active active = Kind::at(load(numbers, count));
+        store(act.start + row * act.row + i, active.value, count);
+        store(numbers, arriving * active.slope, count);
+    });
+}
+
 }  // namespace
 }  // namespace tunesmith
 
@@ -91,6 +110,16 @@ void gated_backward(Columns<const Number> given, Columns<Number> gate, Columns<N
                                                      int64_t act_row, int64_t rows, int64_t width) {                   \
         tunesmith::gated_backward<tunesmith::Kind, Number>({given, given_row}, {gate, gate_row}, {up, up_row},         \
                                                            {act, act_row}, rows, width);                               \
+    }                                                                                                                  \
+    extern "C" void active_##kind##_##number(const Number* x, int64_t x_row, Number* out, int64_t out_row,             \
+                                             int64_t rows, int64_t width) {                                            \
+        tunesmith::active<tunesmith::Kind, Number>({x, x_row}, {out, out_row}, rows, width);                           \
+    }                                                                                                                  \
+    extern "C" void active_backward_##kind##_##number(const Number* given, int64_t given_row, Number* x,               \
+                                                      int64_t x_row, Number* act, int64_t act_row, int64_t rows,       \
+                                                      int64_t width) {                                                 \
+        tunesmith::active_backward<tunesmith::Kind, Number>({given, given_row}, {x, x_row}, {act, act_row}, rows,      \
+                                                            width);                                                    \
     }
 #define GATES(Number, number)              \
     GATE(Number, number, Silu, silu)       \

@@ -24,12 +24,15 @@ from .structure import Block, Norm
 
 @dataclass(frozen=True, eq=False)
 class Around:
-    """What a layer is told beside its rows. rows: (S,) the ones wanted at the end, all where there is none."""
+    """What a layer is told beside its rows.
+
+    rows: (S,) the ones wanted at the end, all where there is none; angles: cosines and sines of rotary positions,
+    (M, R) each, where the layer has them.
+    """
 
     borders: Sequence[int]
-    cos_MR: Tensor
-    sin_MR: Tensor
     rows: Tensor | None = None
+    angles: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(eq=False)
@@ -139,8 +142,8 @@ def _attend(block: Block, x: Tensor, around: Around, buffers: Buffers) -> tuple[
         raw = buffers.take(len(x), (block.heads + block.kv_heads) * block.width, x)
         raw.copy_(qkv[:, : raw.shape[1]])
         roots = (_norm_heads(block.query_norm, query), _norm_heads(block.key_norm, key))
-    if block.rotary:
-        rotary.rotate_(_turned(block, qkv), around.cos_MR, around.sin_MR)
+    if block.rotary and around.angles is not None:
+        rotary.rotate_(_turned(block, qkv), *around.angles)
     attended = buffers.take(len(x), block.heads * block.width, x)
     answer = attended.view(len(x), block.heads, block.width)
     lse = attention.forward(query, key, value, around.borders, block.rule, out_MHD=answer)
@@ -186,8 +189,8 @@ def _attention_backward(way: _Way, d_attended: Tensor) -> Tensor:
         d_attended.view(shape), kept.attended.view(shape), *_heads(block, kept.qkv), lse_HM=kept.lse,
         borders=around.borders, rule=block.rule, into=(d_query, d_key, d_value),
     )
-    if block.rotary:
-        rotary.rotate_(_turned(block, d_qkv), around.cos_MR, around.sin_MR, transpose=True)
+    if block.rotary and around.angles is not None:
+        rotary.rotate_(_turned(block, d_qkv), *around.angles, transpose=True)
     if kept.raw is not None:
         raw = kept.raw.view(len(kept.raw), -1, block.width)
         parts = (block.query_norm, d_query, raw[:, : block.heads]), (block.key_norm, d_key, raw[:, block.heads :])

@@ -16,6 +16,7 @@ from . import alone
 from .block import Around
 from .buffers import Buffers
 from .node import Call, answer
+from .post_norm import PostNorm
 from .structure import Block, Unknown
 from .trial import prove, watch
 
@@ -46,8 +47,8 @@ def install(network: Any) -> Sequence[Path]:
 
 
 def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
-    layers = dict(network.base_model.named_children()).get("layers")
-    if not isinstance(layers, nn.ModuleList):
+    layers = _stack(network.base_model)
+    if layers is None:
         return [Path(0, False, "its layers are not where the fast path looks for them")]
     if not ideas.on("block") or network.device.type != "cpu":
         return [Path(number, False, "the fast path is for CPUs") for number in range(len(layers))]
@@ -63,8 +64,18 @@ def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
         rows = int(most / (block.kept_numbers * network.dtype.itemsize))
         use = Use(block, buffers, layer.forward, last=number == len(layers) - 1, most_rows=rows)
         layer.forward = partial(_forward, use)
-        paths.append(Path(number, True, "of the Llama family"))
+        paths.append(Path(number, True, "of the Llama family" if isinstance(block, Block) else "of BERT's family"))
     return paths
+
+
+def _stack(under: nn.Module) -> nn.ModuleList | None:
+    """The layers of a network, of itself or one part of it."""
+    for holder in (under, *under.children()):
+        parts = dict(holder.named_children())
+        found = parts.get("layers", parts.get("layer"))
+        if isinstance(found, nn.ModuleList):
+            return found
+    return None
 
 
 def serves_rows(paths: Sequence[Path]) -> bool:
@@ -76,7 +87,7 @@ def serves_rows(paths: Sequence[Path]) -> bool:
 class Use:
     """A block in its network. own: the layer's own forward pass; most_rows: whose values fit into memory."""
 
-    block: Block
+    block: Block | PostNorm
     buffers: Buffers
     own: Any
     last: bool
@@ -97,8 +108,8 @@ def _forward(use: Use, hidden_states: Tensor, *positional: Any, **named: Any) ->
     borders, rows = named.get("borders"), named.pop("rows", None)
     if borders is None:
         return use.own(hidden_states, *positional, **named)
-    cos, sin = named["position_embeddings"]
-    around = Around(borders, cos[0], sin[0], rows if use.last else None)
+    angles = named.get("position_embeddings")
+    around = Around(borders, rows if use.last else None, angles and (angles[0][0], angles[1][0]))
     again = hidden_states.shape[1] > use.most_rows
     found = answer(Call(use.block, around, use.buffers, again), hidden_states[0])
     return found[None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ...kernels import products
+from ...kernels import layer_norm, products
 from ..adapters.lora import LoraLinear, drawn, grown
 from .buffers import Buffers
 
@@ -93,9 +93,10 @@ def forward(linears: Linears, rows_MK: Tensor, out_MN: Tensor, buffers: Buffers)
 
 
 def backward(
-    linears: Linears, given_MN: Tensor, narrow: Narrow | None, buffers: Buffers, *, out_MK: Tensor | None
+    linears: Linears, given_MN: Tensor, narrow: Narrow | None, buffers: Buffers, *, out_MK: Tensor | None,
+    add: bool = False,
 ) -> Tensor | None:
-    """Write the gradient of the rows to `out`, if it is wanted; returns the gradient of the narrow rows."""
+    """Write the gradient of the rows to `out`, or add it there, if it is wanted; returns that of the narrow rows."""
     d_narrow = None if narrow is None else buffers.take(len(given_MN), narrow.rows_MR.shape[1], narrow.rows_MR)
     d_lows = _lows(None if narrow is None or d_narrow is None else Narrow(d_narrow, narrow.masks), linears.added())
     for number, (layer, given, low) in enumerate(zip(linears.layers, linears.columns(given_MN), d_lows, strict=True)):
@@ -105,7 +106,7 @@ def backward(
         if out_MK is None:
             continue
         products.multiply_back(
-            given, linears.matrix(layer), out_MK, add=number > 0,
+            given, linears.matrix(layer), out_MK, add=add or number > 0,
             low=(low.narrow, low.down) if low and not dropped else None,
             through_NR=low.up if low and not dropped else None,
         )
@@ -133,7 +134,7 @@ def gradients(
         if layer.weight.requires_grad and rows_MK is not None:
             found[layer.weight] = _across(given, rows_MK)
         if layer.bias is not None and layer.bias.requires_grad:
-            found[layer.bias] = torch.sum(given, 0, dtype=_wide(given))
+            found[layer.bias] = layer_norm.sum_rows(given)
     if narrow is None or d_narrow_MR is None or rows_MK is None:
         return found
     added = linears.added()

@@ -97,7 +97,7 @@ def find(layer: nn.Module, rule: Rule, heads: tuple[int, int, int]) -> Block:
 
     Raises Unknown, with the reason.
     """
-    _refuse_dropout(layer)
+    refuse_dropout(layer)
     attention, feed = _part(layer, "self_attn"), _part(layer, "mlp")
     before_attention, after_attention, before_feed, after_feed = _norms(layer)
     block = Block(
@@ -106,14 +106,14 @@ def find(layer: nn.Module, rule: Rule, heads: tuple[int, int, int]) -> Block:
         kv_heads=heads[1], width=heads[2], rule=rule, rotary=True, output=Linears((_linear(attention, "o_proj"),)),
         after_attention=after_attention, before_feed=before_feed,
         gates=_together(feed, ("gate_proj", "up_proj"), "gate_up_proj"), gate=_gate(feed),
-        down=Linears((_linear(feed, "down_proj"),)), after_feed=after_feed, facts=_facts(layer),
+        down=Linears((_linear(feed, "down_proj"),)), after_feed=after_feed, facts=facts(layer),
     )
     _refuse_strange_sizes(block)
     _refuse_leftovers(layer, block)
     return block
 
 
-def _facts(layer: nn.Module) -> tuple[object, ...]:
+def facts(layer: nn.Module) -> tuple[object, ...]:
     """The kinds of the layer's modules and every plain value they hold but its number: one may switch something on."""
     return tuple(
         (name, type(module), key, value)
@@ -123,7 +123,7 @@ def _facts(layer: nn.Module) -> tuple[object, ...]:
     )
 
 
-def _refuse_dropout(layer: nn.Module) -> None:
+def refuse_dropout(layer: nn.Module) -> None:
     """Raise Unknown where something is drawn at random while training."""
     for name, module in layer.named_modules():
         share = vars(module).get("attention_dropout", 0.0)

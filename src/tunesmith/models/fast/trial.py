@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from ...errors import is_spent
 from ...kernels import attention
 from ...kernels.rule import Rule
+from . import post_norm
 from .block import Around
 from .buffers import Buffers
 from .node import Call, answer
+from .post_norm import PostNorm
 from .structure import Block, Unknown, find
 
 BORDERS = (0, 5, 12)
@@ -32,8 +34,9 @@ ALLOWED = 2e-5
 
 @dataclass(eq=False)
 class Seen:
-    """What a layer was called with. heads: of queries, of keys, and their width."""
+    """What a layer was called with beside its rows. heads: of queries, of keys, and their width."""
 
+    given: tuple[Any, ...]
     named: dict[str, Any]
     rule: Rule | None = None
     heads: tuple[int, int, int] = (0, 0, 0)
@@ -64,18 +67,25 @@ def watch(network: Any, layers: Sequence[nn.Module]) -> dict[int, Seen]:
     return seen
 
 
-def prove(layer: nn.Module, seen: Seen | None, proved: dict[tuple[object, ...], bool]) -> Block:
+def prove(layer: nn.Module, seen: Seen | None, proved: dict[tuple[object, ...], bool]) -> Block | PostNorm:
     """The block that a layer is proved to be; `proved` remembers what was asked before. Raises Unknown."""
     if seen is None or seen.rule is None:
         raise Unknown("its attention is not called in a way that is known")
-    found = find(layer, seen.rule, seen.heads)
-    for rotary in (True, False):
-        block = replace(found, rotary=rotary)
+    for block in _conjectures(layer, seen.rule, seen.heads):
         if block.signature not in proved:
             proved[block.signature] = _same(layer, block, seen)
         if proved[block.signature]:
             return block
     raise Unknown("it computes something else than its parts suggest")
+
+
+def _conjectures(layer: nn.Module, rule: Rule, heads: tuple[int, int, int]) -> Iterator[Block | PostNorm]:
+    """What a layer may be, likelier first. Raises Unknown where its parts are not those of anything known."""
+    if not rule.causal:
+        yield post_norm.find(layer, rule, heads)
+        return
+    found = find(layer, rule, heads)
+    yield from (replace(found, rotary=rotary) for rotary in (True, False))
 
 
 def _show(network: Any) -> None:
@@ -88,8 +98,8 @@ def _show(network: Any) -> None:
     )
 
 
-def _note(seen: dict[int, Seen], number: int, _: nn.Module, __: tuple[Any, ...], named: dict[str, Any]) -> None:
-    seen[number] = Seen(named)
+def _note(seen: dict[int, Seen], number: int, _: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    seen[number] = Seen(given[1:], named)
 
 
 @contextmanager
@@ -102,7 +112,7 @@ def _recorded(seen: dict[int, Seen]) -> Iterator[None]:
 
     def noted(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
         last = seen[max(seen)]
-        last.rule = _rule(options)
+        last.rule = _rule(module, options)
         last.heads = (query.shape[1], key.shape[1], query.shape[3])
         return own(module, query, key, value, mask, **options)
 
@@ -113,27 +123,37 @@ def _recorded(seen: dict[int, Seen]) -> Iterator[None]:
         AttentionInterface.register(attention.NAME, own)
 
 
-def _rule(options: Mapping[str, Any]) -> Rule | None:
+def _rule(module: nn.Module, options: Mapping[str, Any]) -> Rule | None:
     """How an attention that is called so makes weights of scores; None where it uses something unknown."""
     if any(options.get(name) is not None for name in attention.CHANGE_SCORES) or options.get("scaling") is None:
         return None
-    return Rule(scale=options["scaling"], softcap=options.get("softcap"), window=options.get("sliding_window"))
+    return Rule(scale=options["scaling"], softcap=options.get("softcap"), window=options.get("sliding_window"),
+                causal=attention.is_causal(module))
 
 
-def _same(layer: nn.Module, block: Block, seen: Seen) -> bool:
+def _same(layer: nn.Module, block: Block | PostNorm, seen: Seen) -> bool:
     """Whether a copy of the layer answers, and sends gradients, as the block made of it does."""
     exact = copy.deepcopy(layer)
     exact = exact.double() if _dtype(layer) == torch.float64 else exact.float()
     exact.requires_grad_(False)
-    ours = replace(find(exact, block.rule, (block.heads, block.kv_heads, block.width)), rotary=block.rotary)
-    cos, sin = (each.to(_dtype(exact)) for each in seen.named["position_embeddings"])
-    width = len(block.before_attention.weight)
+    ours = next(each for each in _conjectures(exact, block.rule, seen.heads) if each.signature == block.signature)
+    angles, named = _angles(seen.named, _dtype(exact))
+    width, device = block.inputs.inputs, next(exact.parameters()).device
     generator = torch.Generator().manual_seed(0)
-    rows, given = torch.randn(2, BORDERS[-1], width, generator=generator, dtype=_dtype(exact)).to(cos.device)
-    named = {**seen.named, "position_embeddings": (cos, sin)}
-    its = _asked(lambda x: exact(x[None], **named)[0], rows, given)
-    by_hand = _asked(lambda x: answer(Call(ours, Around(BORDERS, cos[0], sin[0]), Buffers()), x), rows, given)
+    rows, given = torch.randn(2, BORDERS[-1], width, generator=generator, dtype=_dtype(exact)).to(device)
+    its = _asked(lambda x: exact(x[None], *seen.given, **named)[0], rows, given)
+    by_hand = _asked(lambda x: answer(Call(ours, Around(BORDERS, angles=angles), Buffers()), x), rows, given)
     return all(_close(one, other) for one, other in zip(its, by_hand, strict=True))
+
+
+def _angles(
+    named: dict[str, Any], dtype: torch.dtype
+) -> tuple[tuple[Tensor, Tensor] | None, dict[str, Any]]:
+    """Rotary positions as a block by hand takes them, and what a layer is called with, both as exact as the trial."""
+    if named.get("position_embeddings") is None:
+        return None, named
+    cos, sin = (each.to(dtype) for each in named["position_embeddings"])
+    return (cos[0], sin[0]), {**named, "position_embeddings": (cos, sin)}
 
 
 def _asked(function: Callable[[Tensor], Any], rows: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
