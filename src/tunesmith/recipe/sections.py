@@ -156,6 +156,13 @@ class Data(Options):
     no news to the model, and the verdict too good.
     """
 
+    leaks: Literal["warn", "drop", "refuse"] = "warn"
+    """What happens to held-out rows whose group is trained on too: `warn`, `drop` or `refuse`.
+
+    `drop` leaves them out of `validation` and `test`, and of `test` also those whose group is in `validation`, and
+    tells how many; `refuse` is an error. Try `drop` where a published test set shares texts with what you train on.
+    """
+
     template: str | None = None
     """The chat template: the name of a shipped one (`chatml`, `chatml-tools`), or a Jinja file; null: the base's own.
 

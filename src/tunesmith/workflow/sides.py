@@ -50,7 +50,8 @@ def read_sides(recipe: Recipe) -> Read:
         sources = {name: len(examples) for name, examples in parts.items()}
         sides["train"] = tuple(example for examples in parts.values() for example in examples)
     left = {name: more for name, (_, more) in asides.items()}
-    return Read(sides, sources, also, left, findings + split.leaks(sides))
+    sides, leaks = split.apart(sides, recipe.data.leaks)
+    return Read(sides, sources, also, left, findings + leaks)
 
 
 def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
