@@ -82,7 +82,7 @@ def _left_out(
     earlier = " or ".join(f"the {each} side" for each in SIDES[: SIDES.index(side)])
     yield Finding("note", "data.left_out", f"{len(shared)} of {len(shared) + len(kept)} rows of the {side} side are "
                   f"left out: their {len(places)} group(s) are in {earlier} too: "
-                  f"{pairs(places[:-SHOWN_IN_FULL - 1:-1], 'as', len(places))}", places[-1][0])
+                  f"{pairs(places[:-4:-1], 'as', len(places))}", places[-1][0])
     if not kept:
         yield Finding("error", "data.empty_side", f"every row of the {side} side stands in {earlier} too",
                       f"data.{side}", "name another file for this side, or a share such as 0.1")
