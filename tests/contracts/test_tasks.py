@@ -20,7 +20,7 @@ from tunesmith.contracts import Given
 from tunesmith.encoding.packing import cut as pieces
 from tunesmith.encoding.packing import pack
 from tunesmith.inference.scoring import loss_of
-from tunesmith.records import Conversation, Example, Order, Pair, Position, Text
+from tunesmith.records import Conversation, Example, Order, Pair, Position, Question, Text
 
 TASKS = {name: importlib.import_module(f"tunesmith.tasks.{name}") for name in catalog.names("task")}
 ROWS = {
@@ -28,6 +28,8 @@ ROWS = {
     Text: [{"text": f"On day {n} we count {n} hats, and {n + 1} shoes."} for n in range(20)],
     Conversation: [{"messages": [{"role": "user", "content": f"Day {n}?"},
                                  {"role": "assistant", "content": f"We count {n} hats."}]} for n in range(20)],
+    Question: [{"question": "What do we count?", "context": f"On day {n} we count {n} hats in Baku.",
+                "answers": {"text": [f"{n} hats"], "answer_start": [17 + len(str(n))]}} for n in range(20)],
 }
 TASKS = {name: module for name, module in TASKS.items() if ROWS.keys() & set(module.takes)}
 START = Position(cursor={"epoch": 0, "index": 0, "step": 0})
