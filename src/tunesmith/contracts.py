@@ -70,6 +70,9 @@ class Model(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    def part(self, name: str) -> Model:
+        """What one of several heads says on the same network; the model itself where it has one head."""
+
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
 
@@ -159,7 +162,7 @@ class Task(Protocol):
     ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
         """Of each example, in order, its documents and what was noticed; many come at once, so that work is shared."""
 
-    def proof(self, codec: Any, head: Head) -> Proof: ...
+    def proof(self, codec: Any, head: Head, settings: Any) -> Proof: ...
 
     def prepare(self, model: Model, documents: Sequence[Document], settings: Any) -> Sequence[Document]: ...
     def batches(

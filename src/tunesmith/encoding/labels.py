@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..records import Document, Example, Finding, Head, Labelled
 from .codec import Codec
@@ -30,6 +31,6 @@ class Proof:
         return []
 
 
-def proof(codec: Codec, head: Head) -> Proof:
+def proof(codec: Codec, head: Head, settings: Any) -> Proof:
     """The proof of a task with labels."""
     return Proof(codec, head)

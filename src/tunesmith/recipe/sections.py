@@ -123,6 +123,13 @@ class Data(Options):
     verdict are of `train`'s own rows. Each source has a name of your choice, and may have a format of its own.
     """
 
+    temperature: float = Field(default=1.0, ge=1, le=1000)
+    """How sources of `data.mix` without a `share` are weighed, the training file among them: rows ** (1 / temperature).
+
+    1 to 1000. 1 is in proportion to their rows; larger ones give small sources more, 1000 gives all nearly the same.
+    Try 2 to 5 where one source is a hundred times another.
+    """
+
     format: Annotated[Section, Choice("format")] | None = None
     """The shape of the rows; null: recognised from their columns, and said.
 

@@ -85,7 +85,7 @@ def _text(example: Example) -> str | tuple[str, str]:
 
 def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
     """Cross entropy of each text's class."""
-    return cross_entropy(model.outputs(batch), batch.document_columns[COLUMN])
+    return cross_entropy(model.outputs(batch), batch.document_columns[COLUMN], batch)
 
 
 def predict(
