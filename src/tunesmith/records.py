@@ -45,7 +45,8 @@ class Head:
 
     labels: the names of what it tells apart, in the order of its outputs; problem: of a `sequence`, how its outputs are
     read, of a `span`, whether there may be no answer; parts: where a task trains several heads on one network, each by
-    the name of its part; scheme: of a `token` head, how its labels spell entities.
+    the name of its part; scheme: of a `token` head, how its labels spell entities; counts, rows: of a `sequence`, how
+    many training rows have each label, and how many there are.
     """
 
     kind: Literal["causal", "masked", "encoder-decoder", "sequence", "token", "span", "none", "several"] = "causal"
@@ -53,17 +54,21 @@ class Head:
     problem: Literal["", "single", "multi", "regression", "no answer"] = ""
     parts: Mapping[str, Head] = field(default_factory=dict)
     scheme: str = ""
+    counts: tuple[int, ...] = ()
+    rows: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For a lineage, which a run is opened from."""
         return {"kind": self.kind, "labels": list(self.labels), "problem": self.problem,
-                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme}
+                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme,
+                "counts": list(self.counts), "rows": self.rows}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Head:
         """The head that `as_json` told of."""
         return cls(told["kind"], tuple(told["labels"]), told["problem"],
-                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"])
+                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"],
+                   tuple(told["counts"]), told["rows"])
 
 
 def _no_ends() -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from tunesmith.contracts import Given
 from tunesmith.encoding.packing import cut as pieces
 from tunesmith.encoding.packing import pack
 from tunesmith.inference.scoring import loss_of
-from tunesmith.records import Conversation, Example, Order, Pair, Position, Question, Text
+from tunesmith.records import Conversation, Example, Labelled, Order, Pair, Position, Question, Tagged, Text
 
 TASKS = {name: importlib.import_module(f"tunesmith.tasks.{name}") for name in catalog.names("task")}
 ROWS = {
@@ -28,6 +28,10 @@ ROWS = {
     Text: [{"text": f"On day {n} we count {n} hats, and {n + 1} shoes."} for n in range(20)],
     Conversation: [{"messages": [{"role": "user", "content": f"Day {n}?"},
                                  {"role": "assistant", "content": f"We count {n} hats."}]} for n in range(20)],
+    Labelled: [{"text": ("Two red shirts go to Anna in May.", "What is the capital of France?")[n % 2] * (1 + n % 3),
+                "label": ("order", "question")[n % 2]} for n in range(20)],
+    Tagged: [{"tokens": ["On", "day", str(n), "Anna" if n % 2 else "we", "count", "hats"],
+              "ner_tags": ["O", "O", "O", "B-PER" if n % 2 else "O", "O", "O"]} for n in range(20)],
     Question: [{"question": "What do we count?", "context": f"On day {n} we count {n} hats in Baku.",
                 "answers": {"text": [f"{n} hats"], "answer_start": [17 + len(str(n))]}} for n in range(20)],
 }
@@ -57,7 +61,8 @@ def steps(task, bases, tmp_path) -> tunesmith.Steps:
         "base": {"name": str(base), "dtype": "float32"}, "task": {"type": task, **OPTIONS.get(task, {})},
         "data": {"train": str(tmp_path / "rows.jsonl"), "validation": 0, "test": 0},
         "adapter": {"type": "full"},
-        "training": {"learning_rate": 1e-2, "steps": 30, "epochs": 99, "batch_size": 5, "max_length": 128},
+        "training": {"learning_rate": 1e-2 if TASKS[task].generates else 3e-3, "steps": 30, "epochs": 99,
+                     "batch_size": 5, "max_length": 128},
     }))
 
 
@@ -80,10 +85,12 @@ def test_a_toy_is_learnt(steps):
     assert steps.measure("train") < before / 2
 
 
-def test_every_document_has_something_to_learn_and_targets_that_are_its_next_tokens(steps):
+def test_every_document_has_something_to_learn_and_targets_that_are_its_next_tokens_or_labels(steps):
+    labels = len(steps._session.prepared.head.labels)
     for document in steps._session.documents:
         assert document.weights.any()
         if document.both_ways:
+            assert (document.targets[document.weights > 0] < max(labels, 1)).all()
             continue
         learnt = document.weights[:-1] > 0
         assert (document.targets[:-1][learnt] == document.ids[1:][learnt]).all()
