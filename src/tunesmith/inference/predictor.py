@@ -19,7 +19,7 @@ from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
 from ..models.model import LanguageModel
 from ..recipe import read
-from ..records import Conversation, Head, Message
+from ..records import Conversation, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
     sampling = shipped_sampling(found)
     turns = Conversation in recipe.task.module.takes
     chosen = kept["chosen"]
-    head = Head.from_json(chosen["head"]) if "head" in chosen else Head("causal")
+    head = earlier.head_of(path)
     network = load.network(
         found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"]), head=head,
         seed=recipe.training.seed,
