@@ -19,8 +19,9 @@ def recipe_of(run: Path) -> Recipe:
 
 
 def head_of(run: Path) -> Head:
-    """What stood on the network when a run began."""
-    chosen = lineage.read(open_run(run).lineage_file)["chosen"]
+    """What stands on a run's network; before runs told, it was what writes text."""
+    file = open_run(run).lineage_file
+    chosen = lineage.read(file)["chosen"] if file.is_file() else {}
     return Head.from_json(chosen["head"]) if "head" in chosen else Head("causal")
 
 
