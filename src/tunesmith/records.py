@@ -45,8 +45,7 @@ class Head:
 
     labels: the names of what it tells apart, in the order of its outputs; problem: of a `sequence`, how its outputs are
     read, of a `span`, whether there may be no answer; parts: where a task trains several heads on one network, each by
-    the name of its part; scheme: of a `token` head, how its labels spell entities; counts, rows: of a `sequence`, how
-    many training rows have each label, and how many there are.
+    the name of its part; scheme: of a `token` head, how its labels spell entities.
     """
 
     kind: Literal["causal", "masked", "encoder-decoder", "sequence", "token", "span", "none", "several"] = "causal"
@@ -54,21 +53,17 @@ class Head:
     problem: Literal["", "single", "multi", "regression", "no answer"] = ""
     parts: Mapping[str, Head] = field(default_factory=dict)
     scheme: str = ""
-    counts: tuple[int, ...] = ()
-    rows: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For a lineage, which a run is opened from."""
         return {"kind": self.kind, "labels": list(self.labels), "problem": self.problem,
-                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme,
-                "counts": list(self.counts), "rows": self.rows}
+                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Head:
         """The head that `as_json` told of."""
         return cls(told["kind"], tuple(told["labels"]), told["problem"],
-                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"],
-                   tuple(told["counts"]), told["rows"])
+                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"])
 
 
 def _no_ends() -> NDArray[np.int64]:
@@ -220,7 +215,8 @@ class Prediction:
     """What a model said of one example.
 
     term, weight: the summed loss in nats and its weight (teacher-forced); text: the generated answer;
-    reference: what the example has there; stopped_by: how the generation ended.
+    reference: what the example has there; stopped_by: how the generation ended; bytes: of UTF-8 that the targets of
+    the loss spell, where they are text.
 
     output: what was predicted, as `tunesmith predict` writes it (`label`, `scores`, `entities`, `answer`, …); empty
     where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names.
@@ -236,6 +232,7 @@ class Prediction:
     tokens: int = 0
     output: Mapping[str, Any] = field(default_factory=dict)
     expected: Mapping[str, Any] = field(default_factory=dict)
+    bytes: int = 0
 
     @property
     def answered(self) -> bool:

@@ -171,11 +171,11 @@ def _rounds(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
 
 def _head(document: Document, tokens: int) -> Document:
     if document.both_ways:
-        return closed(document, tokens)
+        return _closed(document, tokens)
     return _part(document, document.ends, 0, min(tokens, len(document)))
 
 
-def closed(document: Document, tokens: int) -> Document:
+def _closed(document: Document, tokens: int) -> Document:
     """The beginning, and the last token, which closes what is read both ways."""
     kept = np.r_[0 : min(tokens, len(document)) - 1, len(document) - 1]
     columns = {name: column[kept] for name, column in document.token_columns.items()}

@@ -7,7 +7,6 @@ stride), found by its own map from characters to tokens, and decoded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
@@ -95,7 +94,7 @@ class Proof:
             yield "mask.answer", f"the rows that are learnt spell {spelt!r}, and the answer is {answer.text!r}"
 
 
-def proof(codec: Codec, head: Head, settings: Any) -> Proof:
+def proof(codec: Codec, head: Head) -> Proof:
     """The proof of questions about a context."""
     return Proof(codec)
 

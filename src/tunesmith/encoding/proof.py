@@ -61,7 +61,7 @@ class Proof:
         return list(self._told.findings())
 
 
-def of_text(codec: Codec, head: Head, settings: Any) -> Proof:
+def of_text(codec: Codec, head: Head) -> Proof:
     """The proof of tasks whose documents are read left to right."""
     return Proof(codec)
 

@@ -50,7 +50,7 @@ def architecture(base: Base, head: Head) -> type:
 
 def configuration(head: Head) -> dict[str, Any]:
     """What the head adds to the network's configuration; the names of its labels travel with the weights."""
-    if head.kind == "span" and not head.labels:
+    if head.kind == "span":
         return {"num_labels": 2}  # a base that was tuned for labels says another number
     if not head.labels and head.problem != "regression":
         return {}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import attention
 from ..records import SEGMENT, Batch, Head
-from . import heads, several
+from . import heads
 from .bases import Base
 from .offline import transformers
 
@@ -54,7 +54,7 @@ def of_base(base: Base, head: Head = CAUSAL) -> Layout:
     """What is likely for a base with a head, from its configuration alone. Raises Refusal where it cannot have it."""
     if head.kind == "causal":
         return likely(architecture(base))
-    found = heads.architecture(base, head.parts[several.host(head)] if head.parts else head)
+    found = heads.architecture(base, head)
     return TWO_TEXTS if head.kind == "encoder-decoder" else likely(found)
 
 

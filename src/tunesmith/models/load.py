@@ -20,7 +20,7 @@ from ..errors import Misuse, Refusal
 from ..kernels import attention
 from ..kernels.rule import Rule
 from ..records import Head, Row
-from . import earlier, growth, heads, layouts, sentence_files, several, special_tokens
+from . import earlier, growth, heads, layouts, sentence_files, special_tokens
 from .bases import Base
 from .offline import opening, transformers
 
@@ -119,9 +119,6 @@ def network(
         found = network(base.under, dtype=exact, device=device, head=head, seed=seed)
         earlier.merge_into(found, base.run, base.checkpoint)
         found = found.to(dtype).eval()
-    elif head.kind == "several":
-        found = several.joined({name: _from_folder(base, dtype, device, head=part, seed=seed_for(seed, name))
-                                for name, part in head.parts.items()}, head)
     else:
         found = _from_folder(base, dtype, device, head=head, seed=seed)
     added = new_ids(base)

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Model
 from ..kernels import head
 from ..kernels.products import Matrix
 from ..records import Batch, Head
-from . import fast, heads, layouts, padded, probe, several
+from . import fast, heads, layouts, padded, probe
 from . import rows as rows_of
 from .adapters import _none
 from .learnt import lay_in
@@ -60,10 +59,6 @@ class LanguageModel:
     def frozen(cls, network: Any, head: Head = CAUSAL) -> LanguageModel:
         """A model in which nothing learns, for use only."""
         return cls(network, _none, None, seed=0, head=head)
-
-    def part(self, name: str) -> Model:
-        """What one of several heads says on the same network; the model itself where it has one head."""
-        return several.Part(self, name) if self.head.kind == "several" else self
 
     @property
     def device(self) -> torch.device:

@@ -32,8 +32,8 @@ class Prepared:
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
-    in; held: the same of the validation side. also: the rows of `evaluation.also`; head: what stands on the network,
-    whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any.
+    in. also: the rows of `evaluation.also`; head: what stands on the network, whose labels are the training side's;
+    learnt: the new pieces of the base's vocabulary, where it gets any.
     """
 
     base: Base
@@ -46,7 +46,6 @@ class Prepared:
     date: str
     head: Head
     sources: Mapping[str, int] = field(default_factory=dict)
-    held: Mapping[str, int] = field(default_factory=dict)
     also: Mapping[str, Other] = field(default_factory=dict)
     learnt: Learnt | None = None
 
@@ -101,7 +100,7 @@ def _prepared(
     findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
-        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, kept.held, also, kept.learnt,
+        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, also, kept.learnt,
     )
 
 
@@ -121,7 +120,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
-                               encode_other(recipe, codec, head, name, tasks[name], examples=() if headless else each))
+                               encode_other(recipe, codec, head, name, tasks[name], examples=each))
         for name, each in found.also.items()
     }
     findings = [*found.findings, *told, *headless,
@@ -131,7 +130,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
-    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, found.held, learnt)
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, learnt)
     if under is not None and under == tokens.key(recipe, own, today):
         tokens.write(under, kept)
     others = {
