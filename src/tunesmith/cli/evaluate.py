@@ -53,6 +53,10 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
     for name, each in sorted(verdict.metrics.items(), key=lambda pair: pair[0] != verdict.primary):
         mark = "  (decides)" if name == verdict.primary else ""
         _measured(name, each, screen, mark)
+    for name, measured in verdict.baselines.items():
+        one = measured.get(verdict.primary)
+        if one is not None:
+            screen.say(f"against {name}: {verdict.primary} {one.against:.4f}, a difference of {one.difference:+.4f}")
     for name, other in verdict.also.items():
         screen.say(f"elsewhere, {name}: {other.word}", STYLES[other.word])
         for metric, each in other.metrics.items():

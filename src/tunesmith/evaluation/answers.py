@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ..contracts import Metric
 from .predictions import AGAINST, TUNED, Kept, of_each
@@ -18,7 +18,8 @@ class Answer:
     """A held-out row that both sides answered.
 
     against_value, tuned_value: of the deciding metric, for this row alone; change: whether tuning lost by it, won, or
-    left it as it was; cut: the sides whose answers did not end by themselves.
+    left it as it was; cut: the sides whose answers did not end by themselves; expected, output: of a head, what the row
+    has and what the tuned model says.
     """
 
     where: str
@@ -30,6 +31,8 @@ class Answer:
     tuned_value: float
     change: Change
     cut: tuple[str, ...]
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
 
 
 def worst_first(rows: Sequence[Kept], name: str, metric: Metric) -> list[Answer]:
@@ -54,9 +57,14 @@ def _answer(row: Kept, values: tuple[float, float], gain: float) -> Answer:
     change: Change = "same" if gain == 0 else "won" if gain > 0 else "lost"
     cut = tuple(who for who, one in row.sides.items() if one.stopped_by == "length")
     base, tuned = row.sides[AGAINST], row.sides[TUNED]
-    return Answer(row.where, tuned.prompt, tuned.reference, base.text, tuned.text, *values, change, cut)
+    return Answer(row.where, tuned.prompt, tuned.reference, base.text, tuned.text, *values, change, cut,
+                  tuned.expected, tuned.output)
 
 
 def _loss(row: Kept) -> float:
+    """How far off the tuned model was: its loss, or how sure it was of a wrong label."""
     one = row.sides[TUNED]
-    return one.term / one.weight if one.weight else 0.0
+    if one.weight:
+        return one.term / one.weight
+    label, scores = one.output.get("label"), one.output.get("scores", {})
+    return float(scores.get(label, 0.0)) if label != one.expected.get("label") else 0.0

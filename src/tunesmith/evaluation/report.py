@@ -18,7 +18,7 @@ def markdown(
     metrics: the modules of the metrics, from which units and directions are told.
     """
     parts = [f"# Verdict: {verdict.word}", sentence(verdict), _facts(facts), _table(verdict, metrics or {}),
-             _findings(verdict), _elsewhere(verdict), _examples(verdict.examples, verdict.against),
+             _baselines(verdict), _findings(verdict), _elsewhere(verdict), _examples(verdict.examples, verdict.against),
              *_elsewhere_answers(verdict)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -53,6 +53,18 @@ def _line(name: str, one: Measured, metric: Metric | None, decides: bool) -> str
         title += f", {_plain(metric.unit)}, {'higher' if metric.higher_is_better else 'lower'} is better"
     return (f"| {title} | {one.against:.4g} | {one.tuned:.4g} | {one.difference:+.4g} | {one.low:+.4g} to "
             f"{one.high:+.4g} | {one.rows} | {one.groups} |")
+
+
+def _baselines(verdict: Verdict) -> str:
+    """What else stood in for a base that has no head, a line a metric."""
+    if not verdict.baselines:
+        return ""
+    lines = ["## Other baselines", "", "These did worse than the one that decides.", "",
+             "| baseline | metric | baseline's value | tuned | difference | 95% interval | rows | groups |",
+             "|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines += [f"| {_plain(name)} {_line(metric, one, None, False)}"
+              for name, measured in verdict.baselines.items() for metric, one in measured.items()]
+    return "\n".join(lines)
 
 
 def _findings(verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from ..evaluation.answers import Answer
 from .markup import Markup, join, tag
 from .numbers import many, short
+from .spans import marked
 
 MOST_ANSWERS: Final = 200
 MOST_LETTERS: Final = 600_000  # of all answers together: about a megabyte of page
@@ -76,12 +77,17 @@ def _answer(one: Answer, primary: str, against: str) -> Markup:
         tag("header", tag("h3", PurePath(one.where).name, at={"title": one.where}),
             tag("span.tagged", CHANGES[one.change]),
             tag("span.values", f"{primary}: {against} {short(one.against_value)}, tuned {short(one.tuned_value)}")),
-        _text("Prompt", one.prompt, kind="prompt") if one.prompt else None,
+        _text("Prompt", one.prompt, _marked(one), kind="prompt") if one.prompt else None,
         tag("div.sides", _text("Reference", one.reference, reference, kind="reference"),
             _text("Tuned", one.tuned, tuned, kind="tuned", cut="tuned" in one.cut),
             _text(against.capitalize(), one.against, kind="against", cut="base" in one.cut)),
         at={"data-change": one.change, "data-cut": "tuned" in one.cut},
     )
+
+
+def _marked(one: Answer) -> Markup | None:
+    """The prompt with the entities in it, where it is short enough to be shown whole."""
+    return marked(one.prompt, one.expected, one.output) if len(one.prompt) <= LONGEST_TEXT else None
 
 
 def _text(title: str, whole: str, shown: Markup | None = None, *, kind: str, cut: bool = False) -> Markup:

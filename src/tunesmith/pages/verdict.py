@@ -9,9 +9,11 @@ from typing import Any, Final
 from ..contracts import Metric
 from ..evaluation import report
 from ..evaluation.answers import Answer
+from ..evaluation.predictions import Kept
 from ..records import Finding, Measured, Verdict
 from . import curves, differences
 from .answers import answers
+from .classes import classes
 from .findings import findings
 from .markup import Markup, join, prose, tag
 from .numbers import many, short, signed
@@ -33,7 +35,8 @@ class Judged:
     """What the page shows of a run.
 
     metrics: by name, for units and directions; losses: of each step; held_out: the validation losses; best: the step
-    whose checkpoint was judged, where one was chosen; lineage, recipe: as they stand in the run's folder.
+    whose checkpoint was judged, where one was chosen; lineage, recipe: as they stand in the run's folder; rows: as they
+    were predicted.
     """
 
     run: str
@@ -46,12 +49,14 @@ class Judged:
     answers: Sequence[Answer]
     lineage: Mapping[str, Any]
     recipe: str
+    rows: Sequence[Kept] = ()
 
 
 def verdict_page(judged: Judged) -> str:
     """The page as HTML."""
     body = join(
-        _head(judged), _differences(judged), _findings(judged.verdict.findings), _elsewhere(judged), _curves(judged),
+        _head(judged), _differences(judged), _baselines(judged), _findings(judged.verdict.findings),
+        classes(judged.rows), _elsewhere(judged), _curves(judged),
         answers(judged.answers, judged.verdict.primary, judged.verdict.against), _lineage(judged), _foot(),
     )
     return page(f"{judged.verdict.word} \u00b7 {judged.run}", body,
@@ -115,6 +120,20 @@ def _differences(judged: Judged) -> Markup:
             "turned so that right of the zero line is better. A bar that touches the line proves nothing."),
         at={"aria-label": "Differences"},
     )
+
+
+def _baselines(judged: Judged) -> Markup | None:
+    """The other baselines: those that were not the hardest to be better than."""
+    verdict = judged.verdict
+    if not verdict.baselines:
+        return None
+    tables = (tag("div.elsewhere", tag("h3", f"Against {name}"), differences.table(
+        measured, judged.metrics, verdict.primary, names=(name, "tuned"), decides=False))
+        for name, measured in verdict.baselines.items() if measured)
+    return tag(
+        "section", tag("h2", "Other baselines"),
+        tag("p.aside", f"The base has no head for this task. Of what can stand in for it, {verdict.against} did best, "
+            "and decides; these did worse."), tables, at={"aria-label": "Other baselines"})
 
 
 def _findings(found: Sequence[Finding]) -> Markup | None:

@@ -31,7 +31,7 @@ def write_verdict(run: Run, metrics: Mapping[str, Metric], facts: Mapping[str, s
         best=min(held_out, key=lambda point: point[1])[0] if held_out else None,
         answers=worst_first(kept, found.primary, metrics[found.primary]) if found.primary in metrics else (),
         lineage=lineage.read(run.lineage_file) if run.lineage_file.exists() else {},
-        recipe=redacted(run.recipe_file.read_text(encoding="utf-8")),
+        recipe=redacted(run.recipe_file.read_text(encoding="utf-8")), rows=kept,
     ))
     durable.write_file(run.page_file, page.encode())
 
