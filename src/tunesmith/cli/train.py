@@ -70,4 +70,5 @@ def _show(outcome: Outcome, screen: Screen) -> None:
         return
     if outcome.verdict:
         evaluate.show_page(outcome.run, screen)
-    screen.say(f"speak    tunesmith chat {outcome.run}")
+    screen.say(f"speak    tunesmith chat {outcome.run}" if outcome.talks else
+               f"ask      tunesmith predict {outcome.run} FILE")

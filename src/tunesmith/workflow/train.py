@@ -33,7 +33,10 @@ STOPPING = "this step is finished and saved, then it stops; a second Ctrl-C stop
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended. tokens: rows computed; seconds: that this process took; loss: of the last step."""
+    """How a training ended. tokens: rows computed; seconds: that this process took; loss: of the last step.
+
+    talks: whether the run can be spoken with; else it is asked to predict.
+    """
 
     run: Path
     step: int
@@ -42,6 +45,7 @@ class Outcome:
     seconds: float
     stopped: Literal["done", "early", "signal"]
     verdict: Verdict | None
+    talks: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """The outcome under the names that `train --json` promises."""
@@ -179,7 +183,7 @@ def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> 
         if verdict is not None:
             told.verdict(session.state.number, verdict)
     return Outcome(run.path, session.state.number, progress.loss, progress.tokens,
-                   time.monotonic() - progress.began, ending, verdict)
+                   time.monotonic() - progress.began, ending, verdict, prepared.head.kind == "causal")
 
 
 def until(stop: signals.Stop, run: Run, observe: Observe) -> Observe:
@@ -202,4 +206,5 @@ def finished(run: Run) -> Outcome:
     ending = next(line["stopped"] for line in lines(run.records_file) if line["kind"] == folder.DONE)
     verdict = verdicts.from_json(durable.read_json(run.verdict_file)) if run.verdict_file.exists() else None
     last: dict[str, Any] = steps[-1] if steps else {"step": 0, "loss": None}
-    return Outcome(run.path, last["step"], last["loss"], 0, 0.0, ending, verdict)
+    head = lineage.read(run.lineage_file)["chosen"].get("head", {"kind": "causal"})
+    return Outcome(run.path, last["step"], last["loss"], 0, 0.0, ending, verdict, head["kind"] == "causal")
