@@ -146,3 +146,40 @@ def tiny_encoder(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.floa
     network.to(dtype).save_pretrained(folder)
     tiny_pieces().save_pretrained(folder)
     return folder
+
+
+@cache
+def tiny_letters() -> Any:
+    """A transformers fast tokenizer as T5 has it, of the unigram kind, whose pieces are single characters."""
+    from transformers import T5Tokenizer
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+    pieces += [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:?!-'"]
+    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=CONTEXT, clean_up_tokenization_spaces=False)
+
+
+def tiny_t5(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
+    """Write a tiny random T5 into `folder` and return it; it has no dropout unless told.
+
+    Hidden 32, 2 layers on each side, 4 heads. `changes` go into its configuration.
+    """
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    settings: dict[str, Any] = {
+        "vocab_size": len(tiny_letters()),
+        "d_model": 32,
+        "d_kv": 8,
+        "d_ff": 64,
+        "num_layers": 2,
+        "num_heads": 4,
+        "relative_attention_num_buckets": 8,
+        "dropout_rate": 0.0,
+        "decoder_start_token_id": 0,
+    } | changes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = T5ForConditionalGeneration(T5Config(**settings))
+    folder.mkdir(parents=True, exist_ok=True)
+    network.to(dtype).save_pretrained(folder)
+    tiny_letters().save_pretrained(folder)
+    return folder

@@ -70,6 +70,9 @@ class Model(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    def part(self, name: str) -> Model:
+        """What one of several heads says on the same network; the model itself where it has one head."""
+
     def states(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
 
@@ -159,7 +162,7 @@ class Task(Protocol):
     ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
         """Of each example, in order, its documents and what was noticed; many come at once, so that work is shared."""
 
-    def proof(self, codec: Any, head: Head) -> Proof: ...
+    def proof(self, codec: Any, head: Head, settings: Any) -> Proof: ...
 
     def prepare(self, model: Model, documents: Sequence[Document], settings: Any) -> Sequence[Document]: ...
     def batches(
@@ -314,7 +317,7 @@ class Export(Protocol):
     def write(self, model: Any, source: Any, folder: Path, settings: Any) -> None:
         """Put what `meant` gave into an empty folder, all that the other program needs, under its own file names."""
 
-    def reload(self, folder: Path, source: Any) -> Reloaded:
+    def reload(self, folder: Path, source: Any) -> Reloaded | Reads:
         """The folder as the program that will use it opens it: from its files alone, nothing of the run's.
 
         Raises Refusal, or OSError, ValueError, KeyError, RuntimeError or SafetensorError, where it cannot be opened.
@@ -351,6 +354,20 @@ class Reloaded(Protocol):
 
     def score(self, ids: Sequence[int], start: int) -> Scored:
         """What it thinks of the ids from `start` on, each after all that stands before it."""
+
+
+class Reads(Protocol):
+    """An export that says something of whole texts, opened by another program; it computes in float32."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token's text and id."""
+
+    def encode(self, text: str, second: str | None = None) -> Sequence[int]:
+        """The ids of a text, or of two, between its own marks."""
+
+    def says(self, document: Document) -> Floats:
+        """What its head says of a document, each of its rows or the whole; without a head its vector."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
+OF_TARGET = "of_target"  # the token column of documents of a source and its target: 0 in the source, 1 in the target
 SEGMENT = "segment"  # the token column of documents of two texts: 0 in the first, 1 in the second
 
 
@@ -45,7 +46,8 @@ class Head:
 
     labels: the names of what it tells apart, in the order of its outputs; problem: of a `sequence`, how its outputs are
     read, of a `span`, whether there may be no answer; parts: where a task trains several heads on one network, each by
-    the name of its part; scheme: of a `token` head, how its labels spell entities.
+    the name of its part; scheme: of a `token` head, how its labels spell entities; counts, rows: of a `sequence`, how
+    many training rows have each label, and how many there are.
     """
 
     kind: Literal["causal", "masked", "encoder-decoder", "sequence", "token", "span", "none", "several"] = "causal"
@@ -53,17 +55,21 @@ class Head:
     problem: Literal["", "single", "multi", "regression", "no answer"] = ""
     parts: Mapping[str, Head] = field(default_factory=dict)
     scheme: str = ""
+    counts: tuple[int, ...] = ()
+    rows: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For a lineage, which a run is opened from."""
         return {"kind": self.kind, "labels": list(self.labels), "problem": self.problem,
-                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme}
+                "parts": {name: part.as_json() for name, part in self.parts.items()}, "scheme": self.scheme,
+                "counts": list(self.counts), "rows": self.rows}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Head:
         """The head that `as_json` told of."""
         return cls(told["kind"], tuple(told["labels"]), told["problem"],
-                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"])
+                   {name: cls.from_json(part) for name, part in told["parts"].items()}, told["scheme"],
+                   tuple(told["counts"]), told["rows"])
 
 
 def _no_ends() -> NDArray[np.int64]:
@@ -215,8 +221,7 @@ class Prediction:
     """What a model said of one example.
 
     term, weight: the summed loss in nats and its weight (teacher-forced); text: the generated answer;
-    reference: what the example has there; stopped_by: how the generation ended; bytes: of UTF-8 that the targets of
-    the loss spell, where they are text.
+    reference: what the example has there; stopped_by: how the generation ended.
 
     output: what was predicted, as `tunesmith predict` writes it (`label`, `scores`, `entities`, `answer`, …); empty
     where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names.
@@ -232,7 +237,6 @@ class Prediction:
     tokens: int = 0
     output: Mapping[str, Any] = field(default_factory=dict)
     expected: Mapping[str, Any] = field(default_factory=dict)
-    bytes: int = 0
 
     @property
     def answered(self) -> bool:

@@ -68,6 +68,7 @@ WHYS: Mapping[str, str] = {
     "data.encrypted": "what cannot be opened cannot be checked, and a password has no place in a recipe.",
     "data.format_unknown": "guessing which column is the answer would train on the wrong one.",
     "data.formula": "a cell that only shows something once it is computed would be learnt as an empty answer.",
+    "data.left_out": "a test row that was trained on is no test; what is left is smaller, and true.",
     "data.leak": "a test row that was trained on is no test, and makes the verdict too good.",
     "data.mixed": "a file of two formats is mostly two files that were joined by mistake.",
     "data.no_answers": "where no question has an answer, a model learns to say that there is none.",

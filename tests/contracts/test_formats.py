@@ -82,6 +82,8 @@ CONTENTS = {
     "conll": (st.lists(st.tuples(WORDS, LABEL), min_size=1).map(lambda pairs: tuple(zip(*pairs, strict=True))),
               lambda given: {"tokens": list(given[0]), "ner_tags": list(given[1])}),
     "squad": (questions(), as_squad),
+    "question": (st.tuples(WORDS, LABEL, MAYBE).map(lambda one: (one[0], one[1] + one[2], (Answer(one[1], 0),))),
+                 lambda given: {"question": given[0], "context": given[1], "answer": given[2][0].text}),
 }
 
 SAMPLES = {
@@ -101,7 +103,9 @@ SAMPLES = {
     "pair": [
         {"prompt": "p", "completion": "c"}, {"input": "i", "output": "o"}, {"question": "q", "answer": "a"},
         {"prompt": "p", "response": "r", "text": "t"}, {"prompt": "p", "answer": "a", "output": "o"},
-        {"question": "q", "answer": "a", "context": "c"}, {"prompt": "p", "answer": "a", "label": 1},
+        {"prompt": "p", "answer": "a", "label": 1}, {"source": "s", "target": "t"}, {"source": ["s"], "target": ["t"]},
+        {"translation": {"en": "a", "az": "b"}}, {"translation": {"en": "a", "az": "b"}, "text": "t", "label": "l"},
+        {"question": "q", "answer": "a", "source": "web"}, {"prompt": "p", "target": "t", "target_language": "az"},
     ],
     "text": [{"text": "t"}, {"text": "t", "url": "u"}, {"text": "t", "prompt": "p"}, {"text": 5}],
     "labelled": [
@@ -120,6 +124,11 @@ SAMPLES = {
         {"question": "q", "context": "c", "answers": {"text": ["c"], "answer_start": [0]}},
         {"question": "q", "context": "c", "answers": [], "is_impossible": True, "id": 7, "title": "t"},
         {"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": "0"}], "answer": "c"},
+    ],
+    "question": [
+        {"question": "q", "answer": "a", "context": "a"}, {"question": "q", "answer": "a", "context": "c"},
+        {"prompt": "p", "answer": "a", "context": "", "label": "l"}, {"source": "s", "target": "t", "context": "t"},
+        {"input": "q", "output": "a", "context": "b a", "answer_start": 2, "id": 3},
     ],
 }
 NOBODYS = [{}, {"a": 1}, {"Sual": "s", "Cavab": "c"}, {"prompt": "p"}, {"answer": "a"}, {"instruction": "i"},
@@ -233,14 +242,15 @@ def test_the_columns_that_are_read_are_columns_of_the_row(name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_of_rows_is_recognised_and_loaded(name, tmp_path):
     contents = {"messages": (Message("user", "u"), Message("assistant", "a")), "pair": ("p", "a"), "text": "t",
-                "labelled": ("t", ("l",), None), "conll": (("w",), ("O",)), "squad": ("q", "c", (Answer("c", 0),))}
+                "labelled": ("t", ("l",), None), "conll": (("w",), ("O",)), "squad": ("q", "c", (Answer("c", 0),)),
+                "question": ("q", "c", (Answer("c", 0),))}
     content = contents.get(name, contents["messages"])
     if (ROWS / f"{name}.json").is_file():
         content = brought(json.loads((ROWS / f"{name}.json").read_text(encoding="utf-8"))[0]["gives"])
     (tmp_path / "a.jsonl").write_text(json.dumps(CONTENTS[name][1](content)) + "\n")
     loaded = load("a.jsonl", base_folder=tmp_path)
     assert (loaded.format, [bare(example) for example in loaded.examples]) == (name, [content])
-    assert loaded.findings == ()
+    assert [one.kind for one in loaded.findings] == (["data.to"] if name == "question" else [])
 
 
 @given(conversations())

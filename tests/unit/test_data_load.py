@@ -12,7 +12,7 @@ from tunesmith.data.formats import messages, pair, text
 from tunesmith.data.load import load, sniff
 from tunesmith.errors import Misuse
 from tunesmith.recipe import Section
-from tunesmith.records import Call, Conversation, Message, Pair
+from tunesmith.records import Answer, Call, Conversation, Message, Pair
 
 
 def section(module: ModuleType) -> Section:
@@ -140,7 +140,6 @@ def test_unused_columns_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(("values", "use", "first"), [
-    (QUESTION, {"context": "context"}, "c\n\nq"),
     ({"instruction": "q", "output": "a"}, {"input": "context"}, "q\n\nc"),
     (chat(("user", "q"), ("assistant", "a")), {"system": "context"}, "c"),
 ])
@@ -156,6 +155,21 @@ def test_a_context_is_refused_until_the_recipe_says_what_it_is(tmp_path, values,
     assert told(used, "error") == told(left_out, "error") == []
     assert len({str(one.messages if isinstance(one, Conversation) else one.prompt)
                 for one in left_out.examples}) == 1
+
+
+def test_a_question_with_a_context_is_answered_from_it_or_with_it_as_the_rows_have_it_and_it_is_said(tmp_path):
+    put(tmp_path, QUESTION | {"context": "an a"}, {"question": "r", "answer": "b", "context": "a b"})
+    loaded = load("a.jsonl", base_folder=tmp_path)
+    assert [(one.question, one.context, one.answers) for one in loaded.examples] == [
+        ("q", "an a", (Answer("a", 0),)), ("r", "a b", (Answer("b", 2),))]
+    assert only(loaded, "data.to").what == (
+        "2 of 2 rows with a `context` have their answer in it, so they are questions to `extract` answers for")
+    put(tmp_path, QUESTION, QUESTION | {"context": "c"}, QUESTION | {"context": "d"})
+    written = load("a.jsonl", base_folder=tmp_path)
+    assert [one.prompt for one in written.examples] == ["q", "c\n\nq", "d\n\nq"]
+    assert only(written, "data.to").what.startswith("0 of 2 rows") and told(written, "error") == []
+    left_out = load("a.jsonl", columns={"context": ""}, base_folder=tmp_path)
+    assert [one.prompt for one in left_out.examples] == ["q", "q", "q"]
 
 
 def test_an_empty_context_is_no_reason_to_refuse(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.digest import digest
-from tunesmith.data.split import empty_sides, leaks, split
+from tunesmith.data.split import apart, empty_sides, leaks, split
 from tunesmith.errors import Misuse
 from tunesmith.records import Conversation, Message, Pair, Text
 
@@ -90,6 +90,30 @@ def test_groups_that_stand_in_two_files_are_told_with_both_places():
     (found,) = leaks({"train": train, "test": test})
     assert (found.severity, found.where) == ("warning", "test.txt:9")
     assert "1 group(s) of the test side" in found.what and "train.txt:7" in found.what
+
+
+def test_held_out_rows_whose_group_is_learnt_are_left_out_with_their_numbers():
+    sides = {"train": texts("abc"), "validation": texts("cdd"), "test": texts("ddaef")}
+    kept, (first, second) = apart(sides, "drop")
+    assert {side: "".join(one.group for one in found) for side, found in kept.items()} == {
+        "train": "abc", "validation": "dd", "test": "ef"}
+    assert (first.severity, first.kind) == (second.severity, second.kind) == ("note", "data.left_out")
+    assert first.what.startswith("1 of 3 rows of the validation side are left out: their 1 group(s) are in the train")
+    assert second.what.startswith("3 of 5 rows of the test side are left out: their 2 group(s) are in the train side "
+                                  "or the validation side too")
+
+
+def test_a_side_that_loses_every_row_is_an_error():
+    kept, found = apart({"train": texts("ab"), "validation": (), "test": texts("b")}, "drop")
+    assert [one.kind for one in found if one.severity == "error"] == ["data.empty_side"] and kept["test"] == ()
+
+
+def test_shared_groups_are_warned_of_or_refused_as_the_recipe_says():
+    sides = {"train": texts("ab"), "validation": (), "test": texts("b")}
+    for wanted, severity in (("warn", "warning"), ("refuse", "error")):
+        kept, (found,) = apart(sides, wanted)
+        assert (found.severity, found.kind, kept) == (severity, "data.leak", sides)
+    assert apart({"train": texts("a"), "validation": texts("b"), "test": texts("c")}, "drop")[1] == []
 
 
 def test_the_digest_changes_with_content_and_order_but_not_with_the_place():

@@ -31,7 +31,7 @@ def made(example, codec, pooling="mean"):
 
 
 def kinds(made, example, codec) -> list[str]:
-    return [finding.kind for finding in Proof(codec, Head("none")).prove(made, example)]
+    return [finding.kind for finding in Proof(codec, Head("none"), None).prove(made, example)]
 
 
 @pytest.mark.parametrize("pooling", sentences.POOLINGS)
@@ -87,7 +87,7 @@ def test_a_typed_mark_that_became_a_control_token_is_found(tmp_path):
 
 def test_characters_that_the_tokenizer_does_not_know_are_told_once(tmp_path):
     codec = load.codec(bases.find(str(tiny_encoder(tmp_path / "base"))), None, datetime(2026, 1, 1))
-    proof = Proof(codec, Head("none"))
+    proof = Proof(codec, Head("none"), None)
     for place, text in enumerate(("Schön, çay!", "tea \u9152", "more \u9152")):
         example = Pair(text, "A hat.", f"rows.jsonl:{place}", "g")
         assert proof.prove(made(example, codec), example) == []

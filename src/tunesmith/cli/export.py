@@ -7,8 +7,9 @@ only if it answers as the run does. Exit code 3 where it does not.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import names
 from ..errors import DONE, Misuse
@@ -52,14 +53,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(done: Exported, screen: Screen) -> None:
     """Where it stands, what is in it, and how near it is to the run."""
-    answers = done.parity["answers"]
     screen.say(f"exported: {done.folder}", GREEN)
     screen.say(f"files     {', '.join(done.files)}")
     screen.say(f"weights   {done.parity['weights']}, of step {done.step}")
-    screen.say(f"answers   {answers['equal']} of {answers['prompts']} greedy answers equal, {answers['ties']} ties; "
-               f"log-probabilities of {answers['tokens']} tokens within {answers['largest_difference']:.1e} nats")
-    judged = done.parity.get("as_judged")
+    for line in _readings(done.parity) if "readings" in done.parity else _answers(done.parity):
+        screen.say(line)
+
+
+def _answers(parity: Mapping[str, Any]) -> Iterator[str]:
+    answers, judged = parity["answers"], parity.get("as_judged")
+    yield (f"answers   {answers['equal']} of {answers['prompts']} greedy answers equal, {answers['ties']} ties; "
+           f"log-probabilities of {answers['tokens']} tokens within {answers['largest_difference']:.1e} nats")
     if judged:
-        screen.say(f"as judged {judged['equal']} of {judged['prompts']} equal, {judged['ties']} ties; within "
-                   f"{judged['mean_difference']:.1e} nats on average, {judged['largest_difference']:.1e} at most (the "
-                   f"run computed in {done.parity['run_computed_in']})")
+        yield (f"as judged {judged['equal']} of {judged['prompts']} equal, {judged['ties']} ties; within "
+               f"{judged['mean_difference']:.1e} nats on average, {judged['largest_difference']:.1e} at most (the "
+               f"run computed in {parity['run_computed_in']})")
+
+
+def _readings(parity: Mapping[str, Any]) -> Iterator[str]:
+    said, judged = parity["readings"], parity.get("as_judged")
+    yield f"readings  {said['documents']} texts, what is said of them within {said['largest_difference']:.1e}"
+    if judged:
+        yield (f"as judged within {judged['mean_difference']:.1e} on average, {judged['largest_difference']:.1e} at "
+               f"most (the run computed in {parity['run_computed_in']})")

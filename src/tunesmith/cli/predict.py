@@ -27,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rows", metavar="FILE", help="rows as the run was trained on, or without what is to be "
                         "predicted; `-` reads JSON lines from stdin")
     parser.add_argument("--output", metavar="FILE", help="where to write; by default to stdout")
+    parser.add_argument("--part", metavar="NAME", default="train", help="of a run of several tasks, the part to ask")
     parser.add_argument("--max-new-tokens", metavar="N", type=count, help="the longest answer, where text is generated")
     parser.add_argument("--batch-size", metavar="N", type=count, help="how many rows are answered at once")
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse("predict.exists", "the file exists already", str(output), "name another one with `--output`")
     with watching(screen) as observe, _opened(output, screen) as out:
         rows, wrong = _write(out, predict(
-            Path(arguments.run), arguments.rows, max_new_tokens=arguments.max_new_tokens or None,
+            Path(arguments.run), arguments.rows, part=arguments.part, max_new_tokens=arguments.max_new_tokens or None,
             batch_size=arguments.batch_size or None, observe=observe))
     screen.tell(f"{rows} rows, {wrong} of them could not be predicted")
     if screen.as_json:

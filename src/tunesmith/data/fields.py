@@ -49,3 +49,11 @@ def wrong_type(row: Row, name: str, value: Any, wanted: str) -> Refusal:
 def normalised(words: str) -> str:
     """The text with every run of white space as one space: texts that differ only there are of one group."""
     return " ".join(words.split())
+
+
+def elsewhere(context: str, words: str) -> str:
+    """Where an answer stands in its context, as the end of a sentence."""
+    count = context.count(words)
+    if count == 1:
+        return f": it stands at character {context.find(words)}"
+    return f": it stands there {count} times" if count else ", and nowhere else in it"

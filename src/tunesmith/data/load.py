@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from ..errors import SHOWN_IN_FULL, Problem, Problems
+from ..errors import SHOWN_IN_FULL, Misuse, Problem, Problems
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
@@ -17,9 +17,11 @@ from .fields import normalised
 from .files import find
 from .header import Header
 from .ledger import Ledger, from_problem
+from .naming import is_unnamed
+from .odd import Odd
 from .quoting import listed, pairs
 from .read import Way, aligned, rows
-from .recognise import not_recognised, proposal, recognise, recognise_files, shape
+from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
 from .turns import tidy
 
 SAMPLE = 1000
@@ -30,7 +32,9 @@ class Loaded:
     """Examples in the order of their rows, what was found, and the name of the format ("" where none was recognised).
 
     rows: how many rows could be read; columns: all that were seen; unused: those of them that no example holds;
-    proposed: what `data.columns` could say, where no format was recognised.
+    proposed: what `data.columns` could say, where no format was recognised; section: the format with its options;
+    guessed: what `data.columns` would say of the columns that were told by what they hold; unnamed: whether the first
+    row was found not to name the columns.
     """
 
     examples: tuple[Example, ...]
@@ -40,6 +44,9 @@ class Loaded:
     columns: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     proposed: Mapping[str, str] = field(default_factory=dict)
+    section: Section | None = None
+    guessed: Mapping[str, str] = field(default_factory=dict)
+    unnamed: bool = False
 
 
 @dataclass(slots=True)
@@ -66,29 +73,36 @@ def load(
     `data.header`. Rows that cannot be used are errors among the findings, and reading goes on. Raises Misuse for paths
     that are missing or no files.
     """
-    ledger, seen, mapping = Ledger(), _Seen(), dict(columns or {})
+    ledger, seen, mapping, odd = Ledger(), _Seen(), dict(columns or {}), Odd()
     files, aside = find(train, base_folder)
     ledger.add(*aside)
-    format = format or recognise_files(files, base_folder)
-    stream = _read(files, base_folder, way(format, header), ledger)
+    named = format or recognise_files(files, base_folder)
+    stream = _read(files, base_folder, way(named, header), ledger)
     sample = list(islice(stream, SAMPLE))
-    chosen = format or recognise([naming.renamed(row, mapping) for row in sample])
+    found = Recognised(named) if named else recognise(sample, mapping, base_folder)
+    chosen, guessed = (found.section, found.columns) if found else (None, {})
+    mapping.update(guessed)
+    ledger.add(*(found.findings if found else ()))
     examples: list[Example] = []
     for row in chain(sample, stream):
         _count(row, seen)
         if chosen:
             ours = naming.renamed(row, mapping)
             _count_fields(ours, seen, chosen, mapping)
-            examples += _examples(row, ours, chosen, group, ledger, named=format is not None)
+            made = _examples(row, ours, chosen, group, ledger, named=format is not None)
+            for example in made:
+                odd.add(example)
+            examples += made
     unused = _unused(seen, mapping, group) if chosen else ()
     told = list(_told(seen, mapping, group, chosen, files[0]))
     if not chosen and sample and not any(finding.kind == "data.unknown_column" for finding in told):
         ledger.add(not_recognised(sample, list(seen.columns)))
-    ledger.add(*told)
+    ledger.add(*told, *odd.told())
     if unused:
         ledger.add(Finding("note", "data.unused_columns", f"columns that are not used: {listed(unused)}", files[0]))
+    unnamed = header is None and bool(sample) and is_unnamed(sample[0].values)
     return Loaded(tuple(examples), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
-                  unused, {} if chosen else proposal(sample, list(seen.columns)))
+                  unused, {} if chosen else proposal(sample, list(seen.columns)), chosen, guessed, unnamed)
 
 
 def sniff(paths: str | Sequence[str], *, base_folder: Path = Path()) -> tuple[str, int, tuple[Finding, ...]]:
@@ -152,12 +166,14 @@ def _examples(
     module = chosen.module
     if not named and not module.looks_like(ours.values):
         other = shape(ours.values)
-        if other:
+        if other and {other, chosen.type} != {"pair", "question"}:  # these differ by a context alone
             ledger.add(Finding("error", "data.mixed", f"the row has the format {other}, most others {chosen.type}",
                                row.where, "put rows of one format into one file, or convert this row"))
             return ()
     try:
         made = [_settled(example, ledger) for example in module.convert(ours, chosen.settings)]
+    except Misuse:  # the recipe's, and no row's
+        raise
     except (Problem, Problems) as error:
         ledger.add(*from_problem(error))
         return ()

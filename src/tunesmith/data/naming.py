@@ -18,6 +18,7 @@ LABELS = (
     "label", "labels", "category", "categories", "class", "intent", "sentiment", "emotion", "emotions", "topic",
     "topics", "gold_label", "entailment_judgment", "relatedness_score", "is_duplicate", "Quality",
 )
+OFTEN_LABELS = ("type", "kind", "target", "rating", "stars", "polarity", "stance", "tag", "annotation", "output", "y")
 KNOWN = frozenset({
     *PROMPTS, *ANSWERS, *WORDS, *TAGS, *TEXTS, *SECONDS, *SECONDS.values(), *LABELS, "context", "instruction", "system",
     "source", "target", "messages", "conversations", "id",
@@ -44,9 +45,34 @@ def is_squad(fields: Mapping[str, Any]) -> bool:
     return isinstance(answers, list) and all(isinstance(one, Mapping) for one in answers)
 
 
+def pair_of(fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The columns that could be the prompt, and those that could be the answer.
+
+    `source` and `target` count where there are none of the others: `source` mostly says where a row is from.
+    """
+    if "prompt" in fields and "answer" in fields:
+        return ["prompt"], ["answer"]
+    prompts, answers = [name for name in PROMPTS if name in fields], [name for name in ANSWERS if name in fields]
+    if "target" in fields and "text" not in fields and not answers:
+        return prompts or [name for name in ("source",) if name in fields], ["target"]
+    return prompts, answers
+
+
 def is_pair(fields: Mapping[str, Any]) -> bool:
     """Whether a row has a prompt and an answer, be it not told which of several."""
-    return first(fields, PROMPTS) is not None and first(fields, ANSWERS) is not None
+    return all(pair_of(fields)) or is_translation(fields)
+
+
+def is_translation(fields: Mapping[str, Any]) -> bool:
+    """Whether a row has a text in several languages, by their codes."""
+    texts = fields.get("translation")
+    return isinstance(texts, Mapping) and sum(isinstance(text, str) for text in texts.values()) > 1
+
+
+def is_question(fields: Mapping[str, Any]) -> bool:
+    """Whether a row has a prompt, its answer, and a context."""
+    other = is_talk(fields) or is_squad(fields) or "instruction" in fields or is_translation(fields)
+    return "context" in fields and not other and all(len(names) == 1 for names in pair_of(fields))
 
 
 def is_tagged(fields: Mapping[str, Any]) -> bool:
@@ -57,12 +83,20 @@ def is_tagged(fields: Mapping[str, Any]) -> bool:
     if word is not None and tag is not None:
         return isinstance(fields[word], list) and isinstance(fields[tag], list)
     lines = columns_of_lines(fields)
-    return len(lines) == len(fields) > 1 and all(isinstance(value, list) for value in fields.values())
+    named = [name for name in fields if name in WORDS or name in TAGS]
+    return bool(lines) and len(lines) + len(named) == len(fields) > 1 and all(
+        isinstance(value, list) for value in fields.values())
 
 
 def columns_of_lines(fields: Mapping[str, Any]) -> list[str]:
     """The columns of a block of lines, or of a table without header: `column 1` and so on."""
     return [name for name in fields if name.startswith("column ") and name[7:].isdigit()]
+
+
+def is_unnamed(fields: Mapping[str, Any]) -> bool:
+    """Whether a row is one of a table whose columns have no names."""
+    return bool(fields) and len(columns_of_lines(fields)) == len(fields) and not any(
+        isinstance(value, list) for value in fields.values())
 
 
 def first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

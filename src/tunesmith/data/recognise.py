@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,8 +15,13 @@ from ..catalog import names
 from ..recipe import Section
 from ..records import Finding, Row
 from . import columns as naming
+from .files import locate
+from .guess import Guess, label_settings, of_text, of_unnamed
+from .naming import LABELS, first
 from .quoting import LONGEST, listed
 from .read import are_aligned
+
+STANDING = 0.9  # of answers in their contexts, at least, for rows that are read as questions
 
 
 def shape(fields: Mapping[str, Any]) -> str | None:
@@ -22,14 +29,75 @@ def shape(fields: Mapping[str, Any]) -> str | None:
     return next((name for name in names("format") if module_of(name).looks_like(fields)), None)
 
 
-def recognise(sample: Sequence[Row]) -> Section | None:
-    """The format that claims most of these rows, with its settings at their defaults; None where none claims any."""
-    counts = Counter(name for name in (shape(row.values) for row in sample) if name)
-    if not counts:
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A format with its options; the columns that were guessed, as `data.columns` would name them; what was decided."""
+
+    section: Section
+    columns: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def recognise(sample: Sequence[Row], columns: Mapping[str, str], base_folder: Path) -> Recognised | None:
+    """The format of most rows, by the names of their columns, and where these do not tell, by what they hold.
+
+    columns: as `data.columns` has them. None where nothing can be told.
+    """
+    ours = [naming.renamed(row, columns) for row in sample]
+    counts = Counter(name for name in (shape(row.values) for row in ours) if name)
+    name = counts.most_common(1)[0][0] if counts else ""
+    if not sample:
         return None
-    name = counts.most_common(1)[0][0]
-    module = module_of(name)
-    return Section(name, module.Settings(), module)
+    where = sample[0].where
+    folder = locate(where.rpartition(":")[0], base_folder).parent
+    if name == "question":
+        return _question(ours, columns)
+    guess = Guess(name) if name else None
+    if not name and not columns:
+        guess = of_unnamed(sample, folder)
+    elif name == "text" and "label" not in columns:
+        guess = of_text(ours) or guess
+    if guess is None:
+        return None
+    settings = dict(guess.settings)
+    if name == "labelled":
+        settings = label_settings([row.values.get(_label(row)) for row in ours], folder)
+    module = module_of(guess.format)
+    section = Section(guess.format, module.Settings(**settings), module)
+    return Recognised(section, guess.columns, tuple(_decided(guess, settings, where)))
+
+
+def _label(row: Row) -> str:
+    return first(row.values, LABELS) or ""
+
+
+def _decided(guess: Guess, settings: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    """What was guessed, and the lines of a recipe that would say it."""
+    if guess.columns:
+        read = ", ".join(f"`{column}` as the {name}" for name, column in guess.columns.items())
+        yield Finding("warning", "data.guessed", f"by what the columns hold, {read}: read as `{guess.format}`", where,
+                      f"write `{naming.line(guess.columns)}` if that is right, or which column is which")
+    if settings:
+        told = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items())
+        yield Finding("note", "data.labels", f"the labels are read with `{told}`", where,
+                      f"write `data: {{format: {{type: {guess.format}, {told}}}}}` to say so")
+
+
+def _question(ours: Sequence[Row], columns: Mapping[str, str]) -> Recognised:
+    """Questions with a context: to be found there if nine answers of ten stand there, else to be written."""
+    module = module_of("question")
+    asked = [row for row in ours if module.looks_like(row.values)]
+    found = sum(module.stands(row.values) for row in asked)
+    to = "extract" if found >= STANDING * len(asked) and not columns.get("context") else "chat"
+    section = Section("question", module.Settings(to=to), module)
+    if columns.get("context"):
+        return Recognised(section)
+    what = "they are questions to `extract` answers for" if to == "extract" else \
+        "it is put before the prompt, for `chat`"
+    other = "chat" if to == "extract" else "extract"
+    return Recognised(section, findings=(Finding(
+        "note", "data.to", f"{found} of {len(asked)} rows with a `context` have their answer in it, so {what}",
+        asked[0].where, f"set `data.format` to `{{type: question, to: {other}}}` for the other"),))
 
 
 def recognise_files(files: Sequence[str], base_folder: Path) -> Section | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 from ..errors import SHOWN_IN_FULL, Misuse
-from ..records import SIDES, Example, Finding, Side
+from ..records import SIDES, Example, Finding, Severity, Side
 from .quoting import pairs
 
 
@@ -51,8 +52,44 @@ def empty_sides(sides: Mapping[Side, Sequence[Example]], validation: float, test
     return findings
 
 
-def leaks(sides: Mapping[Side, Sequence[Example]]) -> list[Finding]:
-    """A warning for each pair of sides that share groups: what is measured there was partly learnt."""
+def apart(
+    sides: Mapping[Side, Sequence[Example]], wanted: Literal["warn", "drop", "refuse"]
+) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
+    """The sides, and what is told of groups that stand on two of them.
+
+    drop: rows of a group that an earlier side has are left out of the later one, in the order of `SIDES`.
+    """
+    if wanted != "drop":
+        return dict(sides), leaks(sides, "error" if wanted == "refuse" else "warning")
+    kept: dict[Side, Sequence[Example]] = {}
+    findings: list[Finding] = []
+    seen: dict[str, str] = {}
+    for side in SIDES:
+        shared = [example for example in sides.get(side, ()) if example.group in seen]
+        kept[side] = tuple(example for example in sides.get(side, ()) if example.group not in seen)
+        if shared:
+            findings += _left_out(side, shared, kept[side], seen)
+        for example in kept[side]:
+            seen.setdefault(example.group, example.where)
+    return kept, findings
+
+
+def _left_out(
+    side: Side, shared: Sequence[Example], kept: Sequence[Example], seen: Mapping[str, str]
+) -> Iterator[Finding]:
+    """The counts of what a side loses, and an error where it loses everything."""
+    places = [(where, seen[group]) for group, where in {each.group: each.where for each in reversed(shared)}.items()]
+    earlier = " or ".join(f"the {each} side" for each in SIDES[: SIDES.index(side)])
+    yield Finding("note", "data.left_out", f"{len(shared)} of {len(shared) + len(kept)} rows of the {side} side are "
+                  f"left out: their {len(places)} group(s) are in {earlier} too: "
+                  f"{pairs(places[:-4:-1], 'as', len(places))}", places[-1][0])
+    if not kept:
+        yield Finding("error", "data.empty_side", f"every row of the {side} side stands in {earlier} too",
+                      f"data.{side}", "name another file for this side, or a share such as 0.1")
+
+
+def leaks(sides: Mapping[Side, Sequence[Example]], severity: Severity = "warning") -> list[Finding]:
+    """A finding for each pair of sides that share groups: what is measured there was partly learnt."""
     groups = {side: {example.group: example.where for example in found} for side, found in sides.items()}
     findings = []
     for index, side in enumerate(SIDES):
@@ -61,7 +98,7 @@ def leaks(sides: Mapping[Side, Sequence[Example]]) -> list[Finding]:
             if shared:
                 places = [(groups[other][group], groups[side][group]) for group in shared]
                 findings.append(Finding(
-                    "warning", "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too: "
+                    severity, "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too: "
                     f"{pairs(places[:SHOWN_IN_FULL], 'as', len(places))}", places[0][0],
-                    "take these rows out of one of the two files"))
+                    "take these rows out of one of the two files, or set `data.leaks` to `drop`"))
     return findings

@@ -40,10 +40,10 @@ def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refus
                    f"use one of: {listed(known)}")
 
 
-def from_list(row: Row, message: Callable[[Row, str, Any], Message]) -> Conversation:
+def from_list(row: Row, message: Callable[[Row, str, Any], Message], *, answered: bool) -> Conversation:
     """The conversation of a row that holds its turns as a list; `message` reads one turn.
 
-    Raises, all at once, what `message` refuses and what `conversation` does.
+    answered: as `conversation` has it. Raises, all at once, what `message` refuses and what `conversation` does.
     """
     column = column_of(row.values)
     turns = row.values.get(column)
@@ -65,12 +65,17 @@ def from_list(row: Row, message: Callable[[Row, str, Any], Message]) -> Conversa
             problems.append(problem)
     if any(message.calls for message in messages):
         messages = tools.linked(messages)
-    made = conversation(row, messages, system=text(row, "system", may_be_empty=True), problems=problems)
+    made = conversation(row, messages, system=text(row, "system", may_be_empty=True), problems=problems,
+                        answered=answered)
     return replace(made, tools=offered) if offered else made
 
 
-def conversation(row: Row, messages: Sequence[Message], *, system: str, problems: Sequence[Problem]) -> Conversation:
+def conversation(
+    row: Row, messages: Sequence[Message], *, system: str, problems: Sequence[Problem], answered: bool = True
+) -> Conversation:
     """The conversation of a row; `system` is the text of its own column, put before the turns.
+
+    answered: False where the answer may still be to come: an empty turn of the assistant then stands for it.
 
     Raises what stands in `problems` (one of a kind) and what forbids to learn from these turns, all at once.
     """
@@ -82,6 +87,9 @@ def conversation(row: Row, messages: Sequence[Message], *, system: str, problems
                 "data.two_systems", "the row has a `system` column and a system turn too", row.where,
                 "keep one of them")
         turns = (Message("system", system), *turns)
+    if not answered:
+        raise_all(list(found.values()))
+        return _to_be_answered(row, turns)
     if not found and not any(message.role == "assistant" and message.train for message in turns):
         found["data.no_answer"] = Refusal(
             "data.no_answer", "the conversation has no assistant turn to learn from", row.where,
@@ -93,6 +101,16 @@ def conversation(row: Row, messages: Sequence[Message], *, system: str, problems
                 "fill in the answer, or take the row out")
             break
     raise_all(list(found.values()))
+    return Conversation(turns, row.where, _group(turns))
+
+
+def _to_be_answered(row: Row, turns: tuple[Message, ...]) -> Conversation:
+    """The conversation with a turn of the assistant at its end, empty where it is to come. Raises Refusal for none."""
+    if not any(turn.content.strip() for turn in turns if turn.role != "system"):
+        raise Refusal("data.nothing_asked", "the conversation has no turn to answer", row.where,
+                      "write what is asked as the user's turn, or take the row out")
+    if turns[-1].role != "assistant":
+        turns = (*turns, Message("assistant", ""))
     return Conversation(turns, row.where, _group(turns))
 
 

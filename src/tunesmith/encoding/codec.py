@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, final
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..contracts import Encoded
@@ -22,9 +19,8 @@ from ..errors import Refusal
 from ..records import Message
 from . import ending, thinking
 from .ending import pattern
-from .framing import Frames
+from .framing import Frames, spelt
 from .sections import Sections
-from .spelling import utf8_bytes
 from .templates import Template, Tool, vet
 
 UNBOUNDED = 1 << 40
@@ -42,10 +38,10 @@ class Piece:
 class Codec:
     """A fast tokenizer and its template; built by `build`.
 
-    vocabulary: number of ids; bos, eos, pad: ids or None; wants_bos: whether the tokenizer itself opens a text with
-    its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones that
-    the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what stands
-    around it), None where there is no template or it writes none; context: the most tokens that the base reads,
+    vocabulary: number of ids; bos, eos, pad, unknown: ids or None; wants_bos: whether the tokenizer itself opens a text
+    with its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones
+    that the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what
+    stands around it), None where there is no template or it writes none; context: the most tokens that the base reads,
     longest: the most that a document of this run may have; pooling: how the base makes one vector of a text, where its
     files say so.
     """
@@ -63,6 +59,7 @@ class Codec:
         self.bos: int | None = tokenizer.bos_token_id
         self.eos: int | None = tokenizer.eos_token_id
         self.pad: int | None = tokenizer.pad_token_id
+        self.unknown: int | None = tokenizer.unk_token_id
         state = tokenizer.backend_tokenizer.to_str()
         self._state = state
         self._parsing = _bare(state)
@@ -154,16 +151,6 @@ class Codec:
         return Sections(self._plain)
 
     @cached_property
-    def bytes_of(self) -> NDArray[np.int64]:
-        """(V,) how many bytes of UTF-8 each id spells; 0 for control tokens."""
-        return utf8_bytes(self._state)
-
-    @cached_property
-    def adds_blank(self) -> bool:
-        """Whether the tokenizer puts a blank before a text, which is none of the text's bytes."""
-        return int(self.bytes_of[self._plain.encode("a", add_special_tokens=False).ids].sum()) > 1
-
-    @cached_property
     def frames(self) -> Frames:
         """Texts as a network that reads both ways is given them, between the tokenizer's own marks."""
         return Frames(self._state)
@@ -251,7 +238,7 @@ def build(
 def _bare(state: str, *, added: bool = True) -> Tokenizer:
     """The tokenizer without post-processor, truncation and padding, and on wish without its added tokens."""
     if not added:
-        state = json.dumps({**json.loads(state), "added_tokens": []})
+        state = spelt(state)
     tokenizer = Tokenizer.from_str(state)
     tokenizer.post_processor = None
     tokenizer.no_truncation()

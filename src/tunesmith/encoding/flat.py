@@ -61,9 +61,10 @@ class Flattening:
         self._examples: list[int] = []
         self._targets: dict[int, Array] = {}
         self._both_ways: list[bool] = []
+        self._columns: dict[str, dict[int, Array]] = {}
 
     def take(self, documents: Sequence[Document], example: int) -> None:
-        """Add all documents of an example; `example` is its index in its side. All have columns of the same names."""
+        """Add all documents of an example; `example` is its index in its side. Columns that it lacks are zeros."""
         for document in documents:
             ids, targets, weights = document.ids, document.targets, document.weights
             if targets[-1:] != shift.NO_TARGET or (targets[:-1] != ids[1:]).any():
@@ -73,15 +74,22 @@ class Flattening:
             self._both_ways.append(document.both_ways)
             self._parts["ids"].append(ids.astype(np.int32))
             self._parts["weights"].append(weights if (whole != weights).any() else whole)
+            place = len(self._examples) - 1
             for name, column in document.token_columns.items():
-                self._parts.setdefault(PER_TOKEN + name, []).append(column)
+                self._columns.setdefault(PER_TOKEN + name, {})[place] = column
             for name, column in document.document_columns.items():
-                self._parts.setdefault(PER_DOCUMENT + name, []).append(np.asarray(column)[None])
+                self._columns.setdefault(PER_DOCUMENT + name, {})[place] = np.asarray(column)[None]
 
     def flat(self) -> Flat:
         """The documents taken so far."""
         lengths = [len(ids) for ids in self._parts["ids"]]
         arrays = {name: np.concatenate(parts) for name, parts in self._parts.items() if parts}
+        for name, given in self._columns.items():
+            like = next(iter(given.values()))
+            sizes = lengths if name.startswith(PER_TOKEN) else [1] * len(lengths)
+            arrays[name] = np.concatenate([
+                given[place] if place in given else np.zeros((size, *like.shape[1:]), like.dtype)
+                for place, size in enumerate(sizes)])
         arrays.setdefault("ids", np.zeros(0, np.int32))
         arrays.setdefault("weights", np.zeros(0, np.uint8))
         arrays["borders"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+NOBODY_TYPES = "\U0010fffd"  # a character of private use
+
 
 @dataclass(frozen=True, slots=True)
 class Framed:
@@ -38,8 +40,7 @@ class Frames:
     """Frames texts by a tokenizer, given as the JSON of its state."""
 
     def __init__(self, state: str) -> None:
-        told = json.loads(state)
-        self._tokenizer = Tokenizer.from_str(json.dumps({**told, "added_tokens": []}))
+        self._tokenizer = Tokenizer.from_str(spelt(state))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
@@ -54,6 +55,20 @@ class Frames:
     def of_words(self, rows: Sequence[Sequence[str]]) -> list[Framed]:
         """Each row of words framed as one text, every word encoded as if a blank stood before it."""
         return [_framed(each) for each in self._tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)]
+
+
+def spelt(state: str) -> str:
+    """A tokenizer's state, in JSON, to which control tokens are text like any other.
+
+    A tokenizer of SentencePiece's unigram kind has them among its pieces, at a score that no other reaches: there they
+    get names that nobody types.
+    """
+    told = json.loads(state)
+    control = {token["content"] for token in told["added_tokens"] if token["special"]}
+    if told["model"]["type"] == "Unigram":
+        told["model"]["vocab"] = [[f"{NOBODY_TYPES}{place}" if piece in control else piece, score]
+                                  for place, (piece, score) in enumerate(told["model"]["vocab"])]
+    return json.dumps({**told, "added_tokens": []})
 
 
 def _framed(found: Encoding) -> Framed:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Conversation, Document, Example, Finding, Message, Text
+from ..records import OF_TARGET, Conversation, Document, Example, Finding, Message, Text
 from . import chat
 from .codec import Codec
 from .shift import NO_TARGET
@@ -57,7 +58,7 @@ class Lengths:
     def fit(self, made: Sequence[Document], example: Example) -> Sequence[Document]:
         """What becomes of all documents of one example."""
         self._rows += bool(made)
-        if max(map(len, made), default=0) <= self._limit:
+        if max(map(_length, made), default=0) <= self._limit:
             return made
         outcome = _outcome(list(made), example, self._codec, self._limit, self._too_long)
         self._deeds.append(
@@ -85,7 +86,7 @@ def fit(
 def _outcome(
     made: list[Document], example: Example, codec: Codec, limit: int, too_long: TooLong
 ) -> _Outcome:
-    longest, tokens = max(map(len, made)), sum(map(len, made))
+    longest, tokens = max(map(_length, made)), sum(map(len, made))
     if too_long == "refuse":
         return _Outcome([], longest, finding=Finding(
             "error", "row.too_long", f"{longest} tokens, the limit is {limit}", example.where,
@@ -169,17 +170,36 @@ def _rounds(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
     return rounds
 
 
+def _length(document: Document) -> int:
+    """The tokens that a network reads at once: of a source and its target the longer one's."""
+    return max(end - start for start, end in _parts(document))
+
+
+def _parts(document: Document) -> list[tuple[int, int]]:
+    """Where each part of a document begins and ends; most have one."""
+    columns = document.token_columns
+    borders = (np.flatnonzero(np.diff(columns[OF_TARGET])) + 1).tolist() if OF_TARGET in columns else []
+    return list(pairwise([0, *borders, len(document)]))
+
+
 def _head(document: Document, tokens: int) -> Document:
     if document.both_ways:
-        return _closed(document, tokens)
+        return closed(document, tokens)
     return _part(document, document.ends, 0, min(tokens, len(document)))
 
 
-def _closed(document: Document, tokens: int) -> Document:
-    """The beginning, and the last token, which closes what is read both ways."""
-    kept = np.r_[0 : min(tokens, len(document)) - 1, len(document) - 1]
+def closed(document: Document, tokens: int) -> Document:
+    """The beginning, and the last token, which closes what is read both ways; so of each part.
+
+    That a target ends where it was cut is not learnt.
+    """
+    parts = _parts(document)
+    targets, weights = document.targets.copy(), document.weights.copy()
+    ended = [end - 1 for start, end in parts[1:] if end - start > tokens]
+    targets[ended], weights[ended] = NO_TARGET, 0.0
+    kept = np.concatenate([np.r_[start : min(start + tokens, end) - 1, end - 1] for start, end in parts])
     columns = {name: column[kept] for name, column in document.token_columns.items()}
-    return replace(document, ids=document.ids[kept], targets=document.targets[kept], weights=document.weights[kept],
+    return replace(document, ids=document.ids[kept], targets=targets[kept], weights=weights[kept],
                    token_columns=columns, find_ends=lambda: document.ends[kept])
 
 

@@ -7,6 +7,7 @@ stride), found by its own map from characters to tokens, and decoded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
@@ -94,7 +95,7 @@ class Proof:
             yield "mask.answer", f"the rows that are learnt spell {spelt!r}, and the answer is {answer.text!r}"
 
 
-def proof(codec: Codec, head: Head) -> Proof:
+def proof(codec: Codec, head: Head, settings: Any) -> Proof:
     """The proof of questions about a context."""
     return Proof(codec)
 

@@ -61,7 +61,7 @@ class Proof:
         return list(self._told.findings())
 
 
-def of_text(codec: Codec, head: Head) -> Proof:
+def of_text(codec: Codec, head: Head, settings: Any) -> Proof:
     """The proof of tasks whose documents are read left to right."""
     return Proof(codec)
 
@@ -120,7 +120,7 @@ def _role(document: Document, example: Example) -> str:
 
 
 def _is_plain(document: Document, example: Pair) -> bool:
-    return document.text == example.prompt + example.answer
+    return document.both_ways or document.text == example.prompt + example.answer
 
 
 def _prove_example(made: Sequence[Document], example: Example, codec: Codec, told: _Told) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def score_of(example: Example) -> float | None:
 class Proof:
     """Reads the documents of pairs back, by their ids alone, and counts what the tokenizer leaves out."""
 
-    def __init__(self, codec: Codec, head: Head) -> None:
+    def __init__(self, codec: Codec, head: Head, settings: Any) -> None:
         self._codec = codec
         [framed] = codec.frames.texts(["a"])
         own = np.flatnonzero(framed.text_of == 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,7 @@ class Proof:
                 "take these words out, or use a base whose tokenizer knows them")
 
 
-def proof(codec: Codec, head: Head) -> Proof:
+def proof(codec: Codec, head: Head, settings: Any) -> Proof:
     """The proof of a task with tags."""
     return Proof(codec, head)
 

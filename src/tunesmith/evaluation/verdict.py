@@ -41,8 +41,11 @@ def judge(
     findings = [
         Finding("note", "verdict.not_measured", f"`{name}` was not measured: no answers were generated",
                 "evaluation.generate", "set `evaluation.generate` to 1 or more")
-        for name in metrics if name not in measured
+        for name in metrics if name not in measured and metrics[name].needs != "output"
     ]
+    if primary not in measured and metrics[primary].needs == "output":
+        raise Misuse("verdict.not_measured", f"`{primary}` decides, and has nothing to say of what is predicted here",
+                     "evaluation.metric", f"use one of: {', '.join(measured)}")
     if primary not in measured:
         raise Misuse("verdict.nothing_generated", f"`{primary}` decides, but no row has what it is measured on",
                      "evaluation.generate", "set `evaluation.generate` to 1 or more, or `evaluation.metric` to `loss`")

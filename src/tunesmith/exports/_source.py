@@ -14,11 +14,16 @@ from ..models import earlier, load
 from ..models.bases import Base
 from ..models.model import LanguageModel
 from ..recipe.starred import Section
+from ..records import Head
 
 
 @dataclass(frozen=True)
 class Source:
-    """A run, for whoever writes it in another format. turns: whether its task teaches turns, or texts."""
+    """A run, for whoever writes it in another format.
+
+    turns: whether its task teaches turns, or texts; head: what stands on its network, of which what the base lacked
+    was drawn by the seed.
+    """
 
     run: Path
     base: Base
@@ -26,6 +31,9 @@ class Source:
     adapter: Section
     codec: Codec
     turns: bool
+    head: Head
+    seed: int
+    task: Section
 
     @property
     def name(self) -> str:
@@ -43,7 +51,8 @@ class Source:
 
     def merged(self) -> Any:
         """The tuned network in float32, a plain one of transformers; what was learnt is added in float64."""
-        network = load.network(self.base, dtype=torch.float32, device=torch.device("cpu"))
+        network = load.network(
+            self.base, dtype=torch.float32, device=torch.device("cpu"), head=self.head, seed=self.seed)
         earlier.merge_into(network, self.run, self.checkpoint)
         return network
 

@@ -45,6 +45,9 @@ def refuse(source: Source, settings: Settings) -> None:
         raise Misuse("export.no_adapter", f"this run has no adapter: `adapter: {source.adapter.type}` changed the "
                      "base's own weights", f"{source.name}/recipe.yaml: adapter.type",
                      "use `tunesmith export RUN merged`")
+    if source.head.kind != "causal":
+        raise Misuse("export.head", f"the network of a run with `task: {source.task.type}` leaves whole, with what "
+                     "stands on it", f"{source.name}/recipe.yaml: task.type", "use `tunesmith export RUN merged`")
     if source.base.run is not None:
         raise Misuse("export.base_is_a_run", "the base of this run is an earlier run, merged when it is opened: there "
                      "are no files that the adapter could be laid over", f"{source.name}/recipe.yaml: base.name",

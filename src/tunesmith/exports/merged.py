@@ -1,7 +1,8 @@
 """A plain transformers model: the adapter folded into the base's weights, under the Hub's file names.
 
-Opens with `AutoModelForCausalLM.from_pretrained`, and with whatever else reads such folders (vLLM, SGLang, MLX,
-llama.cpp's converter). Tied weights stay tied: they are written once.
+Opens with `AutoModelForCausalLM.from_pretrained`, or the class of the run's head, and with whatever else reads such
+folders (vLLM, SGLang, MLX, llama.cpp's converter; sentence-transformers, where texts become vectors). Tied weights stay
+tied: they are written once.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Refusal
-from ..models import load, stopping
+from ..models import heads, load, sentence_files, stopping
 from ..models.model import LanguageModel
 from ..models.offline import transformers
 from ..runs.card import Use
 from ._opened import Opened
+from ._reading import Reading
 from ._source import Source
 
 library = "transformers"
@@ -72,7 +74,7 @@ def meant(source: Source, settings: Settings) -> LanguageModel:
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_(weight.to(rounded))
-    return LanguageModel.frozen(network)
+    return LanguageModel.frozen(network, source.head)
 
 
 def write(model: LanguageModel, source: Source, folder: Path, settings: Settings) -> None:
@@ -80,7 +82,13 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
     network = _plain(model.network, precision(source, settings), source)
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be told to be quiet
         network.save_pretrained(folder, max_shard_size=settings.shard)
-    stopping.write(folder, source.base, source.codec, turns=source.turns)
+    if source.head.kind in ("causal", "encoder-decoder"):
+        stopping.write(folder, source.base, source.codec, turns=source.turns)
+    else:
+        load.tokenizer(source.base).save_pretrained(folder)
+    if source.head.kind == "none":
+        pooling = sentence_files.chosen(source.task.settings.model_dump().get("pooling", "auto"), source.codec.pooling)
+        sentence_files.write(folder, width=network.config.hidden_size, pooling=pooling, longest=source.codec.longest)
 
 
 def _plain(network: Any, dtype: torch.dtype, source: Source) -> Any:
@@ -96,19 +104,23 @@ def _plain(network: Any, dtype: torch.dtype, source: Source) -> Any:
     return plain
 
 
-def reload(folder: Path, source: Source) -> Opened:
-    """The folder as `AutoModelForCausalLM` and `AutoTokenizer` open it, in float32."""
-    network, told = transformers().AutoModelForCausalLM.from_pretrained(
+def reload(folder: Path, source: Source) -> Opened | Reading:
+    """The folder as `AutoModelFor…` and `AutoTokenizer` open it, in float32."""
+    opener = getattr(transformers(), heads.AUTO[source.head.kind])
+    network, told = opener.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True,
         output_loading_info=True)
     if strange := sorted({*told["missing_keys"], *told["unexpected_keys"]}):
         raise Refusal("export.weights", f"{len(strange)} weights are missing or unknown, `{strange[0]}` first",
                       folder.name, "report this with the base's name; it is a fault of this export")
-    return Opened(network, folder)
+    written = source.head.kind in ("causal", "encoder-decoder")
+    return Opened(network, folder) if written else Reading(network, folder, source.head)
 
 
 def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
+    if source.head.kind != "causal":
+        return _reading_uses(source)
     code = f"""\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -117,3 +129,21 @@ tokenizer = AutoTokenizer.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=256)[0]))"""
     return Use("transformers", "python", code), Use("tunesmith", "sh", f"tunesmith chat {source.name}")
+
+
+def _reading_uses(source: Source) -> tuple[Use, ...]:
+    """How a network that reads texts is used."""
+    predicted = Use("tunesmith", "sh", f"tunesmith predict {source.name} rows.jsonl")
+    if source.head.kind == "none":
+        return Use("sentence-transformers", "python", f"""\
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{source.name}")
+print(model.similarity(*model.encode(["…", "…"])))"""), predicted
+    kind = heads.AUTO[source.head.kind]
+    return Use("transformers", "python", f"""\
+from transformers import AutoTokenizer, {kind}
+
+model = {kind}.from_pretrained("{source.name}")
+tokenizer = AutoTokenizer.from_pretrained("{source.name}")
+print(model(**tokenizer("…", return_tensors="pt")))"""), predicted

@@ -19,7 +19,7 @@ from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
 from ..models.model import LanguageModel
 from ..recipe import read
-from ..records import Conversation, Head, Message
+from ..records import Conversation, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
@@ -47,8 +47,12 @@ class Predictor:
     def chat(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str | Answer]:
         """The answer to a conversation, piece by piece; the last value is the whole `Answer`.
 
-        Without turns it is how the last message goes on, as in training without any template.
+        Without turns it is how the last message goes on, as in training without any template. Raises Misuse for a run
+        whose head does not go on with a text.
         """
+        if self.model.head.kind != "causal":
+            raise Misuse("chat.no_answers", f"`{self.name}` learnt a task that is not for speaking with", "",
+                         "use `tunesmith predict RUN FILE`")
         if not self.turns:
             return stream(self.model, self.codec, plain.prompt(messages[-1].content, self.codec).ids, sampling)
         opened = tuple(messages)
@@ -80,23 +84,20 @@ def open_base(name: str) -> Predictor:
 def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None) -> Predictor:
     """A run's tuned model, its best checkpoint where it has one; or the base as the run saw it.
 
-    A base that can answer by itself does so in its own vocabulary, not in the one that the run extended. dtype: another
-    number format to compute in than the run's own.
+    dtype: another number format to compute in than the run's own.
     """
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
-    grown = bases.of_run(path, recipe)
-    found = bases.without_pieces(grown) if base and recipe.task.module.generates else grown
+    found = bases.of_run(path, recipe)
     encoder = load.codec(
         found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]),
         tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
-    if found == grown:
-        demand_same_template(encoder, kept, str(path))
+    demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
     turns = Conversation in recipe.task.module.takes
     chosen = kept["chosen"]
-    head = Head.from_json(chosen["head"]) if "head" in chosen else Head("causal")
+    head = earlier.head_of(path)
     network = load.network(
         found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"]), head=head,
         seed=recipe.training.seed,
@@ -114,11 +115,6 @@ def both(path: Path) -> Iterator[tuple[Literal["base", "tuned"], Predictor]]:
 
     They are one network with the adapter off and on, where it can be: the answers are the same to the last bit.
     """
-    recipe = read.read(folder.open_run(path).recipe_file)
-    if recipe.task.module.generates and recipe.base.vocabulary.tokens:
-        yield "base", open_run(path, base=True)
-        yield "tuned", open_run(path)
-        return
     tuned = open_run(path)
     try:
         untuned = tuned.model.untuned()

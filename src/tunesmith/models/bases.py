@@ -21,8 +21,9 @@ from . import conversion, from_hub, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
 STATE_KEY = "state_size"
+RELATIVE_KEY = "relative_attention_num_buckets"  # T5's
 RUN_OR_MODEL = ("recipe.yaml", "config.json")
-ANY_LENGTH = 1 << 20  # of a network that carries a state from token to token and counts no positions
+ANY_LENGTH = 1 << 20  # of a network that counts no positions: it carries a state, or looks at distances only
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,6 @@ def with_pieces(base: Base, pieces: Pieces | None) -> Base:
     return replace(base, added=(*base.added[:earlier], pieces, *base.added[earlier:]))
 
 
-def without_pieces(base: Base) -> Base:
-    """The base with the vocabulary that it had before the recipe extended it."""
-    earlier = len(base.under.added) if base.under is not None else 0
-    own = tuple(added for added in base.added[earlier:] if not isinstance(added, Pieces))
-    return replace(base, added=(*base.added[:earlier], *own))
-
-
 def of_run(run: Path, recipe: Recipe) -> Base:
     """The base that a run was made with, its new pieces included. Raises as `find` does."""
     from ..runs import durable
@@ -167,7 +161,8 @@ def _described(name: str, folder: Path, digest: str, config: dict[str, Any]) -> 
     architectures = config.get("architectures") or [config.get("model_type", "")]
     inner = config.get("text_config") or config  # models that also see keep the text's part in a section
     context = next((inner[key] for key in CONTEXT_KEYS if isinstance(inner.get(key), int)), None)
-    if context is None and STATE_KEY in inner:
+    relative = RELATIVE_KEY in inner and "max_position_embeddings" not in inner  # T5's `n_positions` bounds nothing
+    if relative or (context is None and STATE_KEY in inner):
         context = ANY_LENGTH
     if context is None:
         raise Refusal("base.no_context", "`config.json` does not say how long a text the base can read",

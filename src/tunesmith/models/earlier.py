@@ -8,13 +8,21 @@ from typing import Any
 from ..errors import Failure, Refusal
 from ..recipe.read import read
 from ..recipe.sections import Recipe
-from ..runs import checkpoints
+from ..records import Head
+from ..runs import checkpoints, lineage
 from ..runs.folder import open_run
 
 
 def recipe_of(run: Path) -> Recipe:
     """The resolved recipe that stands in a run's folder."""
     return read(open_run(run).recipe_file)
+
+
+def head_of(run: Path) -> Head:
+    """What stands on a run's network; before runs told, it was what writes text."""
+    file = open_run(run).lineage_file
+    chosen = lineage.read(file)["chosen"] if file.is_file() else {}
+    return Head.from_json(chosen["head"]) if "head" in chosen else Head("causal")
 
 
 def best_checkpoint(run: Path) -> Path:
@@ -40,11 +48,12 @@ def merge_into(network: Any, run: Path, checkpoint: Path) -> None:
     """
     from safetensors.torch import load_file
 
+    from . import heads
     from .learnt import lay_in
 
     recipe = recipe_of(run)
     adapter = recipe.adapter.module
-    names = adapter.attach(network, recipe.adapter.settings, seed=recipe.training.seed)
+    names = heads.attach(network, head_of(run), adapter, recipe.adapter.settings, seed=recipe.training.seed)
     weights = dict(network.named_parameters())
     lay_in({adapter.disk_name(name): weights[name].detach() for name in names},
            load_file(checkpoint / adapter.weights_file))

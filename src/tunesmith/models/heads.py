@@ -19,6 +19,7 @@ AUTO: Final = {
     "sequence": "AutoModelForSequenceClassification", "token": "AutoModelForTokenClassification",
     "span": "AutoModelForQuestionAnswering", "none": "AutoModel",
 }
+WRITING: Final = ("causal", "encoder-decoder")  # heads that a base was trained with: an adapter may leave them be
 PROBLEMS: Final = {"single": "single_label_classification", "multi": "multi_label_classification",
                    "regression": "regression"}
 
@@ -26,6 +27,11 @@ PROBLEMS: Final = {"single": "single_label_classification", "multi": "multi_labe
 def causal(examples: Sequence[Example], settings: Any) -> Head:
     """The base's own head, which writes text: what a task needs that has no labels."""
     return Head("causal")
+
+
+def encoder_decoder(examples: Sequence[Example], settings: Any) -> Head:
+    """The base's own head, which writes one text for another."""
+    return Head("encoder-decoder")
 
 
 def no_baselines(model: Any, learnt: Rows, held: Rows, settings: Any, *, given: Any) -> Mapping[str, Any]:
@@ -40,6 +46,9 @@ def architecture(base: Base, head: Head) -> type:
     with opening(base.folder):
         config = library.AutoConfig.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
     known = getattr(library, AUTO[head.kind])._model_mapping
+    if type(config) not in known and head.kind == "encoder-decoder":
+        raise Refusal("base.no_head", f"`{base.name}` ({base.architecture}) does not read one text and write another",
+                      "base.name", "use a base such as T5, BART or NLLB, or `task: chat`, which takes the same rows")
     if type(config) not in known:
         raise Refusal("base.no_head", f"`{base.name}` ({base.architecture}) has no model in transformers for a head of "
                       f"the kind `{head.kind}`", "base.name", "use another base, such as `minilm-l6` for labels and "
@@ -50,7 +59,7 @@ def architecture(base: Base, head: Head) -> type:
 
 def configuration(head: Head) -> dict[str, Any]:
     """What the head adds to the network's configuration; the names of its labels travel with the weights."""
-    if head.kind == "span":
+    if head.kind == "span" and not head.labels:
         return {"num_labels": 2}  # a base that was tuned for labels says another number
     if not head.labels and head.problem != "regression":
         return {}
@@ -100,7 +109,7 @@ def attach(network: Any, head: Head, adapter: Any, settings: Any, *, seed: int) 
         for name in spare:
             network.get_parameter(name).requires_grad_(False)
         return tuple(name for name in names if name not in spare)
-    return (*names, *learn(network, names)) if head.kind != "causal" and names else names
+    return (*names, *learn(network, names)) if head.kind not in WRITING and names else names
 
 
 def read(network: Any, states_RH: Tensor, head: Head) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import Refusal
 from ..kernels import attention
 from ..records import SEGMENT, Batch, Head
-from . import heads
+from . import heads, several
 from .bases import Base
 from .offline import transformers
 
@@ -54,14 +54,19 @@ def of_base(base: Base, head: Head = CAUSAL) -> Layout:
     """What is likely for a base with a head, from its configuration alone. Raises Refusal where it cannot have it."""
     if head.kind == "causal":
         return likely(architecture(base))
-    found = heads.architecture(base, head)
+    found = heads.architecture(base, head.parts[several.host(head)] if head.parts else head)
     return TWO_TEXTS if head.kind == "encoder-decoder" else likely(found)
 
 
 def architecture(base: Base) -> type:
     """The class of the base's network in transformers. Raises Refusal for one that does not write text."""
     library = transformers()
-    if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+    known = library.models.auto.modeling_auto
+    if base.architecture in known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+        raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) reads one text and writes "
+                      "another", "base.name", "use `task: seq2seq`, or a causal language model such as "
+                      "`smollm2-135m-instruct`")
+    if base.architecture not in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
                       str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
     found: type = getattr(library, base.architecture)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..errors import Misuse, Refusal
 from ..kernels import attention
 from ..kernels.rule import Rule
 from ..records import Head, Row
-from . import earlier, growth, heads, layouts, sentence_files, special_tokens
+from . import earlier, growth, heads, layouts, sentence_files, several, special_tokens
 from .bases import Base
 from .offline import opening, transformers
 
@@ -33,10 +34,21 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "do_sample")
 
 
 def tokenizer(base: Base) -> Any:
-    """The base's own transformers tokenizer, with what was added to it, and its chat template where it has one."""
+    """The base's own transformers tokenizer, with what was added to it, and its chat template where it has one.
+
+    Raises Refusal for one of transformers' slow kind, Misuse where the library that reads it is missing.
+    """
     library = transformers()
+    only_pieces = any(base.folder.glob("*.model")) and not (base.folder / "tokenizer.json").is_file()
+    if only_pieces and find_spec("sentencepiece") is None:
+        raise Misuse("base.no_sentencepiece", "the base's tokenizer is a file of SentencePiece, which is not installed",
+                     str(base.folder), "pip install sentencepiece")
     with opening(base.folder):
         found = library.AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
+    if not found.is_fast:
+        raise Refusal("base.slow_tokenizer", f"its tokenizer ({type(found).__name__}) is of transformers' slow kind, "
+                      "which does not say where in a text a token stands", str(base.folder), "use a base that comes "
+                      "with a `tokenizer.json`; for pairs of texts such as T5, BART, mBART or NLLB")
     for added in base.added:
         if isinstance(added, Pieces):
             growth.add_pieces(found, added)
@@ -119,6 +131,9 @@ def network(
         found = network(base.under, dtype=exact, device=device, head=head, seed=seed)
         earlier.merge_into(found, base.run, base.checkpoint)
         found = found.to(dtype).eval()
+    elif head.kind == "several":
+        found = several.joined({name: _from_folder(base, dtype, device, head=part, seed=seed_for(seed, name))
+                                for name, part in head.parts.items()}, head)
     else:
         found = _from_folder(base, dtype, device, head=head, seed=seed)
     added = new_ids(base)

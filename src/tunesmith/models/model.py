@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..contracts import Model
 from ..kernels import head
 from ..kernels.products import Matrix
 from ..records import Batch, Head
-from . import fast, heads, layouts, padded, probe
+from . import encoder_decoder, fast, heads, layouts, padded, probe, several
 from . import rows as rows_of
 from .adapters import _none
 from .learnt import lay_in
@@ -47,6 +48,7 @@ class LanguageModel:
         self.paths: Sequence[fast.Path] = ()
         self.layout = layouts.likely(type(network))
         if head.kind == "encoder-decoder":
+            encoder_decoder.refuse_single_rows(names)
             self.layout = layouts.TWO_TEXTS
             layouts.prepare(network, self.layout)
             return
@@ -59,6 +61,10 @@ class LanguageModel:
     def frozen(cls, network: Any, head: Head = CAUSAL) -> LanguageModel:
         """A model in which nothing learns, for use only."""
         return cls(network, _none, None, seed=0, head=head)
+
+    def part(self, name: str) -> Model:
+        """What one of several heads says on the same network; the model itself where it has one head."""
+        return several.Part(self, name) if self.head.kind == "several" else self
 
     @property
     def device(self) -> torch.device:
@@ -84,6 +90,8 @@ class LanguageModel:
 
     def log_probabilities(self, batch: Batch) -> Tensor:
         """(S,) float32 log-probability of the target of each supervised row, with the graph."""
+        if self.head.kind == "encoder-decoder":
+            return encoder_decoder.log_probabilities(self.network, batch)
         linear = self.network.get_output_embeddings()
         states = self.states(batch, batch.supervised).to(linear.weight.dtype)  # Mamba's are float32 in any network
         targets = batch.targets[batch.supervised]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ..errors import Refusal
 from .bases import Base
 
 MODES: Final = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
@@ -37,6 +38,18 @@ def pooling(base: Base) -> str:
     modules = _read(base.folder / "modules.json") if modes else []
     kinds = [str(each["type"]).rpartition(".")[2] for each in modules if isinstance(each, dict) and "type" in each]
     return "+".join([*modes, *(kind for kind in kinds if kind not in KNOWN)])
+
+
+def chosen(asked: str, of_base: str) -> str:
+    """How vectors are made: as asked, or for `auto` as the base says, else by the mean.
+
+    Raises Refusal where the base makes its vectors in a way that is not known here.
+    """
+    found = (of_base or "mean") if asked == "auto" else asked
+    if found not in MODES.values():
+        raise Refusal("base.pooling", f"the base makes its vectors by `{found}`, which this task does not do",
+                      "task.pooling", f"set it to {', '.join(MODES.values())}: the base is then measured so")
+    return found
 
 
 def _read(file: Path) -> Any:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from .documents import Documents
 from .kinds import STRICT, Card, Files, MetricName, Observers, ShareOrFiles
 from .sources import Also, Mix
 from .starred import Choice, Section, default
@@ -124,8 +123,12 @@ class Data(Options):
     verdict are of `train`'s own rows. Each source has a name of your choice, and may have a format of its own.
     """
 
-    documents: Documents = Field(default_factory=Documents)
-    """Rows of plain text made into texts of like length. `{characters: 2000}` joins lines that follow each other."""
+    temperature: float = Field(default=1.0, ge=1, le=1000)
+    """How sources of `data.mix` without a `share` are weighed, the training file among them: rows ** (1 / temperature).
+
+    1 to 1000. 1 is in proportion to their rows; larger ones give small sources more, 1000 gives all nearly the same.
+    Try 2 to 5 where one source is a hundred times another.
+    """
 
     format: Annotated[Section, Choice("format")] | None = None
     """The shape of the rows; null: recognised from their columns, and said.
@@ -158,6 +161,13 @@ class Data(Options):
 
     Name the customer, the document or the ticket where rows of one source resemble each other; else the test rows are
     no news to the model, and the verdict too good.
+    """
+
+    leaks: Literal["warn", "drop", "refuse"] = "warn"
+    """What happens to held-out rows whose group is trained on too: `warn`, `drop` or `refuse`.
+
+    `drop` leaves them out of `validation` and `test`, and of `test` also those whose group is in `validation`, and
+    tells how many; `refuse` is an error. Try `drop` where a published test set shares texts with what you train on.
     """
 
     template: str | None = None

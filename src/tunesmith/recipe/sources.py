@@ -50,12 +50,19 @@ class Rows(BaseModel):
 class Mixed(Rows):
     """A source that is mixed into training. Its rows are in no other side: the verdict is on `train`'s own."""
 
-    share: float = Field(gt=0, lt=1)
-    """The share of these rows among all rows that are trained on; `data.train` has the rest.
+    share: float | None = Field(default=None, gt=0, lt=1)
+    """The share of these rows among all rows that are trained on; null: by its number of rows and `data.temperature`.
 
-    Above 0, and all shares together below 1. In each step the shares hold to within one row or so. An epoch is over
-    when `data.train` has been seen once; a source that is shorter begins again, in another order, when all of its rows
-    were seen. Against forgetting try 0.05 to 0.2.
+    Above 0, and all shares together below 1; `data.train` has what is left. In each step the shares hold to within one
+    row or so. An epoch is over when `data.train` has been seen once; a source that is shorter begins again, in another
+    order, when all of its rows were seen. Against forgetting try 0.05 to 0.2.
+    """
+
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    """The share of these rows that is held out with the validation rows; 0: none.
+
+    0 to below 1, taken by group. Their loss stands in the records of every evaluation by the source's name, and counts
+    by the source's share in the one that chooses the best checkpoint. Try 0.1 where the sources are tasks of their own.
     """
 
 

@@ -14,7 +14,10 @@ from typing import Any
 
 from .redact import redacted
 
-TASK = "text-generation"
+PIPELINES = {"causal": "text-generation", "masked": "fill-mask", "encoder-decoder": "text2text-generation",
+             "sequence": "text-classification", "token": "token-classification", "span": "question-answering",
+             "none": "sentence-similarity"}
+LIBRARIES = {("transformers", "none"): "sentence-transformers"}  # beside what opens it everywhere, what it is for
 OWN_SECTIONS = ("run",)
 LONGEST_DIGEST = 32
 PLAIN = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*", re.ASCII)
@@ -63,8 +66,8 @@ def metadata(facts: Facts) -> dict[str, Any]:
     """The head of the card, under the Hub's names."""
     found = {
         "base_model": _identifier(facts.base),
-        "library_name": facts.library,
-        "pipeline_tag": TASK,
+        "library_name": LIBRARIES.get((facts.library, _head(facts)), facts.library),
+        "pipeline_tag": _pipeline(facts),
         "tags": ["tunesmith", *dict.fromkeys([facts.recipe["task"]["type"], facts.recipe["adapter"]["type"]])],
         "datasets": list(dict.fromkeys(map(_identifier, facts.data))),
         "license": facts.licence,
@@ -72,6 +75,14 @@ def metadata(facts: Facts) -> dict[str, Any]:
         "model-index": _index(facts),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _head(facts: Facts) -> str:
+    return str(facts.lineage["chosen"].get("head", {}).get("kind", "causal"))
+
+
+def _pipeline(facts: Facts) -> str:
+    return PIPELINES.get(_head(facts), "text-classification")
 
 
 def _index(facts: Facts) -> list[dict[str, Any]]:
@@ -86,8 +97,8 @@ def _index(facts: Facts) -> list[dict[str, Any]]:
         for name, one in facts.verdict["metrics"].items()
     ]
     dataset = {"type": _identifier(facts.data[0]), "name": f"rows of {', '.join(facts.data)} that were held out"}
-    return [{"name": facts.name, "results": [
-        {"task": {"type": TASK, "name": facts.recipe["task"]["type"]}, "dataset": dataset, "metrics": metrics}]}]
+    task = {"type": _pipeline(facts), "name": facts.recipe["task"]["type"]}
+    return [{"name": facts.name, "results": [{"task": task, "dataset": dataset, "metrics": metrics}]}]
 
 
 def _sections(facts: Facts) -> Iterator[str]:
@@ -147,6 +158,10 @@ def _elsewhere(verdict: Mapping[str, Any] | None) -> str:
 def _parity(parity: Mapping[str, Any] | None) -> str:
     if parity is None:
         return ""
+    if "readings" in parity:
+        said = parity["readings"]
+        return (f"These files were opened again before they were put here: what they say of {said['documents']} texts "
+                f"differs from what the run says by {said['largest_difference']:.1e} at most (`parity.json`).")
     answers = parity["answers"]
     tied = f" ({answers['ties']} differ where two tokens are equally likely)" if answers["ties"] else ""
     return (f"These files were opened again before they were put here: {answers['equal']} of {answers['prompts']} "

@@ -1,25 +1,30 @@
-"""Texts, or pairs of texts, and the class that each is of."""
+"""Texts, or pairs of texts, and what they are: one class, several labels, or a number.
+
+The head is transformers' own for sequence classification, with the names of the labels in its configuration.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from torch import Tensor
 
 from ..contracts import Given, Model
+from ..encoding import labels
 from ..encoding.codec import Codec
-from ..encoding.labels import proof
+from ..encoding.label_proof import proof
 from ..encoding.packing import batches, unchanged
-from ..encoding.shift import NO_TARGET
-from ..errors import Refusal
-from ..losses.classification import cross_entropy
-from ..metrics import accuracy
+from ..errors import Misuse, raise_all
+from ..losses.classification import binary_cross_entropy, cross_entropy, squared_error
+from ..metrics import accuracy, macro_f1, mae, micro_f1, mse, pearson, precision, recall, roc_auc, spearman
 from ..models.asking import outputs
-from ..records import SEGMENT, Batch, Document, Example, Finding, Head, Labelled, Loss, Prediction, Rows
+from ..models.label_probe import label_probe
+from ..records import Batch, Document, Example, Finding, Head, Labelled, Loss, Prediction, Rows
 
 __all__ = [
     "Settings", "baselines", "batches", "cut", "encode", "generates", "head", "loss", "metrics", "predict", "prepare",
@@ -29,94 +34,168 @@ __all__ = [
 takes: Final = (Labelled,)
 cut: Final = "between examples"
 generates: Final = False
-metrics: Final = (accuracy,)
+# the first that has something to say of the predictions is primary: micro_f1 of labels, accuracy of a class, pearson
+metrics: Final = (micro_f1, accuracy, macro_f1, precision, recall, roc_auc, pearson, spearman, mae, mse)
 prepare = unchanged
-COLUMN: Final = "class"
+TOGETHER: Final = 256  # rows: enough to put those of like length together, few enough to keep in memory
 
 
 class Settings(BaseModel):
-    """How texts are told apart."""
+    """What the labels are, and how much each counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
+    kind: Literal["auto", "single", "multi", "regression"] = "auto"
+    """Whether a row has one label, several, or a number. `auto` sees it in the training rows and says it.
+
+    Rows with none or several labels are `multi`; numbers with a fraction are `regression`; whole numbers are classes
+    until you set `regression`.
+    """
+
+    weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none"
+    """How much a label counts in the loss: all the same, rare ones more (`balanced`), or by name (`{spam: 3}`).
+
+    Above 0; a label that is not named counts 1. `balanced` gives every class the same say in sum; of several labels a
+    row it gives a label's rows as much as all others. Try it where rare labels are never predicted.
+    """
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Of rows with several labels: the probability from which on a label is predicted.
+
+    Between 0 and 1. Lower it where labels are missed; choose it on other rows than the test's.
+    """
+
 
 def head(examples: Sequence[Example], settings: Settings) -> Head:
-    """The classes of the training rows, sorted by name. Raises Refusal where there is one only."""
-    names = sorted({label for example in examples if isinstance(example, Labelled) for label in example.labels or ()})
-    if len(names) < 2:
-        raise Refusal("labels.one_class", f"the training rows know {len(names)} class(es), and telling apart takes two",
-                      examples[0].where,
-                      "give rows of another class, or say in `data.columns` which column the label is")
-    return Head("sequence", tuple(names), "single")
+    """One output a class or label, those of the training rows, or one number. Raises Problems."""
+    found = labels.head(labels.labelled(examples), settings.kind)
+    named = settings.weights if isinstance(settings.weights, dict) else {}
+    if found.problem == "regression" and settings.weights != "none":
+        raise Misuse("labels.weights", "numbers have no classes that could be weighted", "task.weights",
+                     "leave `weights` out, or set `kind: single` where the labels are classes")
+    raise_all([
+        Misuse("labels.weights", f"`{name}` is weighted, and no training row has that label", "task.weights",
+               "correct the name, or take it out")
+        for name in named if name not in found.labels
+    ])
+    return found
 
 
 def encode(
     examples: Sequence[Example], codec: Codec, settings: Settings, head: Head
 ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
-    """Of each example one document, whose first row learns the class."""
-    places = {name: place for place, name in enumerate(head.labels)}
-    for example, document in zip(examples, _documents(examples, codec), strict=True):
-        assert isinstance(example, Labelled)
-        [label] = example.labels or ("",)
-        if label not in places:
-            yield [], [Finding("error", "labels.unknown", f"the label `{label}` does not stand in the training rows",
-                               example.where, "correct it, or give training rows of that class")]
+    """Of each example one document, whose first row stands for what the text is."""
+    rows = labels.labelled(examples)
+    for row, document in zip(rows, labels.documents(rows, codec), strict=True):
+        learnt = labels.unlearnable(row, head)
+        if isinstance(learnt, Finding):
+            yield [], [learnt]
             continue
-        document.targets[0], document.weights[0] = places[label], 1.0
-        document.document_columns[COLUMN][...] = places[label]
-        yield [document], []
-
-
-def _documents(examples: Sequence[Example], codec: Codec) -> Iterator[Document]:
-    """The texts framed, nothing of what they are said to be."""
-    texts = [_text(example) for example in examples]
-    for framed in codec.frames.texts(texts):
-        ends = framed.spans[:, 1]
-        yield Document(
-            framed.ids, np.full(len(framed), NO_TARGET, np.int64), np.zeros(len(framed), np.float32), 0,
-            find_ends=lambda ends=ends: ends, token_columns={SEGMENT: framed.segments},  # type: ignore[misc]
-            document_columns={COLUMN: np.zeros((), np.int64)}, both_ways=True)
-
-
-def _text(example: Example) -> str | tuple[str, str]:
-    assert isinstance(example, Labelled)
-    return example.text if example.second is None else (example.text, example.second)
+        document.weights[0] = 1.0
+        document.targets[0] = learnt if head.problem == "single" else 0
+        yield [replace(document, document_columns={labels.LEARNT: learnt})], []
 
 
 def loss(model: Model, batch: Batch, settings: Settings) -> Loss:
-    """Cross entropy of each text's class."""
-    return cross_entropy(model.outputs(batch), batch.document_columns[COLUMN])
+    """Cross entropy of the class, of each label, or the squared distance from the number; one term an example."""
+    outputs_DC, learnt_D = model.outputs(batch), batch.document_columns[labels.LEARNT]
+    if model.head.problem == "regression":
+        return squared_error(outputs_DC, learnt_D, batch)
+    weights_C = _weights(model.head, settings)
+    if model.head.problem == "multi":
+        return binary_cross_entropy(outputs_DC, learnt_D, batch, weights_C)
+    return cross_entropy(outputs_DC, learnt_D, batch, weights_C)
+
+
+def _weights(head: Head, settings: Settings) -> Tensor | None:
+    """(C,) what each label counts; None where all count the same."""
+    if settings.weights == "none":
+        return None
+    if isinstance(settings.weights, dict):
+        return torch.tensor([settings.weights.get(name, 1.0) for name in head.labels], dtype=torch.float64)
+    counts_C = torch.tensor(head.counts, dtype=torch.float64)
+    if head.problem == "multi":
+        return ((head.rows - counts_C) / counts_C).clamp_min(1 / head.rows)
+    return head.rows / (len(counts_C) * counts_C)
 
 
 def predict(
     model: Model, examples: Sequence[Example], settings: Settings, *, given: Given, max_new_tokens: int,
     batch_size: int,
 ) -> Iterator[Prediction]:
-    """The likeliest class of each text, and the probability of every class."""
-    names = model.head.labels
-    said = outputs(model, list(_documents(examples, given.codec)))
-    probabilities_EC = torch.softmax(torch.stack(said), dim=-1)
-    for place, (example, found_C) in enumerate(zip(examples, probabilities_EC, strict=True)):
-        yield _prediction(place, example, names, found_C.tolist())
+    """What each text is, with the probability of every label. A text that is too long is read as far as it fits."""
+    codec: Codec = given.codec
+    rows = labels.labelled(examples)
+    for start in range(0, len(rows), TOGETHER):
+        together = rows[start : start + TOGETHER]
+        said = outputs(model, list(labels.documents(together, codec, longest=codec.longest)))
+        for place, (row, found_C) in enumerate(zip(together, said, strict=True), start):
+            yield _prediction(place, row, _scores(found_C, model.head), model.head, settings)
 
 
-def _prediction(place: int, example: Example, names: Sequence[str], scores: Sequence[float]) -> Prediction:
-    assert isinstance(example, Labelled)
-    best = max(range(len(names)), key=scores.__getitem__)
-    text = example.text if example.second is None else f"{example.text}\n{example.second}"
-    [label] = example.labels or ("",)
-    return Prediction(
-        place, prompt=text, text=names[best], reference=label,
-        output={"label": names[best], "scores": dict(zip(names, scores, strict=True))},
-        expected={"label": label} if example.labels else {},
-    )
+def _scores(outputs_C: Tensor, head: Head) -> list[float]:
+    """Probabilities, or the number."""
+    wide = outputs_C.double()
+    found = {"single": wide.softmax(-1), "multi": wide.sigmoid(), "regression": wide}[head.problem]
+    return found.tolist()
+
+
+def _prediction(place: int, row: Labelled, scores: Sequence[float], head: Head, settings: Settings) -> Prediction:
+    """What the scores say of a row, and what the row itself says."""
+    output, expected = _told(scores, head, settings), _expected(row, head)
+    prompt = row.text if row.second is None else f"{row.text}\n{row.second}"
+    return Prediction(place, prompt=prompt, text=_shown(output), reference=_shown(expected), output=output,
+                      expected=expected)
+
+
+def _expected(row: Labelled, head: Head) -> dict[str, Any]:
+    if head.problem == "multi":
+        return {} if row.labels is None else {"labels": list(row.labels)}
+    label = "".join(row.labels or ())
+    if head.problem == "single":
+        return {"label": label} if label else {}
+    value = labels.number(label)
+    return {} if value is None else {"value": value}
+
+
+def _told(scores: Sequence[float], head: Head, settings: Settings) -> dict[str, Any]:
+    if head.problem == "regression":
+        return {"value": scores[0]}
+    named = dict(zip(head.labels, scores, strict=True))
+    if head.problem == "single":
+        return {"label": max(named, key=named.__getitem__), "scores": named}
+    return {"labels": [name for name, score in named.items() if score >= settings.threshold], "scores": named}
+
+
+def _shown(told: Mapping[str, Any]) -> str:
+    """For a person."""
+    if "value" in told:
+        return f"{told['value']:.4g}"
+    return str(told.get("label", "")) or ", ".join(told.get("labels", ())) or ("none" if told else "")
 
 
 def baselines(
     model: Model, learnt: Rows, held: Rows, settings: Settings, *, given: Given
 ) -> Mapping[str, Sequence[Prediction]]:
-    """`majority`: every text is of the class that most training rows have."""
-    counts = Counter(label for row in learnt.examples if isinstance(row, Labelled) for label in row.labels or ())
-    shares = [counts[name] / counts.total() for name in model.head.labels]
-    return {"majority": [_prediction(place, example, model.head.labels, shares)
-                         for place, example in enumerate(held.examples)]}
+    """`majority` says the most frequent label of every text, or the `mean` number; and a `linear probe`."""
+    targets_E = torch.from_numpy(np.stack([document.document_columns[labels.LEARNT] for document in learnt.documents]))
+    documents, rows = list(held.documents), labels.labelled(held.examples)
+    shares = (torch.bincount(targets_E) / len(targets_E) if model.head.problem == "single" else
+              targets_E.double().mean(0).reshape(-1)).tolist()
+    simplest = "mean" if model.head.problem == "regression" else "majority"
+    probed = label_probe(model, list(learnt.documents), documents, targets_E, model.head.problem)
+    return {
+        simplest: [_often(document.example, rows[document.example], shares, model.head, settings)
+                   for document in documents],
+        "linear probe": [_prediction(document.example, rows[document.example], _scores(found_C, model.head), model.head,
+                                     settings) for document, found_C in zip(documents, probed, strict=True)],
+    }
+
+
+def _often(place: int, row: Labelled, shares: Sequence[float], head: Head, settings: Settings) -> Prediction:
+    """What training rows have most often; of several labels at least one, for to say none would be no rival."""
+    found = _prediction(place, row, shares, head, settings)
+    if head.problem == "multi" and not found.output["labels"]:
+        label = head.labels[max(range(len(shares)), key=shares.__getitem__)]
+        found = replace(found, text=label, output={**found.output, "labels": [label]})
+    return found

@@ -26,6 +26,7 @@ from ..encoding.sentences import Proof as proof
 from ..errors import Misuse, Refusal
 from ..losses import contrast
 from ..metrics import _ranks, mrr, pearson, recall_at_1, recall_at_10, spearman
+from ..models import sentence_files
 from ..models.heads import no_baselines as baselines
 from ..models.vectors import of_documents
 from ..records import Batch, Document, Example, Finding, Head, Labelled, Loss, Order, Pair, Position, Prediction, Text
@@ -101,7 +102,7 @@ def encode(
     examples: Sequence[Example], codec: Codec, settings: Settings, head: Head
 ) -> Iterator[tuple[Sequence[Document], Sequence[Finding]]]:
     """Of each pair two documents, one a text."""
-    pooling = _pooling(codec, settings)
+    pooling = sentence_files.chosen(settings.pooling, codec.pooling)
     texts = [sentences.texts_of(example) for example in examples]
     faults = [_fault(example, settings) for example in examples]
     scores = [float("nan") if fault is not None else _score(example)
@@ -112,15 +113,6 @@ def encode(
     for both, fault in zip(texts, faults, strict=True):
         own = [next(made) for _ in both]
         yield ([], [fault]) if fault is not None else (own, [])
-
-
-def _pooling(codec: Codec, settings: Settings) -> str:
-    """What `auto` means. Raises Refusal where the base makes its vectors in a way that is not known here."""
-    chosen = (codec.pooling or "mean") if settings.pooling == "auto" else settings.pooling
-    if chosen not in sentences.POOLINGS:
-        raise Refusal("base.pooling", f"the base makes its vectors by `{chosen}`, which this task does not do",
-                      "task.pooling", f"set it to one of {', '.join(sentences.POOLINGS)}: the base is then measured so")
-    return chosen
 
 
 def _fault(example: Example, settings: Settings) -> Finding | None:
@@ -232,7 +224,7 @@ def predict(
 
 def _vectors(model: Model, texts: Sequence[str], codec: Codec, settings: Settings) -> Tensor:
     """(N, H) on the CPU. A text that is too long loses its end, as in sentence-transformers."""
-    made = sentences.documents(texts, codec, _pooling(codec, settings))
+    made = sentences.documents(texts, codec, sentence_files.chosen(settings.pooling, codec.pooling))
     short = Lengths(codec, max_length=codec.longest, too_long="cut")
     asked = Labelled("", None, "", "")
     fitting = [each for document in made for each in short.fit([document], asked)]

@@ -20,7 +20,8 @@ NOT_THE_ORIGINAL = ("The base was read from the GGUF file `{file}`, whose number
 
 def put(run: Run, recipe: Recipe, base: Base) -> None:
     """Write the card into the run's own folder."""
-    uses = [Use("tunesmith", "sh", f"tunesmith chat {run.name}"),
+    said = f"tunesmith chat {run.name}" if recipe.task.module.generates else f"tunesmith predict {run.name} rows.jsonl"
+    uses = [Use("tunesmith", "sh", said),
             Use("other programs", "sh", f"tunesmith export {run.name} merged")]
     durable.write_file(run.card_file, render(run, recipe, base, "tunesmith", uses).encode())
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Misuse, raise_all
-from ..evaluation import forgetting
-from ..metrics import bits_per_byte
+from ..evaluation import forgetting, verdict
 from ..recipe import Section
 from ..recipe.starred import named
 from ..records import Elsewhere, Finding, Pair, Prediction, Verdict
+from . import parts
 from .prepare import Prepared
 from .remedy import replay
 
@@ -21,25 +21,12 @@ if TYPE_CHECKING:
 Predictions = Mapping[int, Prediction]
 
 
-def metrics_of(
-    task: Section, named_by_recipe: str | None, *, answers: bool, vocabularies: bool = False
-) -> dict[str, Any]:
-    """A task's metrics and the one that the recipe names, by their names; without answers those of the loss alone.
-
-    vocabularies: base and tuned read in different ones, so what is counted by the token says nothing.
-    """
+def metrics_of(task: Section, named_by_recipe: str | None, *, answers: bool) -> dict[str, Any]:
+    """A task's metrics and the one that the recipe names, by their names; without answers those of the loss alone."""
     found = {metric.__name__.rsplit(".", 1)[-1]: metric for metric in task.module.metrics}
     if named_by_recipe is not None:
         found.setdefault(named_by_recipe, named("metric", named_by_recipe))
-    if vocabularies:
-        own = {name: metric for name, metric in found.items() if not metric.unit.endswith("per token")}
-        found = {"bits_per_byte": bits_per_byte, **own}
     return {name: metric for name, metric in found.items() if answers or metric.needs == "loss"}
-
-
-def vocabularies(recipe: Recipe) -> bool:
-    """Whether the base is asked in its own vocabulary and the tuned model in an extended one."""
-    return bool(recipe.base.vocabulary.tokens) and bool(recipe.task.module.generates)
 
 
 def refuse_missing(recipe: Recipe) -> None:
@@ -56,6 +43,23 @@ def refuse_missing(recipe: Recipe) -> None:
     raise_all(missing)
 
 
+def metrics_of_entry(recipe: Recipe, prepared: Prepared, name: str) -> dict[str, Any]:
+    """The metrics of an entry of `evaluation.also`."""
+    task = parts.task(recipe, parts.of_entry(recipe, name)) if parts.parts(recipe) else prepared.also[name].task
+    return metrics_of(task, recipe.evaluation.also[name].metric, answers=True)
+
+
+def two(
+    recipe: Recipe, prepared: Prepared, name: str, sides: Mapping[str, Predictions]
+) -> dict[str, Predictions]:
+    """The predictions of `base` and `tuned`; in the place of a base that cannot be asked stands its best stand-in."""
+    rivals = {who: said for who, said in sides.items() if who != "tuned"}
+    metrics, examples = metrics_of_entry(recipe, prepared, name), prepared.also[name].examples
+    metric = metrics[recipe.evaluation.also[name].metric or next(iter(metrics))]
+    best = verdict.strongest(rivals, sides["tuned"], examples, metric, seed=recipe.training.seed)
+    return {"base": rivals[best], "tuned": sides["tuned"]}
+
+
 def with_others(
     found: Verdict, recipe: Recipe, prepared: Prepared, measured: Mapping[str, Mapping[str, Predictions]]
 ) -> Verdict:
@@ -64,7 +68,7 @@ def with_others(
     findings: list[Finding] = []
     for name, sides in measured.items():
         other, wanted = prepared.also[name], recipe.evaluation.also[name].metric
-        metrics = metrics_of(other.task, wanted, answers=True, vocabularies=vocabularies(recipe))
+        metrics = metrics_of_entry(recipe, prepared, name)
         also[name] = forgetting.elsewhere(
             sides["base"], sides["tuned"], other.examples, metrics, wanted or next(iter(metrics)),
             task=other.task.type, digest=other.digest, seed=recipe.training.seed,

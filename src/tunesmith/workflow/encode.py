@@ -38,7 +38,7 @@ def encode(
     """
     chosen = task or recipe.task
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=too_long or recipe.data.too_long)
-    proof, supervision, taken = chosen.module.proof(codec, head), Supervision(), Flattening()
+    proof, supervision, taken = chosen.module.proof(codec, head, chosen.settings), Supervision(), Flattening()
     noticed: list[Finding] = []
     proved: list[Finding] = []
     for start in range(0, len(examples), TOGETHER):

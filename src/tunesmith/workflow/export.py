@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..exports._source import Source
     from ..recipe.sections import Recipe
     from .parity import Expected
-    from .questions import Asked
 
 Observe = Callable[[Event], None]
 
@@ -32,6 +31,7 @@ REPORT_FILE = "parity.json"
 CARD_FILE = "README.md"
 NOT_OPENED = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
 CONTENT = ("base", "tokenizer", "template")
+WRITES = ("causal", "encoder-decoder")  # heads that answer with a text
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,7 @@ class _Leaving:
 
     def to(self, target: Path, prepared: Prepared, prompts: int) -> Exported:
         """Write, open again, compare, put in place."""
-        from . import questions
-
-        codec = self.source.codec
-        asked = questions.questions(self.recipe, prepared, codec.context, prompts)
+        asked = self.way.asked(self.recipe, prepared, self.source, prompts)
         refused = self.run.exports / f"{self.chosen.type}.refused.json"
         with placing.staged(target) as staging:
             expected = self._written(staging, asked, target)
@@ -105,9 +102,15 @@ class _Leaving:
         names = (*facts["files"], REPORT_FILE)
         return Exported(self.run.path, self.chosen.type, target, facts["step"], names, facts)
 
-    def _written(self, staging: Path, asked: Asked, target: Path) -> Expected:
+    @property
+    def way(self) -> Any:
+        """How exports of such a run are asked and compared: by what they write, or by what they say of texts."""
+        from . import questions, readings
+
+        return questions if self.source.head.kind in WRITES else readings
+
+    def _written(self, staging: Path, asked: Any, target: Path) -> Expected[Any]:
         """Put the files there; what the run answers before that, and what they are meant to."""
-        from ..exports._parity import Answered, ask
         from ..inference import predictor
         from .parity import Expected
 
@@ -115,9 +118,9 @@ class _Leaving:
         kept = lineage.read(self.run.lineage_file)["chosen"]["dtype"]
         rounded = str(module.precision(self.source, settings)).removeprefix("torch.")
 
-        def answered(model: Any, who: str) -> list[Answered]:
+        def answered(model: Any, who: str) -> Any:
             self.observe(Said(f"asking {who} {len(asked.questions)} prompts"))
-            return ask(model, self.source.codec, asked.questions, batch_size=self.recipe.evaluation.batch_size)
+            return self.way.ask(model, self.source, asked, self.recipe.evaluation.batch_size)
 
         judged = answered(predictor.open_run(self.run.path).model, "the run")
         meant = module.meant(self.source, settings)
@@ -130,7 +133,7 @@ class _Leaving:
             raise durable.of_writing(error, target) from error
         return Expected(expected, None if alike else judged, rounded, kept)
 
-    def _compared(self, staging: Path, asked: Asked, expected: Expected) -> dict[str, Any]:
+    def _compared(self, staging: Path, asked: Any, expected: Expected[Any]) -> dict[str, Any]:
         """What was found by opening the files again. Raises every Refusal at once."""
         from . import parity
 
@@ -143,7 +146,7 @@ class _Leaving:
             what = " ".join(str(error).replace(str(staging), self.chosen.type).split())[:300]
             raise Refusal("export.reload", f"{self.chosen.module.library} does not open what was written: {what}",
                           self.chosen.type, parity.REPORT) from error
-        found = parity.hold(reloaded, self.source.codec, asked.examples, expected, turns=self.source.turns)
+        found = self.way.hold(reloaded, self.source, asked, expected)
         raise_all(list(found.refusals))
         return {"kind": self.chosen.type, "run": self.run.name, "step": self.source.step, "prompts_from": asked.side,
                 "versions": lineage.versions(), **found.facts}
@@ -180,9 +183,10 @@ def _source(run: folder.Run, recipe: Recipe) -> Source:
     date = datetime.fromisoformat(lineage.read(run.lineage_file)["chosen"]["date"])
     codec = load.codec(
         base, recipe.data.template, date,
-        tools=recipe.data.tools, thinking=recipe.data.thinking)
+        tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
     return Source(run.path, base, earlier.best_checkpoint(run.path), recipe.adapter, codec,
-                  Conversation in recipe.task.module.takes)
+                  Conversation in recipe.task.module.takes, earlier.head_of(run.path), recipe.training.seed,
+                  recipe.task)
 
 
 def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:

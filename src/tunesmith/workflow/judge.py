@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..contracts import Given
 from ..encoding.flat import examples_of
-from ..encoding.lengths import TooLong
 from ..encoding.order import seed_for
 from ..errors import Misuse
 from ..evaluation import predictions, report, verdict
 from ..inference import predictor
-from ..inference.scoring import loss_of, score, spelling_of
+from ..inference.scoring import loss_of, score
 from ..recipe import Section, read
+from ..recipe.sources import MAIN
 from ..records import Document, Example, Finding, Prediction, Rows, Side, Text, Verdict
 from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
-from . import card, elsewhere, pages
-from .encode import encode
+from ..tasks import several
+from . import card, elsewhere, pages, parts
 from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -45,26 +43,20 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
         return None
     examples = prepared.examples[side]
     held = Held("held-out", recipe.task, examples, prepared.documents[side])
-    others = {name: Held(f"`{name}`", other.task, other.examples, other.documents)
+    others = {name: Held(f"`{name}`", other.task, other.examples, other.documents, parts.of_entry(recipe, name))
               for name, other in prepared.also.items()}
     rivals: dict[str, dict[int, Prediction]] = {}
     tuned: dict[int, Prediction] = {}
     measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
     for who, opened in predictor.both(run.path):
-        if who == "base" and opened.codec.digest != prepared.digests["tokenizer"]:
-            own, held = in_both_vocabularies(recipe, opened, prepared, held)
-            rivals = {"base": measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)}
-            for name, other in others.items():
-                own, others[name] = in_both_vocabularies(recipe, opened, prepared, other)
-                measured_there[name][who] = measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)
-            continue
         if who == "tuned":
             tuned = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
         else:
             rivals = stand_ins(recipe, opened, prepared, held, observe) or {
                 "base": measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)}
         for name, other in others.items():
-            measured_there[name][who] = measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)
+            measured_there[name] |= (who == "base" and stand_ins(recipe, opened, prepared, other, observe)) or {
+                who: measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)}
     metrics = metrics_of(recipe, plain=_plain(examples))
     seed = recipe.training.seed
     decides = recipe.evaluation.metric or verdict.decisive(metrics, tuned, examples)
@@ -73,18 +65,15 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     found = verdict.judge(measured["base"], tuned, examples, metrics, decides, against_name=strongest, seed=seed)
     found = replace(found, baselines={name: verdict.measure(rival, tuned, examples, metrics, seed=seed)
                                       for name, rival in rivals.items()})
-    if prepared.learnt is not None:
-        found = replace(found, findings=(*found.findings, Finding(
-            "note", "base.vocabulary", f"the base's vocabulary was extended: {prepared.learnt}", "base.vocabulary")))
     if side == "validation":
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
             " may have chosen the checkpoint", "data.test", "give `data.test` a share or files")))
-    found = elsewhere.with_others(found, recipe, prepared, measured_there)
+    there = {name: elsewhere.two(recipe, prepared, name, sides) for name, sides in measured_there.items()}
+    found = elsewhere.with_others(found, recipe, prepared, there)
     known = metrics
-    for name, both in measured_there.items():
-        used = elsewhere.metrics_of(others[name].task, recipe.evaluation.also[name].metric, answers=True,
-                                    vocabularies=elsewhere.vocabularies(recipe))
+    for name, both in there.items():
+        used = elsewhere.metrics_of_entry(recipe, prepared, name)
         durable.write_file(run.predictions_of(name), b"".join(predictions.lines(both, others[name].examples, used)))
         known = used | known
     durable.write_file(run.predictions_file, b"".join(predictions.lines(measured, examples, metrics)))
@@ -124,38 +113,33 @@ def stand_ins(
     recipe: Recipe, base: predictor.Predictor, prepared: Prepared, held: Held, observe: Observe
 ) -> dict[str, dict[int, Prediction]]:
     """What the task's baselines say of the held-out rows, by their names; none where the base itself can be asked."""
-    task = held.task.module
+    task, model = held.by(recipe), base.model.part(held.part)
     learnt = Rows(prepared.examples["train"], prepared.documents["train"])
     asked, rows = set(drawn(held, recipe)), Rows(held.examples, held.documents)
-    found = task.baselines(base.model, learnt, rows, held.task.settings, given=Given(lambda: base.codec))
+    if parts.parts(recipe):
+        learnt, rows = several.own(learnt, held.part), several.own(rows, held.part)
+    found = task.module.baselines(model, learnt, rows, task.settings, given=Given(lambda: base.codec))
     for name in found:
         observe(Said(f"the base has no head for this task: tuned is held against `{name}`"))
     return {name: {one.example: one for one in said if one.example in asked} for name, said in found.items()}
 
 
-def in_both_vocabularies(
-    recipe: Recipe, base: predictor.Predictor, prepared: Prepared, held: Held
-) -> tuple[Held, Held]:
-    """Rows as the base reads them in its own vocabulary, and as they are: those that both can read whole."""
-    whole: TooLong = "split" if any(isinstance(example, Text) for example in held.examples) else "drop"
-    own = encode(recipe, base.codec, prepared.head, held.examples, task=held.task, too_long=whole).documents
-    common = np.intersect1d(examples_of(own), examples_of(held.documents))
-
-    def of(documents: Sequence[Document]) -> Held:
-        kept = np.flatnonzero(np.isin(examples_of(documents), common)).tolist()
-        return replace(held, documents=[documents[place] for place in kept])
-
-    return of(own), of(held.documents)
-
-
 @dataclass(frozen=True)
 class Held:
-    """Rows to measure, by the task that measures them; `name` is what a person is told of them."""
+    """Rows to measure, by the task that measures them; `name` is what a person is told of them.
+
+    part: of a task of several, the part that they are for.
+    """
 
     name: str
     task: Section
     examples: Sequence[Example]
     documents: Sequence[Document]
+    part: str = MAIN
+
+    def by(self, recipe: Recipe) -> Section:
+        """The task whose metrics and baselines are theirs."""
+        return parts.task(recipe, self.part) if parts.parts(recipe) else self.task
 
 
 def drawn(held: Held, recipe: Recipe) -> list[int]:
@@ -164,7 +148,7 @@ def drawn(held: Held, recipe: Recipe) -> list[int]:
     Drawn by the recipe's seed. None where all are plain texts, which have no prompts.
     """
     encoded = sorted(set(examples_of(held.documents).tolist()))
-    if not held.task.module.generates:
+    if not held.by(recipe).module.generates:
         return encoded
     if _plain(held.examples):
         return []
@@ -184,9 +168,9 @@ def measure(
     task, settings = held.task.module, held.task.settings
     observe(Said(f"measuring {who} on {len(held.documents)} {held.name} documents"))
     found = {index: Prediction(index) for index in prompts}
-    if any(metric.needs == "loss" for metric in task.metrics):
-        found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS,
-                       spelling=spelling_of(opened.codec))
+    own = held.by(recipe).module
+    if any(metric.needs == "loss" for metric in own.metrics):
+        found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
     given = Given(lambda: opened.codec, whole=True)
     answers = task.predict(
         opened.model, [held.examples[index] for index in prompts], settings, given=given,
@@ -194,11 +178,10 @@ def measure(
     )
     for done, answer in enumerate(answers, start=1):
         index = prompts[answer.example]
-        scored = found[index]
-        found[index] = replace(answer, example=index, term=scored.term, weight=scored.weight, bytes=scored.bytes)
+        found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
         observe(Answered(who, done, len(prompts)))
-    silent = task.generates and sum(not found[index].stopped_by for index in prompts)
-    if silent and any(metric.needs == "text" for metric in task.metrics):
+    silent = own.generates and sum(not found[index].stopped_by for index in prompts)
+    if silent and any(metric.needs == "text" for metric in own.metrics):
         observe(Found(Finding("warning", "verdict.unanswered", f"{silent} of {len(prompts)} prompts were not answered:"
                               " they are empty, have no answer to compare with, or fill the base's context",
                               "evaluation.generate", "set it to 0 where the rows are plain texts")))
@@ -207,9 +190,9 @@ def measure(
 
 def metrics_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
     """The metrics of the run's task and the one that the recipe names; of plain texts those of the loss alone."""
-    answers = not recipe.task.module.generates or (bool(recipe.evaluation.generate) and not plain)
-    return elsewhere.metrics_of(recipe.task, recipe.evaluation.metric, answers=answers,
-                                vocabularies=elsewhere.vocabularies(recipe))
+    task = parts.task(recipe)
+    answers = not task.module.generates or (bool(recipe.evaluation.generate) and not plain)
+    return elsewhere.metrics_of(task, recipe.evaluation.metric, answers=answers)
 
 
 def primary(recipe: Recipe) -> str:

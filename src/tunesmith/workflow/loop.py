@@ -103,7 +103,7 @@ def evaluate(session: Session, step: Step, records: Journal, observe: Callable[[
     if not documents or not every or not (due(step.number, every) or step.number == session.order.steps):
         return False
     found = score(session.loss, documents, tokens=session.chosen["piece_tokens"])
-    loss = sum(each.term for each in found.values()) / sum(each.weight for each in found.values())
+    loss, also = order.held_out(session.order, session.prepared.held, found)
     memory = session.state.memory
     best = memory.get("best")
     improved = best is None or loss < best["loss"]
@@ -111,7 +111,7 @@ def evaluate(session: Session, step: Step, records: Journal, observe: Callable[[
     memory["waited"] = 0 if improved else memory.get("waited", 0) + 1
     if improved:
         memory["best"] = {"step": step.number, "loss": loss}
-    records.append({"kind": "evaluation", "step": step.number, "loss": loss, "rows": len(found)})
+    records.append({"kind": "evaluation", "step": step.number, "loss": loss, "rows": len(found), **also})
     observe(Judged(step.number, loss, improved))
     return improved
 

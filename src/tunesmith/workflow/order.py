@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from ..encoding.flat import examples_of
 from ..encoding.order import total_steps
 from ..recipe.sources import MAIN
-from ..records import Document, Finding, Order, Source
+from ..records import Document, Finding, Order, Prediction, Source
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # Up to four times, rows seen again taught nearly as much as new ones would have (Muennighoff et al. 2023, "Scaling
 # data-constrained language models")
 OFTEN = 4
+SHARES = 1000  # a share by size is a fraction of this denominator or a smaller one, so that it can be kept exactly
 
 
 def order(recipe: Recipe, documents: Sequence[Document], counts: Mapping[str, int]) -> Order:
@@ -63,17 +65,49 @@ def by_source(planned: Order) -> Callable[[Sums], dict[str, float]]:
     return losses
 
 
+def held_out(
+    planned: Order, held: Mapping[str, int], found: Mapping[int, Prediction]
+) -> tuple[float, dict[str, float]]:
+    """The loss of the validation rows, nats per unit of weight, and of each source `loss.NAME` where there are several.
+
+    held: how many of these rows each source has, in their order. A source's loss counts by its share of the training,
+    whatever its rows weigh: a tag and a sentence are no units that could be added up.
+    """
+    losses: dict[str, float] = {}
+    start = 0
+    for name, rows in held.items() if planned.sources else [(MAIN, max(found, default=0) + 1)]:
+        own = [each for index, each in found.items() if start <= index < start + rows]
+        if weight := sum(each.weight for each in own):
+            losses[name] = sum(each.term for each in own) / weight
+        start += rows
+    if len(losses) < 2:
+        return next(iter(losses.values()), math.nan), {}
+    shares = {source.name: float(source.share) for source in planned.sources if source.name in losses}
+    loss = sum(shares[name] * losses[name] for name in shares) / sum(shares.values())
+    return loss, {f"loss.{name}": each for name, each in losses.items()}
+
+
 def _sources(recipe: Recipe, counts: Mapping[str, int]) -> tuple[Source, ...]:
     if not counts:
         return ()
-    mix = recipe.data.mix
-    shares = {name: Fraction(str(mix[name].share)) for name in counts if name != MAIN}  # 0.1 is a tenth, not near it
-    shares[MAIN] = Fraction(1) - sum(shares.values(), Fraction(0))
+    shares = _shares(recipe, counts)
     found, start = [], 0
     for name, count in counts.items():
         found.append(Source(name, shares[name], start, start + count, "" if name == MAIN else name))
         start += count
     return tuple(found)
+
+
+def _shares(recipe: Recipe, counts: Mapping[str, int]) -> dict[str, Fraction]:
+    """What each source has of all rows: what the recipe says, and of the rest by rows ** (1 / temperature)."""
+    named = {name: mixed.share for name, mixed in recipe.data.mix.items()}
+    shares = {name: Fraction(str(share)) for name, share in named.items() if share}  # 0.1 is a tenth, not near it
+    rest = 1 - sum(shares.values(), Fraction(0))
+    sizes = {name: max(counts[name], 1) ** (1 / recipe.data.temperature) for name in counts if name not in shares}
+    whole = sum(sizes.values())
+    shares |= {name: max(rest * Fraction(size / whole).limit_denominator(SHARES), rest / SHARES)
+               for name, size in sizes.items() if name != MAIN}
+    return shares | {MAIN: 1 - sum(shares.values(), Fraction(0))}
 
 
 def _left(documents: Sequence[Document], source: Source) -> int:

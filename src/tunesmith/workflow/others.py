@@ -37,8 +37,9 @@ class Other:
 def task_of(recipe: Recipe, name: str, examples: Sequence[Example]) -> Section:
     """The task that an entry names; else the run's, or the first that takes its rows. Raises Misuse where none does."""
     named = recipe.evaluation.also[name].task
-    others = catalog.names("task") if recipe.task.module.generates else ()  # a head of labels serves its own task alone
-    choices = [named] if named else [recipe.task, *(default("task", each) for each in others)]
+    others = (default("task", each) for each in catalog.names("task"))
+    choices = [named] if named else [
+        recipe.task, *(each for each in others if each.module.head is recipe.task.module.head)]  # one head serves these
     for choice in choices:
         if all(isinstance(example, choice.module.takes) for example in examples):
             return choice

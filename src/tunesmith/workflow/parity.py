@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..contracts import Reloaded
 from ..encoding.codec import Codec
@@ -23,15 +23,18 @@ CANNOT_RENDER = (ValueError, TypeError, KeyError)
 REPORT = "report this with the base's name; it is a fault of this export"
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
-class Expected:
+class Expected(Generic[T]):
     """What the run answered: as the weights amount to in float32, and as it was judged where that is another format.
 
     rounded: the format that the weights are written in; computed: the one that the run was judged in.
     """
 
-    exact: Sequence[Answered]
-    judged: Sequence[Answered] | None
+    exact: Sequence[T]
+    judged: Sequence[T] | None
     rounded: str
     computed: str
 
@@ -45,10 +48,11 @@ class Found:
 
 
 def hold(
-    reloaded: Reloaded, codec: Codec, examples: Sequence[Example], expected: Expected, *, turns: bool
+    reloaded: Reloaded, codec: Codec, examples: Sequence[Example], expected: Expected[Answered], *, turns: bool
 ) -> Found:
     """Compare all of it; what differs is refused, everything at once."""
-    refusals = [*_vocabulary(reloaded, codec), *_stops(reloaded, codec), *_texts(reloaded, codec, examples, turns)]
+    refusals = [*vocabulary(reloaded.vocabulary, codec), *_stops(reloaded, codec),
+                *_texts(reloaded, codec, examples, turns)]
     facts: dict[str, Any] = {
         "vocabulary": len(reloaded.vocabulary), "stop": sorted(reloaded.stop), "texts": len(examples),
         "template": codec.template.digest if turns and codec.template else None,
@@ -71,8 +75,9 @@ def hold(
     return Found(facts, refusals)
 
 
-def _vocabulary(reloaded: Reloaded, codec: Codec) -> Iterator[Refusal]:
-    differs = sorted(codec.words().items() ^ reloaded.vocabulary.items())
+def vocabulary(exported: Mapping[str, int], codec: Codec) -> Iterator[Refusal]:
+    """Whether the exported tokenizer knows other words."""
+    differs = sorted(codec.words().items() ^ exported.items())
     if differs:
         yield Refusal("export.vocabulary", f"the exported tokenizer has another vocabulary: {len(differs)} entries "
                       f"differ, {json.dumps(differs[0][0], ensure_ascii=False)} first", "tokenizer.json", REPORT)
@@ -100,7 +105,7 @@ def _texts(reloaded: Reloaded, codec: Codec, examples: Sequence[Example], turns:
             break
     for text in [each.text for each in rendered] or [_text(example) for example in examples]:
         if list(reloaded.encode(text)) != codec.encode(text, control=True).ids:
-            yield Refusal("export.encoding", f"the exported tokenizer encodes {_shown(text)} otherwise than the run's",
+            yield Refusal("export.encoding", f"the exported tokenizer encodes {shown(text)} otherwise than the run's",
                           "tokenizer.json", REPORT)
             break
 
@@ -140,7 +145,7 @@ def _other_render(reloaded: Reloaded, ours: _Rendered) -> str | None:
         return None
     place = next((place for place, (own, other) in enumerate(zip(text, theirs, strict=False)) if own != other),
                  min(len(text), len(theirs)))
-    return f"{_shown(theirs[place:])} where the run has {_shown(text[place:])}"
+    return f"{shown(theirs[place:])} where the run has {shown(text[place:])}"
 
 
 def _answers(found: Agreement, what: str) -> Iterator[Refusal]:
@@ -152,7 +157,7 @@ def _answers(found: Agreement, what: str) -> Iterator[Refusal]:
                       f"{what}, and {found.tolerance:g} is allowed", found.worst, REPORT)
 
 
-def _judged(found: Agreement, expected: Expected) -> Iterator[Refusal]:
+def _judged(found: Agreement, expected: Expected[Answered]) -> Iterator[Refusal]:
     """Refused where the format of the weights, or the one that the run was judged in, changes what it says."""
     if found.holds and found.mean <= COARSE_MEAN:
         return
@@ -178,5 +183,6 @@ def _text(example: Example) -> str:
     return "\n".join(message.content for message in _messages(example))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """The beginning of a text, in quotes."""
     return json.dumps(text[:40], ensure_ascii=False)

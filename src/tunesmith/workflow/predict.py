@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,8 +12,10 @@ from ..contracts import Given
 from ..data.ask import asked
 from ..data.system import with_system
 from ..recipe import read
+from ..recipe.sources import MAIN
 from ..records import Example, Finding, Prediction, Row
 from ..runs import folder
+from . import parts
 from .events import Event, Predicted, silent
 
 if TYPE_CHECKING:
@@ -26,25 +29,31 @@ TOGETHER: Final = 256  # rows held at a time: enough to find others of like leng
 
 def predict(
     path: Path, rows: Iterable[Row | Finding] | str, *, opened: Predictor | None = None,
-    max_new_tokens: int | None = None, batch_size: int | None = None, observe: Observe = silent,
+    part: str = MAIN, max_new_tokens: int | None = None, batch_size: int | None = None, observe: Observe = silent,
 ) -> Iterator[Told]:
     """What a run's tuned model says of each row, as a mapping with `where` and what the task predicts, in order.
 
     rows: rows, or the name of a file (`-`: stdin). A row that cannot be used gives `where`, `error`, `kind` and
-    `remedy` in its place. No more than 256 rows are held. opened: the run's model, where it is open already.
+    `remedy` in its place. No more than 256 rows are held. opened: the run's model, where it is open already; part: of a
+    task of several, the one that is asked.
     """
     from ..inference import predictor
 
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     model = opened or predictor.open_run(path)
-    found = asked(rows, recipe.data.format, recipe.data.columns, takes=recipe.task.module.takes)
+    task, read_as = parts.task(recipe, part), recipe.data.mix[part] if part != MAIN else recipe.data
+    found = asked(rows, read_as.format, read_as.columns, takes=task.module.takes)
     limits = (max_new_tokens or recipe.evaluation.max_new_tokens, batch_size or recipe.evaluation.batch_size)
     done = 0
     while together := list(islice(found, TOGETHER)):
-        yield from _told(model, recipe, together, limits)
+        yield from _told(model, recipe, _of_part(together, part), limits)
         done += len(together)
         observe(Predicted(done))
+
+
+def _of_part(together: Sequence[Example | Finding], part: str) -> Sequence[Example | Finding]:
+    return [each if isinstance(each, Finding) else replace(each, source=part) for each in together]
 
 
 def _told(

@@ -32,8 +32,8 @@ class Prepared:
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
-    in. also: the rows of `evaluation.also`; head: what stands on the network, whose labels are the training side's;
-    learnt: the new pieces of the base's vocabulary, where it gets any.
+    in; held: the same of the validation side. also: the rows of `evaluation.also`; head: what stands on the network,
+    whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any.
     """
 
     base: Base
@@ -46,6 +46,7 @@ class Prepared:
     date: str
     head: Head
     sources: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
     also: Mapping[str, Other] = field(default_factory=dict)
     learnt: Learnt | None = None
 
@@ -100,7 +101,7 @@ def _prepared(
     findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
-        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, also, kept.learnt,
+        {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, kept.held, also, kept.learnt,
     )
 
 
@@ -114,13 +115,13 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     if learnt is not None:
         base = bases.with_pieces(base, learnt.pieces)
         codec = _codec(recipe, base, today)
-    head, headless = head_of(recipe, found.sides["train"])
+    head, headless = head_of(recipe, base, found.sides["train"])
     sides = {side: encode(recipe, codec, head, () if headless else each, side=side)
              for side, each in found.sides.items()}
     tasks = {name: task_of(recipe, name, each) for name, each in found.also.items()}
     also = {
         name: tokens.KeptOther(tasks[name].type, digest(each), found.left[name],
-                               encode_other(recipe, codec, head, name, tasks[name], examples=each))
+                               encode_other(recipe, codec, head, name, tasks[name], examples=() if headless else each))
         for name, each in found.also.items()
     }
     findings = [*found.findings, *told, *headless,
@@ -130,7 +131,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
-    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, learnt)
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, found.held, learnt)
     if under is not None and under == tokens.key(recipe, own, today):
         tokens.write(under, kept)
     others = {
@@ -140,12 +141,16 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
     return _prepared(recipe, base, kept, others, (today, lambda: codec, found.sides))
 
 
-def head_of(recipe: Recipe, examples: Sequence[Example]) -> tuple[Head, list[Finding]]:
-    """The head that the training rows ask for, and as errors why they ask for none."""
+def head_of(recipe: Recipe, base: Base, examples: Sequence[Example]) -> tuple[Head, list[Finding]]:
+    """The head that the training rows ask for, and as errors why they ask for none, or the base cannot have it."""
+    from ..models import layouts
+
     if not examples:
         return Head(), []
     try:
-        return recipe.task.module.head(examples, recipe.task.settings), []
+        head = recipe.task.module.head(examples, recipe.task.settings)
+        layouts.of_base(base, head)
+        return head, []
     except (Problem, Problems) as error:
         return Head(), list(from_problem(error))
 

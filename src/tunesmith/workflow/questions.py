@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..contracts import Model, Reloaded
 from ..encoding.flat import examples_of
 from ..encoding.order import seed_for
 from ..encoding.shift import spans
 from ..errors import Misuse
-from ..exports._parity import Question
+from ..exports import _parity
+from ..exports._parity import Answered, Question
 from ..records import Document, Example, Side
+from . import parity
 from .judge import held_out
 from .prepare import Prepared
 
 if TYPE_CHECKING:
+    from ..exports._source import Source
     from ..recipe.sections import Recipe
 
 LONGEST_BEGINNING = 64  # tokens of a plain text that are given, to be gone on with
@@ -31,13 +35,14 @@ class Asked:
     examples: Sequence[Example]
 
 
-def questions(recipe: Recipe, prepared: Prepared, context: int, most: int) -> Asked:
+def asked(recipe: Recipe, prepared: Prepared, source: Source, most: int) -> Asked:
     """Up to so many prompts of held-out rows, of training rows where none were held out; drawn by the recipe's seed.
 
     A prompt is just the ids that the training had before the row's last answer; of a plain text, its beginning.
     Raises Misuse where there is no row whose prompt leaves room in the context.
     """
     side: Side = held_out(prepared) or "train"
+    context = source.codec.context
     documents = prepared.documents[side]
     last = {example: place for place, example in enumerate(examples_of(documents).tolist())}
     prompts = {example: prompt for example, place in last.items() if 0 < len(prompt := _prompt(documents[place]))
@@ -45,14 +50,29 @@ def questions(recipe: Recipe, prepared: Prepared, context: int, most: int) -> As
     if not prompts:
         raise Misuse("export.no_prompts", "no row has a prompt that an export could be asked with", f"data.{side}",
                      "train on rows whose prompts leave room in the base's context")
-    drawn = random.Random(seed_for(recipe.training.seed, "export"))  # noqa: S311 - a draw that can be repeated
-    chosen = sorted(drawn.sample(sorted(prompts), min(most, len(prompts))))
+    chosen = drawn(recipe, prompts, most)
     examples = [prepared.examples[side][index] for index in chosen]
     longest = recipe.evaluation.max_new_tokens
     return Asked(side, [
         Question(example.where, prompts[index], min(longest, context - len(prompts[index])))
         for index, example in zip(chosen, examples, strict=True)
     ], examples)
+
+
+def drawn(recipe: Recipe, examples: Collection[int], most: int) -> list[int]:
+    """Up to so many of the examples, in their order, drawn by the recipe's seed."""
+    found = random.Random(seed_for(recipe.training.seed, "export"))  # noqa: S311 - a draw that can be repeated
+    return sorted(found.sample(sorted(examples), min(most, len(examples))))
+
+
+def ask(model: Model, source: Source, found: Asked, batch_size: int) -> list[Answered]:
+    """What a model of ours answers."""
+    return _parity.ask(model, source.codec, found.questions, batch_size=batch_size)
+
+
+def hold(reloaded: Reloaded, source: Source, found: Asked, expected: parity.Expected[Answered]) -> parity.Found:
+    """Whether the export answers as was expected of it."""
+    return parity.hold(reloaded, source.codec, found.examples, expected, turns=source.turns)
 
 
 def _prompt(document: Document) -> tuple[int, ...]:

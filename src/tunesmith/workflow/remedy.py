@@ -26,6 +26,8 @@ def replay(recipe: Recipe, name: str, other: Other) -> str:
     mixed = next((own for own, source in mix.items() if own == name or set(source.files) & set(rows.files)), None)
     if mixed is not None:
         share = mix[mixed].share
+        if share is None:
+            return f"replay more of them: give `data.mix.{mixed}` a `share`, or raise `data.temperature`{gentler}"
         more = min(round(2 * share, 4), MOST)
         return f"replay more of them: raise `data.mix.{mixed}.share` from {share:g} to {more:g}{gentler}" \
             if more > share else f"`data.mix.{mixed}` gives half of the rows and more{gentler[1:]}"

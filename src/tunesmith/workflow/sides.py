@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..data import aside, documents, split
+from ..data import aside, split
 from ..data.load import Loaded, load
 from ..data.system import with_system
 from ..data.turns import last_only
@@ -14,6 +14,7 @@ from ..encoding.thinking import without_thoughts
 from ..errors import Misuse
 from ..recipe.sources import MAIN
 from ..records import SIDES, Conversation, Example, Finding, Side
+from . import parts
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 class Read:
     """What the files of a recipe hold.
 
-    sides: the examples of each; in training those of `data.train` come first, then each source of `data.mix`, and each
-    has its source's name where anything is mixed in. sources: how many examples each of them gave, in that order; none
-    where nothing is mixed in. also: the rows of each entry of `evaluation.also` that are measured; left: how many more
-    rows those files have.
+    sides: the examples of each; in training and validation those of the recipe's own files come first, then each source
+    of `data.mix`, and each has its source's name where anything is mixed in. sources: how many examples each of them
+    gave to train on, in that order; none where nothing is mixed in; held: the same of the validation side. also: the
+    rows of each entry of `evaluation.also` that are measured; left: how many more rows those files have.
     """
 
     sides: Mapping[Side, Sequence[Example]]
@@ -35,6 +36,7 @@ class Read:
     also: Mapping[str, Sequence[Example]]
     left: Mapping[str, int]
     findings: list[Finding]
+    held: Mapping[str, int]
 
 
 def read_sides(recipe: Recipe) -> Read:
@@ -45,12 +47,24 @@ def read_sides(recipe: Recipe) -> Read:
     mixed = {name: _mixed(recipe, name, also, findings) for name in recipe.data.mix}
     findings += _learnt_too(sides["train"], also)
     sources: dict[str, int] = {}
+    held: dict[str, int] = {}
     if mixed:
-        parts = {MAIN: [replace(example, source=MAIN) for example in sides["train"]], **mixed}
-        sources = {name: len(examples) for name, examples in parts.items()}
-        sides["train"] = tuple(example for examples in parts.values() for example in examples)
+        learnt = {name: examples for name, (examples, _) in mixed.items()}
+        sides["train"], sources = _joined(sides["train"], learnt)
+        sides["validation"], held = _joined(sides["validation"], {name: some for name, (_, some) in mixed.items()})
     left = {name: more for name, (_, more) in asides.items()}
-    return Read(sides, sources, also, left, findings + split.leaks(sides))
+    sides, leaks = split.apart(sides, recipe.data.leaks)
+    held = {name: sum(example.source == name for example in sides["validation"]) for name in held}
+    return Read(sides, sources, also, left, findings + leaks, held)
+
+
+def _joined(
+    own: Sequence[Example], mixed: Mapping[str, Sequence[Example]]
+) -> tuple[tuple[Example, ...], dict[str, int]]:
+    """The training file's own rows and then those of each source, each with its source's name; and how many of each."""
+    parts = {MAIN: [replace(example, source=MAIN) for example in own], **mixed}
+    joined = tuple(example for examples in parts.values() for example in examples)
+    return joined, {name: len(examples) for name, examples in parts.items()}
 
 
 def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
@@ -68,12 +82,7 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
         findings += loaded.findings
         if recipe.data.format is None:
             findings += _recognised(loaded, f"data.{side}")
-        texts = documents.shaped(taken(recipe, loaded.examples), recipe.data.documents,
-                                 by_group=recipe.data.group is not None)
-        if recipe.data.documents.characters:
-            findings.append(Finding("note", "data.documents", f"the {len(loaded.examples)} rows of `data.{side}` make "
-                                    f"{len(texts)} texts", f"data.{side}"))
-        files[side] = [shaped(recipe, example, recipe.data.system) for example in texts]
+        files[side] = [shaped(recipe, example, recipe.data.system) for example in taken(recipe, loaded.examples)]
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
@@ -82,8 +91,8 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
 
 def _mixed(
     recipe: Recipe, name: str, also: Mapping[str, Sequence[Example]], findings: list[Finding]
-) -> list[Example]:
-    """The rows of a source that are trained on: all but those that are measured."""
+) -> tuple[Sequence[Example], Sequence[Example]]:
+    """The rows of a source that are trained on, and those that are held out: all but those that are measured."""
     option, rows = f"data.mix.{name}", recipe.data.mix[name]
     examples = taken(recipe, _loaded(rows, option, findings))
     for other, measured in also.items():
@@ -98,7 +107,9 @@ def _mixed(
     if not examples:
         findings.append(Finding("error", "data.empty", f"no row of `{option}` is left to train on", option,
                                 "give it more rows, or take it out"))
-    return [replace(shaped(recipe, example, rows.system), source=name) for example in examples]
+    examples = [replace(shaped(recipe, example, rows.system), source=name) for example in examples]
+    parts = split.split(examples, rows.validation, 0.0, seed=recipe.training.seed)
+    return parts["train"], parts["validation"]
 
 
 def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence[Example], int]:
@@ -106,7 +117,8 @@ def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence
     rows = recipe.evaluation.also[name]
     examples = _loaded(rows, f"evaluation.also.{name}", findings)
     drawn = aside.drawn(examples, rows.rows, seed=recipe.training.seed)
-    return [shaped(recipe, example, rows.system) for example in drawn], len(examples) - len(drawn)
+    part = parts.of_entry(recipe, name) if parts.parts(recipe) else ""
+    return [replace(shaped(recipe, example, rows.system), source=part) for example in drawn], len(examples) - len(drawn)
 
 
 def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:

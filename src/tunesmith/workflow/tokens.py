@@ -90,7 +90,8 @@ class KeptOther:
 class Kept:
     """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
 
-    also: the entries of `evaluation.also`; head: with the labels of the training side; learnt: new pieces.
+    also: the entries of `evaluation.also`; head: with the labels of the training side; held: as `Prepared` has it;
+    learnt: new pieces.
     """
 
     sides: Mapping[Side, Encoded]
@@ -99,6 +100,7 @@ class Kept:
     digests: Mapping[str, str]
     findings: Sequence[Finding]
     head: Head
+    held: Mapping[str, int]
     learnt: Learnt | None = None
 
 
@@ -113,7 +115,8 @@ def read(under: str | None) -> Kept | None:
             for name, one in notes["also"].items()}
     findings = [Finding(**told) for told in notes["findings"]]
     learnt = Learnt.from_json(notes["learnt"]) if notes["learnt"] else None
-    return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]), learnt)
+    return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]),
+                notes["held"], learnt)
 
 
 def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
@@ -129,6 +132,7 @@ def write(under: str | None, kept: Kept) -> None:
         "digests": dict(kept.digests),
         "supervised": {side: dict(encoded.supervised) for side, encoded in kept.sides.items()},
         "sources": dict(kept.sources),
+        "held": dict(kept.held),
         "head": kept.head.as_json(),
         "learnt": kept.learnt.as_json() if kept.learnt else None,
         "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}

@@ -44,5 +44,5 @@ def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[
     if not asked:
         raise Refusal("data.empty_field", "`instruction` is empty", row.where,
                       "fill in `instruction`, or take the row out")
-    turns = [Message("user", asked), Message("assistant", text(row, "output"))]
-    return [conversation(row, turns, system=text(row, "system", may_be_empty=True), problems=())]
+    turns = [Message("user", asked), Message("assistant", text(row, "output", may_be_empty=not answered))]
+    return [conversation(row, turns, system=text(row, "system", may_be_empty=True), problems=(), answered=answered)]

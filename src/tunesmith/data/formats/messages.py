@@ -49,7 +49,7 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, unclear calls, unknown roles and rows without an answer."""
-    return [from_list(row, _message)]
+    return [from_list(row, _message, answered=answered)]
 
 
 def _message(row: Row, place: str, turn: Any) -> Message:

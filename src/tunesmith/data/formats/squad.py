@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
 from ...records import Answer, Question, Row
-from ..fields import missing, normalised, text, wrong_type
+from ..fields import elsewhere, missing, normalised, text, wrong_type
 from ..naming import is_squad
 from ..quoting import quoted
 
@@ -87,16 +87,8 @@ def _answer(row: Row, context: str, place: str, value: Any) -> Answer:
     if start >= 0 and context.startswith(words, start):
         return Answer(words, start)
     raise Refusal("data.answer_offset", f"the answer {quoted(words)} does not stand at character {start} of its "
-                  f"context{_of(row)}{_really(context, words)}", row.where,
+                  f"context{_of(row)}{elsewhere(context, words)}", row.where,
                   "correct `answer_start`, the character counted from 0; or copy the answer letter by letter")
-
-
-def _really(context: str, words: str) -> str:
-    """Where an answer stands in its context, as the end of a sentence."""
-    count = context.count(words)
-    if count == 1:
-        return f": it stands at character {context.find(words)}"
-    return f": it stands there {count} times" if count else ", and nowhere else in it"
 
 
 def _of(row: Row) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...records import Row, Text
 from ..fields import normalised, text
-from ..naming import ANSWERS, LABELS, PROMPTS, first, is_squad, is_tagged, is_talk
+from ..naming import ANSWERS, LABELS, first, is_pair, is_squad, is_tagged, is_talk
 
 makes: Final = Text
 reads: Final[Literal["records"]] = "records"
@@ -26,10 +26,10 @@ class Settings(BaseModel):
 
 def looks_like(fields: Mapping[str, Any]) -> bool:
     """Whether a row has `text`, no label, and is neither a conversation nor a pair nor tagged words."""
-    asked = "instruction" in fields or first(fields, PROMPTS)
+    other = is_talk(fields) or is_pair(fields) or is_tagged(fields) or is_squad(fields)
     labelled = first(fields, LABELS) is not None and "context" not in fields
-    return "text" in fields and not is_talk(fields) and not (asked and first(fields, ANSWERS)) and not (
-        labelled or is_tagged(fields) or is_squad(fields))
+    answered = "instruction" in fields and first(fields, ANSWERS) is not None
+    return "text" in fields and not other and not labelled and not answered
 
 
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:

@@ -15,6 +15,7 @@ from ...errors import Misuse
 
 RANGE = re.compile(r"(\d{1,6})-(\d{0,6})")
 EMBEDDINGS = "embeddings"
+EMBEDDING_NAMES = ("wte", "wpe", "shared", "relative_attention_bias")
 
 
 def _listed(value: object) -> tuple[int | str, ...]:
@@ -89,8 +90,8 @@ def frozen(names: Collection[str], wanted: Sequence[int | str]) -> set[str]:
 
 
 def is_embedding(name: str) -> bool:
-    """Whether a name is an embedding's, of tokens or (GPT-2's `wte`, `wpe`) of positions."""
-    return "embed" in name or name.removesuffix(".weight").rpartition(".")[2] in ("wte", "wpe")
+    """Whether a name is an embedding's, of tokens (GPT-2's `wte`, T5's `shared`), positions or distances."""
+    return "embed" in name or name.removesuffix(".weight").rpartition(".")[2] in EMBEDDING_NAMES
 
 
 def is_head(name: str) -> bool:

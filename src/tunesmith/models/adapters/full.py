@@ -73,4 +73,4 @@ def configuration(network: torch.nn.Module, settings: Settings, base: str) -> Ma
 
     if not isinstance(network, PreTrainedModel) or settings.freeze:
         return {}
-    return {"config.json": json.loads(network.config.to_json_string())}
+    return {"config.json": {**json.loads(network.config.to_json_string()), "architectures": [type(network).__name__]}}

@@ -227,7 +227,7 @@ def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[
     return {
         "adapter_config.json": {
             "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
+            "task_type": "SEQ_2_SEQ_LM" if _writes_for_another(network) else "CAUSAL_LM",
             "base_model_name_or_path": base,
             "r": settings.rank,
             "lora_alpha": settings.alpha,
@@ -239,6 +239,11 @@ def configuration(network: nn.Module, settings: Settings, base: str) -> Mapping[
             **({"trainable_token_indices": new} if new else {}),
         }
     }
+
+
+def _writes_for_another(network: Any) -> bool:
+    """Whether it reads one text and writes another."""
+    return bool(network.config.is_encoder_decoder)
 
 
 def _added(network: nn.Module) -> Iterator[tuple[str, LoraLinear]]:

@@ -1,0 +1,68 @@
+"""What an export says of whole texts, held against what the run says of them.
+
+An export of a network that does not write is asked what its head says, or where it has none for the texts' vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+
+from ..contracts import Floats, Model
+from ..models import vectors
+from ..models.asking import outputs
+from ..models.offline import transformers
+from ..records import SEGMENT, Document, Head
+
+TOKENS: Final = 4096
+# Two programs that compute the same weights in float32 were at most 3e-7 apart in vectors of length 1
+EXACT: Final = 1e-4
+
+
+def ask(model: Model, documents: Sequence[Document]) -> list[Floats]:
+    """What a model of ours says of each document, by the code that the verdict is made with."""
+    if model.head.kind != "none":
+        return [said.double().numpy() for said in outputs(model, documents)]
+    with torch.inference_mode():
+        return list(vectors.of_documents(model, documents, tokens=TOKENS).double().cpu().numpy())
+
+
+@final
+class Reading:
+    """A network and its tokenizer as plain transformers opens them; satisfies contracts.Reads."""
+
+    def __init__(self, network: Any, folder: Path, head: Head) -> None:
+        self.network, self.head = network.eval(), head
+        self.tokenizer = transformers().AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False)
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token's text and id."""
+        found: Mapping[str, int] = self.tokenizer.get_vocab()
+        return found
+
+    def encode(self, text: str, second: str | None = None) -> Sequence[int]:
+        """The ids of a text, or of two, between the tokenizer's own marks."""
+        ids: list[int] = self.tokenizer(text, second)["input_ids"]
+        return ids
+
+    @torch.inference_mode()
+    def says(self, document: Document) -> Floats:
+        """What the head says of a document, each of its rows or the whole; without a head its vector."""
+        told = {"input_ids": torch.from_numpy(document.ids)[None]}
+        if "token_type_ids" in self.tokenizer.model_input_names and SEGMENT in document.token_columns:
+            told["token_type_ids"] = torch.from_numpy(np.asarray(document.token_columns[SEGMENT]))[None]
+        found = self.network(**told)
+        if self.head.kind == "span":
+            said = torch.stack([found.start_logits[0], found.end_logits[0]], dim=-1)
+        elif self.head.kind == "none":
+            counted = torch.from_numpy(np.flatnonzero(document.weights))
+            said = torch.nn.functional.normalize(found.last_hidden_state[0, counted].mean(0), dim=0)
+        else:
+            said = found.logits[0]
+        return np.asarray(said.double().numpy(), np.float64)
