@@ -33,7 +33,7 @@ class Told:
 def tunesmith(*words: object, says: str = "") -> Told:
     """Run a command in this process; `says` is its stdin."""
     out, err = io.StringIO(), io.StringIO()
-    before, sys.stdin = sys.stdin, io.StringIO(says)
+    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BufferedReader(io.BytesIO(says.encode())), encoding="utf-8")
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.main([str(word) for word in words])

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from ..records import Finding, Row
 from .lines import ROW_BYTES, Line, flaw, too_large
@@ -52,13 +52,13 @@ class _Sentence:
         return Row({f"column {number}": list(column) for number, column in enumerate(columns, 1)}, where)
 
 
-def from_blocks(written: str, opened: Callable[[], Lines]) -> Iterator[Row | Finding]:
+def from_blocks(written: str, lines: Lines) -> Iterator[Row | Finding]:
     """One row a sentence, its columns as lists under `column 1`, `column 2`, …; its line is that of its first word."""
-    source = iter(opened())
+    source = iter(lines)
     held = list(islice(source, _LOOKED_AT))  # not opened twice: it may be a pipe
     shape = _shape([line.text for line in held if isinstance(line, Line)])
     sentence = _Sentence()
-    for line in _chained(held, source):
+    for line in chain(held, source):
         if isinstance(line, Finding):
             yield line
         elif not line.text.strip():
@@ -71,11 +71,6 @@ def from_blocks(written: str, opened: Callable[[], Lines]) -> Iterator[Row | Fin
                 yield found
     if sentence.cells and not sentence.broken:
         yield sentence.row(written)
-
-
-def _chained(held: Sequence[Line | Finding], source: Iterator[Line | Finding]) -> Iterator[Line | Finding]:
-    yield from held
-    yield from source
 
 
 def _add(sentence: _Sentence, line: Line, shape: _Shape, where: str) -> Finding | None:
@@ -113,6 +108,21 @@ def are_blocks(texts: Sequence[str]) -> bool:
         return False
     tagged = sum(len(cells) == shape.width and _TAG.fullmatch(cells[-1]) is not None for cells in content)
     return len(content) > 1 and tagged >= _MOSTLY * len(content)
+
+
+def are_single(texts: Sequence[str]) -> bool:
+    """Whether the beginning of a text file has a word a line, without tags, and blank lines between sentences."""
+    return any(not text.strip() for text in texts[1:-1]) and all(len(text.split()) < 2 for text in texts)
+
+
+def from_words(written: str, lines: Lines) -> Iterator[Row | Finding]:
+    """One row a line, its words under `tokens`; blank lines are passed over."""
+    for line in lines:
+        if isinstance(line, Finding):
+            yield line
+        elif line.text.strip():
+            where = f"{written}:{line.number}"
+            yield flaw(line.text, where) or Row({"tokens": line.text.split()}, where)
 
 
 def are_aligned(words: Sequence[str], tags: Sequence[str]) -> bool:

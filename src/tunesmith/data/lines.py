@@ -31,19 +31,31 @@ class Line:
 
 def lines(written: str, path: Path, limit: int = ROW_BYTES) -> Iterator[Line | Finding]:
     """Every line of a file, plain or gz, up to `limit` bytes. Bytes that are no UTF-8 stay as escapes for `flaw`."""
-    number = 0
     try:
         with _opened(path) as file:
-            start = file.peek(256)[:256]
-            if _is_utf16(start):
-                yield _error("data.encoding", "the file is UTF-16, not UTF-8", f"{written}:1",
-                             f"convert it: `iconv -f UTF-16 -t UTF-8 {written}`")
-                return
-            for number, data in _numbered(file, limit):
-                yield from _decoded(data, f"{written}:{number}", number, limit)
+            yield from of_file(written, file, limit)
+    except OSError as error:
+        yield _cut_short(written, 1, error)
+
+
+def of_file(written: str, file: BufferedReader | gzip.GzipFile, limit: int = ROW_BYTES) -> Iterator[Line | Finding]:
+    """As `lines`, of a file that is open: a buffered one of bytes, such as stdin's."""
+    number = 0
+    try:
+        start = file.peek(256)[:256]
+        if _is_utf16(start):
+            yield _error("data.encoding", "the file is UTF-16, not UTF-8", f"{written}:1",
+                         f"convert it: `iconv -f UTF-16 -t UTF-8 {written}`")
+            return
+        for number, data in _numbered(file, limit):
+            yield from _decoded(data, f"{written}:{number}", number, limit)
     except (EOFError, OSError, zlib.error) as error:
-        yield _error("data.cut_short", f"the file cannot be read on from here: {error}", f"{written}:{number + 1}",
-                     "fetch the file again: it is cut short or damaged")
+        yield _cut_short(written, number + 1, error)
+
+
+def _cut_short(written: str, line: int, error: Exception) -> Finding:
+    return _error("data.cut_short", f"the file cannot be read on from here: {error}", f"{written}:{line}",
+                  "fetch the file again: it is cut short or damaged")
 
 
 def head(path: Path) -> str:

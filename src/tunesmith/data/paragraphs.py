@@ -31,6 +31,15 @@ def from_text(written: str, opened: Callable[[], Iterable[Line | Finding]]) -> I
         yield _row(written, held, size)
 
 
+def from_lines(written: str, lines: Iterable[Line | Finding]) -> Iterator[Row | Finding]:
+    """One row `{"text": …}` for each line that is not blank."""
+    for line in lines:
+        if isinstance(line, Finding):
+            yield line
+        elif line.text.strip():
+            yield _row(written, [line], len(line.text))
+
+
 def _has_paragraphs(lines: Iterable[Line | Finding]) -> bool:
     """Whether a blank line stands between two lines of text."""
     seen = gap = False

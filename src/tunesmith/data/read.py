@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +24,12 @@ LOOKED_AT = 200
 class Way:
     """How files are to be read, as far as somebody says it; by the files where nobody does.
 
-    header: as `data.header`; by: as the format reads them; plain text is `texts`, and files in twos are `aligned`.
+    header: as `data.header`; by: as the format reads them; plain text is `texts`, files in twos are `aligned`, and
+    column files or plain text `words`, where tags are only to be predicted.
     """
 
     header: Header = None
-    by: Literal["", "records", "blocks", "whole", "texts", "aligned"] = ""
+    by: Literal["", "records", "blocks", "whole", "texts", "aligned", "words"] = ""
 
 
 BY_ITSELF = Way()
@@ -109,13 +110,37 @@ def _of_text(written: str, path: Path, way: Way, kind: str) -> Iterator[Row | Fi
         return lines(written, path)
 
     begun = [] if way.by in ("blocks", "texts") else _begun(written, path)
-    if way.by == "blocks" or (way.by == "" and (kind in BLOCKS or blocks.are_blocks(begun))):
-        return blocks.from_blocks(written, opened)
+    if way.by == "aligned":
+        return blocks.from_words(written, opened())
+    if kind in BLOCKS or _by_columns(begun, way):
+        return blocks.from_blocks(written, opened())
     if kind == ".tsv":
         return tables.from_tsv(written, opened, way.header)
     if kind in PLAIN and tables.is_tsv(begun):
         return _as_table(written, tables.from_tsv(written, opened, way.header))
     return paragraphs.from_text(written, opened)
+
+
+def _by_columns(begun: Sequence[str], way: Way) -> bool:
+    """Whether lines are those of a column file: as it is said, or by the beginning of them."""
+    return way.by == "blocks" or (way.by in ("", "words") and blocks.are_blocks(begun)) or (
+        way.by == "words" and blocks.are_single(begun))
+
+
+def piped(written: str, source: Iterator[Line | Finding], way: Way) -> Iterator[Row | Finding]:
+    """Rows of lines that come once: JSON, or what the way says, or what the first of them look like."""
+    held = list(islice(source, 1 if way.by in ("texts", "aligned") else LOOKED_AT))
+    begun = [line.text for line in held if isinstance(line, Line)]
+    every = chain(held, source)
+    if next((text for text in begun if text.strip()), "").lstrip().startswith("{"):
+        return json_lines.from_lines(written, every)
+    if way.by == "aligned":
+        return blocks.from_words(written, every)
+    if _by_columns(begun, way):
+        return blocks.from_blocks(written, every)
+    if way.by != "texts" and tables.is_tsv(begun):
+        return tables.from_pipe(written, every, way.header)
+    return paragraphs.from_lines(written, every)
 
 
 def _as_table(written: str, found: Iterator[Row | Finding]) -> Iterator[Row | Finding]:

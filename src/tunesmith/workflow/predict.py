@@ -43,7 +43,7 @@ def predict(
     recipe = read.read(run.recipe_file)
     model = opened or predictor.open_run(path)
     task, read_as = parts.task(recipe, part), recipe.data.mix[part] if part != MAIN else recipe.data
-    found = asked(rows, read_as.format, read_as.columns, takes=task.module.takes)
+    found = asked(rows, read_as.format, read_as.columns, takes=task.module.takes, header=read_as.header)
     limits = (max_new_tokens or recipe.evaluation.max_new_tokens, batch_size or recipe.evaluation.batch_size)
     done = 0
     while together := list(islice(found, TOGETHER)):

@@ -10,7 +10,9 @@ from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.load import way
 from ..data.read import rows as read_rows
+from ..data.recognise import recognise_files
 from ..encoding.flat import examples_of
 from ..errors import Misuse
 from ..records import SIDES, Document, Example, Row, Side
@@ -39,7 +41,7 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
     told = []
     for number, (side, example, document) in enumerate(of_row(recipe, prepared, where)):
         if number == 0:
-            told.append(("row", json.dumps(row_at(example.where), ensure_ascii=False, indent=2)))
+            told.append(("row", json.dumps(row_at(recipe, example.where), ensure_ascii=False, indent=2)))
             values = json.dumps(asdict(example), ensure_ascii=False, indent=2)
             told.append((f"example: {type(example).__name__}", values))
             told.append(("side", side))
@@ -91,10 +93,12 @@ def place(where: str) -> tuple[str, str]:
     return Path(file).name, line
 
 
-def row_at(where: str) -> Any:
-    """The values of the row as they stand in the file."""
+def row_at(recipe: Recipe, where: str) -> Any:
+    """The values of the row as they stand in the file; its words alone where tags stand in another file."""
     file, _, _ = where.rpartition(":")
-    return next(dict(row.values) for row in read_rows(file) if isinstance(row, Row) and row.where == where)
+    found = read_rows(file, way=way(recipe.data.format or recognise_files(recipe.data.train, Path()),
+                                    recipe.data.header))
+    return next((dict(row.values) for row in found if isinstance(row, Row) and row.where == where), {})
 
 
 def shown(side: Side, example: Example, document: Document) -> dict[str, Any]:

@@ -56,10 +56,15 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Pair]:
-    """One pair. Raises Refusal where prompt or answer is missing, doubtful, no text or empty."""
+    """One pair. Raises Refusal where prompt or answer is missing, doubtful, no text or empty.
+
+    Where nothing need be answered, a row may have a `text` instead of a prompt.
+    """
     if is_translation(row.values):
         return [_translation(row, settings, answered=answered)]
     prompts, answers = pair_of(row.values)
+    if not answered and not prompts:
+        prompts = [name for name in ("source", "text") if name in row.values][:1]
     doubts = _doubts(row, "answer", answers) if answered or len(answers) > 1 else []
     raise_all([*_doubts(row, "prompt", prompts), *doubts])
     prompt = _joined(row, prompts[0])
