@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tiny import tiny_base
+from tunesmith.data.load import load
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.recipe.read import read
 from tunesmith.recipe.schema import schema
@@ -108,3 +109,60 @@ def test_a_base_without_a_template_is_given_one_where_turns_are_learnt(tmp_path)
     texts = written(tmp_path, "b.jsonl", {"text": "Once upon a time."})
     recipe = read(init([texts], tmp_path / "s.yaml", str(base)).recipe)
     assert (recipe.data.template, recipe.evaluation.generate) == (None, 0)
+
+
+# --- tasks that read
+
+
+def begun(folder, *files, **more):
+    """What init writes for files, and the examples that its recipe reads."""
+    started = init([str(folder / name) for name in files], folder / "recipes" / "r.yaml", **more)
+    recipe = read(started.recipe)
+    data = recipe.data
+    again = load(data.train, format=data.format, columns=data.columns, header=data.header)
+    assert again.examples == started.loaded.examples
+    assert not {"data.guessed", "data.header", "data.labels"} & {one.kind for one in again.findings}
+    return started, recipe
+
+
+@pytest.mark.parametrize(("name", "text", "task", "format"), [
+    ("a.csv", "text,category\nhi,greeting\nbye,farewell\n", "classify", "labelled"),
+    ("a.conll", "Baku B-LOC\nis O\n\nHi O\n", "tag", "conll"),
+    ("a.jsonl", '{"question": "q", "context": "a c", "answers": [{"text": "c", "answer_start": 2}]}\n', "extract",
+     "squad"),
+    ("a.jsonl", '{"question": "q", "context": "a c", "answer": "c"}\n', "extract", "question"),
+    ("a.jsonl", '{"question": "q", "context": "a c", "answer": "no"}\n', "chat", "question"),
+    ("a.jsonl", '{"translation": {"en": "yes", "az": "bəli"}}\n', "chat", "pair"),
+])
+def test_each_kind_of_rows_becomes_the_task_for_it_on_a_base_for_it(tmp_path, name, text, task, format):
+    (tmp_path / name).write_text(text)
+    started, recipe = begun(tmp_path, name)
+    reads = task in ("classify", "tag", "extract")
+    assert (recipe.task.type, started.loaded.format) == (task, format)
+    assert recipe.base.name == ("minilm-l6" if reads else "smollm2-135m-instruct")
+    assert recipe.adapter.type == ("full" if reads else "lora")
+    assert ("generate:" in started.recipe.read_text()) is not reads
+
+
+def test_what_was_guessed_of_a_table_without_a_header_stands_in_the_recipe(tmp_path):
+    (tmp_path / "labels.txt").write_text("joy\nfear\nlove\n")
+    (tmp_path / "a.tsv").write_text("".join(f"words {n}\t{n % 3}{',2' if n % 3 == 0 else ''}\t\n" for n in range(30)))
+    _, recipe = begun(tmp_path, "a.tsv")
+    assert (recipe.data.header, recipe.data.columns) == (False, {"text": "column 1", "label": "column 2"})
+    assert recipe.data.format.as_json() == {"type": "labelled", "separator": ",",
+                                            "names": str(tmp_path / "labels.txt")}
+
+
+def test_two_aligned_files_become_one_recipe(tmp_path):
+    (tmp_path / "words.txt").write_text("Baku is big\nHi there\n")
+    (tmp_path / "tags.txt").write_text("B-LOC O O\nO O\n")
+    started, recipe = begun(tmp_path, "words.txt", "tags.txt")
+    assert recipe.task.type == "tag" and recipe.data.format.as_json()["aligned"] is True
+    assert len(started.loaded.examples) == 2
+
+
+def test_texts_longer_than_an_encoder_reads_are_cut_and_numbers_are_said_to_be_learnt(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{'word ' * 600},{n}.5\n" for n in range(12)))
+    started, recipe = begun(tmp_path, "a.csv")
+    assert (recipe.training.max_length, recipe.data.too_long) == (512, "cut")
+    assert "a number is learnt, from 0.5 to 11.5" in started.recipe.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .naming import KNOWN
+from .numbers import is_number
 from .quoting import LONGEST
 
 Header = bool | tuple[str, ...] | None
@@ -28,17 +29,14 @@ def names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
 
 def _is_value(cell: str, column: Sequence[str]) -> bool:
     """Whether a cell is of the same kind as those below it, and not their name."""
-    if _is_number(cell):
-        return all(_is_number(other) for other in column)
+    if is_number(cell):
+        return all(map(_are_numbers, column))
     return bool(cell.strip()) and len(column) >= _ENOUGH and cell in column and len(set(column)) * 2 <= len(column)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", ""))
-    except ValueError:
-        return False
-    return True
+def _are_numbers(cell: str) -> bool:
+    """Whether a cell is a number, or some with commas or the like between them."""
+    return is_number(cell) or (any(map(str.isdecimal, cell)) and not any(map(str.isalpha, cell)))
 
 
 def named(width: int) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..catalog import nearest
 from ..records import Example, Finding, Labelled, Tagged
+from .numbers import is_number
 from .quoting import quoted
 from .texts import texts
 
@@ -58,7 +59,7 @@ class Odd:
             more = f" and {len(slips) - SHOWN} more" if len(slips) > SHOWN else ""
             yield Finding("warning", "data.tags", f"tags that look like slips: {shown}{more}",
                           self.first[f"tag {slips[0]}"], "correct them in the file, if they are")
-        if len(self.labels) * 2 > self.rows >= _ENOUGH and not all(map(_is_number, self.labels)):
+        if len(self.labels) * 2 > self.rows >= _ENOUGH and not all(map(is_number, self.labels)):
             yield Finding("warning", "data.many_labels", f"{self.rows} rows have {len(self.labels)} different labels, "
                           "and a class is learnt from many rows", self.first["label"],
                           "name the column of the label in `data.columns`, or another format in `data.format`")
@@ -88,11 +89,3 @@ def slipped(tags: Counter[str]) -> list[str]:
 def _is_slip(name: str, count: int, types: Counter[str]) -> bool:
     common = [other for other, many in types.items() if many >= count * _RARE]
     return nearest(name, common) is not None
-
-
-def _is_number(label: str) -> bool:
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True

@@ -17,41 +17,20 @@ from ..data import columns as naming
 from ..data.load import Loaded, load
 from ..data.texts import characters
 from ..errors import Misuse, Problem, Refusal, raise_all
+from ..recipe import located
 from ..recipe.hub_id import parse
 from ..recipe.paths import data_file
 from ..recipe.schema import schema
-from ..records import Conversation, Example, Finding, Pair, Text
+from ..records import Example, Finding
+from .drafts import DRAFTS, LENGTHS, MANY_EXAMPLES, RECIPE, Draft, learnt
 
 if TYPE_CHECKING:
     from ..models.bases import Base
 
-STARTER = "smollm2-135m-instruct"
-CHARACTERS_PER_TOKEN = 2.5  # English has 4; other languages, names and code have fewer
-LENGTHS = (128, 256, 512, 1024, 2048)
-MANY_EXAMPLES = 5000
 PLAIN_PATH = re.compile(r"[A-Za-z_./][\w./-]*")
 
 SCHEMA = ".recipe.schema.json"  # beside the recipe, so that both can be moved and shared together
 TEMPLATE = "\n  template: chatml  # the base has none: turns are written so, and the tokens for it are added"
-RECIPE = """\
-# yaml-language-server: $schema={schema}
-# {examples} examples of the format `{format}` were recognised.{unused}
-base: {base}  # what it starts from: a starter, a folder, a GGUF file or an earlier run
-task: {task}  # {learnt}
-data:
-  train: {train}{columns}{template}
-  validation: 0.1  # shares that are held out: this one watches the training,
-  test: 0.1  # this one decides the verdict
-adapter: {{type: lora, rank: 16, alpha: 32, targets: all-linear}}
-training:
-  learning_rate: 2e-4  # the first thing to try otherwise: `tunesmith explain training.learning_rate`
-  epochs: {epochs}
-  batch_size: 8
-  max_length: {max_length}  # tokens; `tunesmith check` tells where a row is longer
-  seed: 0
-evaluation: {{generate: {generate}, max_new_tokens: 128}}
-run: {{folder: runs, name: {name}}}
-"""
 
 
 @dataclass(frozen=True)
@@ -98,21 +77,22 @@ def init(
     if not loaded.examples:
         raise_all([_refused(finding, loaded) for finding in loaded.findings if finding.severity == "error"])
         raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
-    plain = isinstance(loaded.examples[0], Text)
-    task = "completion" if plain else "chat"
+    draft = DRAFTS[type(loaded.examples[0])]
+    few, many = draft.epochs
+    max_length, too_long = _length(loaded.examples, draft, found.context if found else draft.context)
     text = RECIPE.format(
         schema=SCHEMA, examples=len(loaded.examples), format=loaded.format, unused=_unused(loaded),
-        base=_base(base or STARTER, output), task=task, learnt=_learnt(loaded.examples[0]), train=_train(data, output),
-        columns=f"\n  columns: {naming.inside(columns)}" if columns else "", generate=0 if plain else 32,
-        template="" if plain or found is None or _has_template(found) else TEMPLATE,
-        epochs=3 if len(loaded.examples) < MANY_EXAMPLES else 1,
-        max_length=_max_length(loaded.examples, found.context if found else LENGTHS[-1]),
+        base=_base(base or draft.base, output), task=draft.task, learnt=learnt(loaded.examples),
+        train=_train(data, output), reading=_reading(loaded, columns, output) + too_long,
+        template=TEMPLATE if draft.task == "chat" and found is not None and not _has_template(found) else "",
+        adapter=draft.adapter, rate=draft.rate, epochs=few if len(loaded.examples) < MANY_EXAMPLES else many,
+        batch_size=draft.batch_size, max_length=max_length, long=draft.long, evaluation=draft.evaluation,
         name=re.sub(r"[^\w.-]+", "-", output.stem).strip("-._") or "run",
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_name(SCHEMA).write_text(json.dumps(schema(), ensure_ascii=False) + "\n", encoding="utf-8")
     output.write_text(text, encoding="utf-8")
-    return Started(output, base or STARTER, task, loaded)
+    return Started(output, base or draft.base, draft.task, loaded)
 
 
 def _on_disk(base: str | None) -> Base | None:
@@ -146,16 +126,32 @@ def _refused(finding: Finding, loaded: Loaded) -> Problem:
     return Refusal(finding.kind, finding.what, finding.where, remedy)
 
 
-def _max_length(examples: Sequence[Example], context: int) -> int:
-    """The smallest usual length that the longest example probably fits into."""
-    longest = max(map(characters, examples)) / CHARACTERS_PER_TOKEN
-    return min(context, next((length for length in LENGTHS if length >= longest), LENGTHS[-1]))
+def _length(examples: Sequence[Example], draft: Draft, context: int) -> tuple[int, str]:
+    """The smallest usual length that the longest example probably fits into, and the line for those that do not."""
+    longest = max(map(characters, examples)) / draft.characters_per_token
+    too_long = f"\n  too_long: {draft.too_long}  # of rows that are longer than the base can read, the beginning counts"
+    usual = next((length for length in LENGTHS if length >= longest), LENGTHS[-1])
+    return min(context, usual), too_long if longest > context and draft.too_long else ""
 
 
-def _learnt(example: Example) -> str:
-    if isinstance(example, Conversation):
-        return "the assistant's turns are learnt"
-    return "the answers are learnt" if isinstance(example, Pair) else "all of the text is learnt"
+def _reading(loaded: Loaded, columns: Mapping[str, str], output: Path) -> str:
+    """The lines that say how the files are read, where it was told by what they hold, or by the user."""
+    section, named = loaded.section, {**columns, **loaded.guessed}
+    lines = ["header: false"] if loaded.unnamed else []
+    if section is not None:
+        usual = section.module.Settings()
+        options = {name: value for name, value in section.settings.model_dump(mode="json").items()
+                   if value != vars(usual)[name]}
+        options |= {name: os.path.relpath(file, output.parent) for name, file in located.files(section.settings)}
+        if options or loaded.guessed or section.type == "question":
+            told = "".join(f", {name}: {_value(value)}" for name, value in options.items())
+            lines.append(f"format: {{type: {section.type}{told}}}")
+    lines += [f"columns: {naming.inside(named)}"] if named else []
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def _value(value: Any) -> str:
+    return _yaml(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _unused(loaded: Loaded) -> str:
