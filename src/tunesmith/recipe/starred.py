@@ -30,10 +30,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Choice:
-    """Makes a field a choice among the files of one open folder; `default` is the type where none is given."""
+    """Makes a field a choice among the files of one open folder; `default` is the type where none is given.
+
+    within: whether it stands among the options of such a file, so that a schema names the choices and not theirs again.
+    """
 
     kind: str
     default: str | None = None
+    within: bool = False
 
     def validate(self, value: object) -> Section:
         """The section of a name, or of a mapping with `type` and the options of that type."""
@@ -64,7 +68,8 @@ class Choice:
         choices = catalog.names(self.kind)
         outsider = {"type": "string", "pattern": r"^\w+(\.\w+)+$"}
         forms: list[dict[str, Any]] = [{"enum": list(choices)}, outsider]
-        forms += [self._form(name) for name in choices]
+        forms += [{"type": "object", "properties": {"type": {"enum": list(choices)}}, "required": ["type"]}] \
+            if self.within else [self._form(name) for name in choices]
         forms.append({"type": "object", "properties": {"type": outsider}, "required": ["type"]})
         return {"anyOf": forms}
 
