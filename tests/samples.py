@@ -18,7 +18,7 @@ REFERENCES = ("the cat sat on the mat", "a dog", "it rains in May", "seven", "no
 
 
 def _text(text: str, reference: str, term: float, weight: float) -> tuple[Prediction, Example]:
-    return Prediction(0, term, weight, "prompt", text, reference, "end", 3), EXAMPLE
+    return Prediction(0, term, weight, "prompt", text, reference, "end", 3, bytes=len(reference)), EXAMPLE
 
 
 def _label(name: str, wanted: str) -> tuple[Prediction, Example]:

@@ -221,7 +221,8 @@ class Prediction:
     """What a model said of one example.
 
     term, weight: the summed loss in nats and its weight (teacher-forced); text: the generated answer;
-    reference: what the example has there; stopped_by: how the generation ended.
+    reference: what the example has there; stopped_by: how the generation ended; bytes: of UTF-8 that the targets of
+    the loss spell, where they are text.
 
     output: what was predicted, as `tunesmith predict` writes it (`label`, `scores`, `entities`, `answer`, …); empty
     where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names.
@@ -237,6 +238,7 @@ class Prediction:
     tokens: int = 0
     output: Mapping[str, Any] = field(default_factory=dict)
     expected: Mapping[str, Any] = field(default_factory=dict)
+    bytes: int = 0
 
     @property
     def answered(self) -> bool:

@@ -64,7 +64,7 @@ def test_a_run_that_learnt_texts_is_asked_for_no_answers_and_goes_on_with_a_text
     }, source="test")
     told: list[Any] = []
     done = story.train(recipe, observe=told.append)
-    assert done.verdict is not None and set(done.verdict.metrics) == {"loss", "perplexity"}
+    assert done.verdict is not None and set(done.verdict.metrics) == {"loss", "perplexity", "bits_per_byte"}
     assert not [event.finding for event in told if isinstance(event, Found) and "generate" in event.finding.where]
     assert not [finding for finding in done.verdict.findings if "generate" in finding.where]
     opened = predictor.open(str(done.run))

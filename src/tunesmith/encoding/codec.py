@@ -12,6 +12,8 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, final
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..contracts import Encoded
@@ -21,6 +23,7 @@ from . import ending, thinking
 from .ending import pattern
 from .framing import Frames, spelt
 from .sections import Sections
+from .spelling import utf8_bytes
 from .templates import Template, Tool, vet
 
 UNBOUNDED = 1 << 40
@@ -149,6 +152,16 @@ class Codec:
     @cached_property
     def _spelt(self) -> Sections:
         return Sections(self._plain)
+
+    @cached_property
+    def bytes_of(self) -> NDArray[np.int64]:
+        """(V,) how many bytes of UTF-8 each id spells; 0 for control tokens."""
+        return utf8_bytes(self._state)
+
+    @cached_property
+    def adds_blank(self) -> bool:
+        """Whether the tokenizer puts a blank before a text, which is none of the text's bytes."""
+        return int(self.bytes_of[self._plain.encode("a", add_special_tokens=False).ids].sum()) > 1
 
     @cached_property
     def frames(self) -> Frames:

@@ -36,13 +36,19 @@ def findings(tags: Tags, head: Head) -> Iterator[Finding]:
         if meant:
             yield Finding(
                 "warning", "tags.misspelt", f"the tag `{tag}` stands in {count} place(s), and looks like `{meant}`, "
-                f"which stands in {tags.counts[meant]}", tags.first[tag], f"write `{meant}` there, if it is meant")
+                f"which stands in {tags.counts[meant]}", tags.first[tag], instead(tag, meant))
 
 
 def nearest(tag: str, known: Sequence[str], scheme: str) -> str:
     """The known tag that a wrong one looks like, "" where none does."""
     near = [(distance, other) for other in known for distance in [_apart(tag, other, scheme)] if distance <= NEAR]
     return min(near)[1] if near else ""
+
+
+def instead(tag: str, meant: str) -> str:
+    """What to do where a tag is another, misspelt."""
+    return (f"write `{meant}` there if it is meant, or have it read so: "
+            f"`data: {{format: {{type: conll, rename: {{{tag}: {meant}}}}}}}`")
 
 
 def _meant(tag: str, count: int, counts: Counter[str], scheme: str) -> str:

@@ -84,16 +84,19 @@ def open_base(name: str) -> Predictor:
 def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None) -> Predictor:
     """A run's tuned model, its best checkpoint where it has one; or the base as the run saw it.
 
-    dtype: another number format to compute in than the run's own.
+    A base that can answer by itself does so in its own vocabulary, not in the one that the run extended. dtype: another
+    number format to compute in than the run's own.
     """
     run = folder.open_run(path)
     recipe = read.read(run.recipe_file)
     kept = lineage.read(run.lineage_file)
-    found = bases.of_run(path, recipe)
+    grown = bases.of_run(path, recipe)
+    found = bases.without_pieces(grown) if base and recipe.task.module.generates else grown
     encoder = load.codec(
         found, recipe.data.template, datetime.fromisoformat(kept["chosen"]["date"]),
         tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
-    demand_same_template(encoder, kept, str(path))
+    if found == grown:
+        demand_same_template(encoder, kept, str(path))
     sampling = shipped_sampling(found)
     turns = Conversation in recipe.task.module.takes
     chosen = kept["chosen"]
@@ -115,6 +118,11 @@ def both(path: Path) -> Iterator[tuple[Literal["base", "tuned"], Predictor]]:
 
     They are one network with the adapter off and on, where it can be: the answers are the same to the last bit.
     """
+    recipe = read.read(folder.open_run(path).recipe_file)
+    if recipe.task.module.generates and recipe.base.vocabulary.tokens:
+        yield "base", open_run(path, base=True)
+        yield "tuned", open_run(path)
+        return
     tuned = open_run(path)
     try:
         untuned = tuned.model.untuned()

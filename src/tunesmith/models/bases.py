@@ -113,6 +113,13 @@ def with_pieces(base: Base, pieces: Pieces | None) -> Base:
     return replace(base, added=(*base.added[:earlier], pieces, *base.added[earlier:]))
 
 
+def without_pieces(base: Base) -> Base:
+    """The base with the vocabulary that it had before the recipe extended it."""
+    earlier = len(base.under.added) if base.under is not None else 0
+    own = tuple(added for added in base.added[earlier:] if not isinstance(added, Pieces))
+    return replace(base, added=(*base.added[:earlier], *own))
+
+
 def of_run(run: Path, recipe: Recipe) -> Base:
     """The base that a run was made with, its new pieces included. Raises as `find` does."""
     from ..runs import durable

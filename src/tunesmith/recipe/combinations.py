@@ -131,5 +131,19 @@ def _metric(value: Callable[[str], Any]) -> Told:
                "`evaluation.generate` is 0", "set `evaluation.generate` to 32 or more, or name the metric `loss`")
 
 
+def _vocabulary(value: Callable[[str], Any]) -> Told:
+    task = value("task")
+    named = str(task.get("type") if isinstance(task, dict) else task)
+    if not value("base.vocabulary.tokens") or not vars(catalog.load("task", named)).get("generates"):
+        return
+    metric = value("evaluation.metric")
+    if metric is not None and vars(catalog.load("metric", metric))["unit"].endswith("per token"):
+        yield (("evaluation", "metric"), f"`evaluation.metric: {metric}` counts by the token, and `base.vocabulary` "
+               "gives the tuned model other tokens than the base has", "name `bits_per_byte`, or leave it out")
+    if value("data.too_long") == "cut":
+        yield (("data", "too_long"), "`data.too_long: cut` would cut base and tuned at different places, for "
+               "`base.vocabulary` gives them different tokens", "use `split` or `drop`")
+
+
 RULES: tuple[Callable[[Callable[[str], Any]], Told], ...] = (
-    _shares, _mix, _same_files, _also_trained, _patience, _evaluations, _metric)
+    _shares, _mix, _same_files, _also_trained, _patience, _evaluations, _metric, _vocabulary)

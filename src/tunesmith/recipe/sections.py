@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from .documents import Documents
 from .kinds import STRICT, Card, Files, MetricName, Observers, ShareOrFiles
 from .sources import Also, Mix
 from .starred import Choice, Section, default
@@ -129,6 +130,9 @@ class Data(Options):
     1 to 1000. 1 is in proportion to their rows; larger ones give small sources more, 1000 gives all nearly the same.
     Try 2 to 5 where one source is a hundred times another.
     """
+
+    documents: Documents = Field(default_factory=Documents)
+    """Rows of plain text made into texts of like length. `{characters: 2000}` joins lines that follow each other."""
 
     format: Annotated[Section, Choice("format")] | None = None
     """The shape of the rows; null: recognised from their columns, and said.

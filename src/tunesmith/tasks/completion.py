@@ -18,7 +18,7 @@ from ..encoding.proof import of_text as proof
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood
-from ..metrics import exact_match, perplexity, rouge_l
+from ..metrics import bits_per_byte, exact_match, perplexity, rouge_l
 from ..metrics import loss as loss_metric
 from ..models.heads import causal as head
 from ..models.heads import no_baselines as baselines
@@ -32,7 +32,7 @@ __all__ = [
 takes: Final = (Text, Pair)
 cut: Final = "between examples"
 generates: Final = True
-metrics: Final = (loss_metric, perplexity, exact_match, rouge_l)
+metrics: Final = (loss_metric, perplexity, bits_per_byte, exact_match, rouge_l)
 prepare = unchanged
 
 

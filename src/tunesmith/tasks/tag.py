@@ -129,8 +129,7 @@ def _wrong(row: Tagged, head: Head, settings: Settings) -> list[Finding]:
 
 def _instead(tag: str, head: Head) -> str:
     near = slips.nearest(tag, head.labels, head.scheme)
-    return f"write `{near}` if that is meant, or give training rows with this tag" if near else \
-        "correct it, or give training rows with this tag"
+    return slips.instead(tag, near) if near else "correct it, or give training rows with this tag"
 
 
 def _teach(window: Window, targets_W: Any, settings: Settings) -> None:

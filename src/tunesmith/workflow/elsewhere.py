@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Misuse, raise_all
 from ..evaluation import forgetting, verdict
+from ..metrics import bits_per_byte
 from ..recipe import Section
 from ..recipe.starred import named
 from ..records import Elsewhere, Finding, Pair, Prediction, Verdict
@@ -21,12 +22,25 @@ if TYPE_CHECKING:
 Predictions = Mapping[int, Prediction]
 
 
-def metrics_of(task: Section, named_by_recipe: str | None, *, answers: bool) -> dict[str, Any]:
-    """A task's metrics and the one that the recipe names, by their names; without answers those of the loss alone."""
+def metrics_of(
+    task: Section, named_by_recipe: str | None, *, answers: bool, vocabularies: bool = False
+) -> dict[str, Any]:
+    """A task's metrics and the one that the recipe names, by their names; without answers those of the loss alone.
+
+    vocabularies: base and tuned read in different ones, so what is counted by the token says nothing.
+    """
     found = {metric.__name__.rsplit(".", 1)[-1]: metric for metric in task.module.metrics}
     if named_by_recipe is not None:
         found.setdefault(named_by_recipe, named("metric", named_by_recipe))
+    if vocabularies:
+        own = {name: metric for name, metric in found.items() if not metric.unit.endswith("per token")}
+        found = {"bits_per_byte": bits_per_byte, **own}
     return {name: metric for name, metric in found.items() if answers or metric.needs == "loss"}
+
+
+def vocabularies(recipe: Recipe) -> bool:
+    """Whether the base is asked in its own vocabulary and the tuned model in an extended one."""
+    return bool(recipe.base.vocabulary.tokens) and bool(recipe.task.module.generates)
 
 
 def refuse_missing(recipe: Recipe) -> None:
@@ -46,7 +60,7 @@ def refuse_missing(recipe: Recipe) -> None:
 def metrics_of_entry(recipe: Recipe, prepared: Prepared, name: str) -> dict[str, Any]:
     """The metrics of an entry of `evaluation.also`."""
     task = parts.task(recipe, parts.of_entry(recipe, name)) if parts.parts(recipe) else prepared.also[name].task
-    return metrics_of(task, recipe.evaluation.also[name].metric, answers=True)
+    return metrics_of(task, recipe.evaluation.also[name].metric, answers=True, vocabularies=vocabularies(recipe))
 
 
 def two(

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..contracts import Given
 from ..encoding.flat import examples_of
+from ..encoding.lengths import TooLong
 from ..encoding.order import seed_for
 from ..errors import Misuse
 from ..evaluation import predictions, report, verdict
 from ..inference import predictor
-from ..inference.scoring import loss_of, score
+from ..inference.scoring import loss_of, score, spelling_of
 from ..recipe import Section, read
 from ..recipe.sources import MAIN
 from ..records import Document, Example, Finding, Prediction, Rows, Side, Text, Verdict
@@ -22,6 +25,7 @@ from ..runs import durable, folder, lineage, lock
 from ..runs.redact import redacted
 from ..tasks import several
 from . import card, elsewhere, pages, parts
+from .encode import encode
 from .events import Answered, Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -49,6 +53,13 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     tuned: dict[int, Prediction] = {}
     measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
     for who, opened in predictor.both(run.path):
+        if who == "base" and opened.codec.digest != prepared.digests["tokenizer"]:
+            own, held = in_both_vocabularies(recipe, opened, prepared, held)
+            rivals = {"base": measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)}
+            for name, other in others.items():
+                own, others[name] = in_both_vocabularies(recipe, opened, prepared, other)
+                measured_there[name][who] = measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)
+            continue
         if who == "tuned":
             tuned = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
         else:
@@ -65,6 +76,9 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     found = verdict.judge(measured["base"], tuned, examples, metrics, decides, against_name=strongest, seed=seed)
     found = replace(found, baselines={name: verdict.measure(rival, tuned, examples, metrics, seed=seed)
                                       for name, rival in rivals.items()})
+    if prepared.learnt is not None:
+        found = replace(found, findings=(*found.findings, Finding(
+            "note", "base.vocabulary", f"the base's vocabulary was extended: {prepared.learnt}", "base.vocabulary")))
     if side == "validation":
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
@@ -124,6 +138,21 @@ def stand_ins(
     return {name: {one.example: one for one in said if one.example in asked} for name, said in found.items()}
 
 
+def in_both_vocabularies(
+    recipe: Recipe, base: predictor.Predictor, prepared: Prepared, held: Held
+) -> tuple[Held, Held]:
+    """Rows as the base reads them in its own vocabulary, and as they are: those that both can read whole."""
+    whole: TooLong = "split" if any(isinstance(example, Text) for example in held.examples) else "drop"
+    own = encode(recipe, base.codec, prepared.head, held.examples, task=held.task, too_long=whole).documents
+    common = np.intersect1d(examples_of(own), examples_of(held.documents))
+
+    def of(documents: Sequence[Document]) -> Held:
+        kept = np.flatnonzero(np.isin(examples_of(documents), common)).tolist()
+        return replace(held, documents=[documents[place] for place in kept])
+
+    return of(own), of(held.documents)
+
+
 @dataclass(frozen=True)
 class Held:
     """Rows to measure, by the task that measures them; `name` is what a person is told of them.
@@ -170,7 +199,8 @@ def measure(
     found = {index: Prediction(index) for index in prompts}
     own = held.by(recipe).module
     if any(metric.needs == "loss" for metric in own.metrics):
-        found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS)
+        found |= score(loss_of(opened.model, task, settings), held.documents, tokens=SCORED_TOKENS,
+                       spelling=spelling_of(opened.codec))
     given = Given(lambda: opened.codec, whole=True)
     answers = task.predict(
         opened.model, [held.examples[index] for index in prompts], settings, given=given,
@@ -178,7 +208,8 @@ def measure(
     )
     for done, answer in enumerate(answers, start=1):
         index = prompts[answer.example]
-        found[index] = replace(answer, example=index, term=found[index].term, weight=found[index].weight)
+        scored = found[index]
+        found[index] = replace(answer, example=index, term=scored.term, weight=scored.weight, bytes=scored.bytes)
         observe(Answered(who, done, len(prompts)))
     silent = own.generates and sum(not found[index].stopped_by for index in prompts)
     if silent and any(metric.needs == "text" for metric in own.metrics):
@@ -192,7 +223,8 @@ def metrics_of(recipe: Recipe, *, plain: bool = False) -> dict[str, Any]:
     """The metrics of the run's task and the one that the recipe names; of plain texts those of the loss alone."""
     task = parts.task(recipe)
     answers = not task.module.generates or (bool(recipe.evaluation.generate) and not plain)
-    return elsewhere.metrics_of(task, recipe.evaluation.metric, answers=answers)
+    return elsewhere.metrics_of(task, recipe.evaluation.metric, answers=answers,
+                                vocabularies=elsewhere.vocabularies(recipe))
 
 
 def primary(recipe: Recipe) -> str:

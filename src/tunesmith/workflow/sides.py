@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..data import aside, split
+from ..data import aside, documents, split
 from ..data.load import Loaded, load
 from ..data.system import with_system
 from ..data.turns import last_only
@@ -82,7 +82,12 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
         findings += loaded.findings
         if recipe.data.format is None:
             findings += _recognised(loaded, f"data.{side}")
-        files[side] = [shaped(recipe, example, recipe.data.system) for example in taken(recipe, loaded.examples)]
+        texts = documents.shaped(taken(recipe, loaded.examples), recipe.data.documents,
+                                 by_group=recipe.data.group is not None)
+        if recipe.data.documents.characters:
+            findings.append(Finding("note", "data.documents", f"the {len(loaded.examples)} rows of `data.{side}` make "
+                                    f"{len(texts)} texts", f"data.{side}"))
+        files[side] = [shaped(recipe, example, recipe.data.system) for example in texts]
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import Refusal
 from ...records import Row, Tagged
@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Settings(BaseModel):
-    """Which files belong together, and what tags that are numbers mean."""
+    """Which files belong together, and what tags mean that are numbers or misspelt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -42,6 +42,12 @@ class Settings(BaseModel):
     """A file with the tags' names, one a line, where rows have numbers: 0 is the first line; null: tags are texts.
 
     A relative path counts from the folder of the recipe.
+    """
+
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Tags to read as others, such as `{o: O, B-DAT: B-DATE}`: slips in files that cannot be corrected.
+
+    `tunesmith check` names tags that look misspelt. Every row that has such a tag gets the other in its place.
     """
 
 
@@ -72,7 +78,7 @@ def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[
     given = row.values.get(tagged)
     if not answered and given is None:
         return [Tagged(words, None, row.where, normalised(" ".join(words)))]
-    tags = _texts(row, tagged, given, settings, tags=True)
+    tags = tuple(settings.rename.get(tag, tag) for tag in _texts(row, tagged, given, settings, tags=True))
     if len(words) != len(tags):
         raise Refusal("data.unequal", f"the row has {len(words)} words and {len(tags)} tags", row.where,
                       "give every word one tag; look for white space inside a word or a tag")
