@@ -37,10 +37,7 @@ class SpecialTokens(Options):
     """
 
     bos: Token | None = None
-    """The token that a text begins with; null: the base's own.
-
-    Seldom worth changing: a base expects the beginning that it knows.
-    """
+    """The token that a text begins with; null: the base's own, which is seldom worth changing."""
 
     eos: Token | None = None
     """The token that ends a text, and on which generation stops; null: the base's own.
