@@ -196,3 +196,21 @@ def test_pairs_are_learnt_and_the_verdict_is_on_their_ranks(tmp_path, monkeypatc
     vector, value = map(json.loads, capsys.readouterr().out.splitlines())
     assert len(vector["vector"]) == 32 and vector["where"] == "new.jsonl:1"
     assert set(value) == {"where", "value"} and value["value"] > 0.5
+
+
+def test_a_gain_in_the_order_is_seen_whatever_the_scale_of_the_cosines():
+    from tunesmith.evaluation.intervals import paired
+    from tunesmith.metrics import spearman
+
+    rng = np.random.default_rng(0)
+    gold = rng.uniform(1, 5, 200)
+    rows = [Labelled("a", (f"{score}",), f"r:{place}", "g", second="b") for place, score in enumerate(gold)]
+    sides = []
+    for noise, scale in ((1.0, 0.02), (0.3, 0.3)):  # the better one spreads its cosines over more
+        cosines = dict(enumerate(0.5 + scale * (gold - 3 + noise * rng.normal(size=200))))
+        stands = embed._standings(rows, cosines)
+        told = [embed.Prediction(place, output={"value": cosines[place], "standing": stands[place]},
+                                 expected={"value": gold[place]}) for place in cosines]
+        sides.append(np.array([spearman.measure(one, rows[0], spearman.Settings()) for one in told]))
+    found = paired(spearman, *sides, groups=range(200), seed=0)
+    assert found.low > 0.02

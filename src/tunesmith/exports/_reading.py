@@ -54,9 +54,9 @@ class Reading:
     @torch.inference_mode()
     def says(self, document: Document) -> Floats:
         """What the head says of a document, each of its rows or the whole; without a head its vector."""
-        told = {"input_ids": torch.from_numpy(document.ids)[None]}
+        told = {"input_ids": torch.tensor(document.ids)[None]}
         if "token_type_ids" in self.tokenizer.model_input_names and SEGMENT in document.token_columns:
-            told["token_type_ids"] = torch.from_numpy(np.asarray(document.token_columns[SEGMENT]))[None]
+            told["token_type_ids"] = torch.tensor(np.array(document.token_columns[SEGMENT]))[None]
         found = self.network(**told)
         if self.head.kind == "span":
             said = torch.stack([found.start_logits[0], found.end_logits[0]], dim=-1)

@@ -23,6 +23,15 @@ def statistics(prediction: Prediction) -> Sequence[float]:
     return ()
 
 
+def together(prediction: Prediction) -> Sequence[float]:
+    """The number expected, and the one said where it stands among those of its model, if that was told.
+
+    A correlation knows no scale; what two models say can change places only on the same one.
+    """
+    found = statistics(prediction)
+    return (found[0], float(prediction.output["standing"])) if found and "standing" in prediction.output else found
+
+
 def correlation(counts_BR: Floats, first: Floats, second: Floats) -> Floats:
     """(B,) Pearson's r of two columns, (R,) or (B, R) each; 0 where one of them does not vary."""
     rows_B = counts_BR.sum(axis=1)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..contracts import Floats
 from ..records import Example, Prediction
-from ._values import correlation, statistics
+from ._values import correlation, together
 
 higher_is_better: Final = True
 needs: Final = "output"
@@ -28,7 +28,7 @@ class Settings(BaseModel):
 
 def measure(prediction: Prediction, example: Example, settings: Settings) -> Sequence[float]:
     """The number expected and the one said."""
-    return statistics(prediction)
+    return together(prediction)
 
 
 def combine(statistics_RK: Floats, counts_BR: Floats) -> Floats:

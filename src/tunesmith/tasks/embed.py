@@ -200,7 +200,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Of a text its `vector`; of two texts their cosine, as `value`.
 
-    Of a prompt and its answer, where all held-out rows are asked, also the answer's `rank`, from 1, among theirs.
+    Where all held-out rows are asked, a prompt's answer also has its `rank` among the answers of all, from 1, and the
+    cosine of a scored pair its `standing` among the cosines of all.
     """
     codec: Codec = given.codec
     texts = [sentences.texts_of(example) for example in examples]
@@ -209,17 +210,36 @@ def predict(
     starts = np.cumsum([0, *map(len, texts)]).tolist()
     own = [places[start:end] for start, end in pairwise(starts)]
     found = _ranked(examples, own, vectors) if given.whole else {}
+    cosines = {index: float(vectors[both[0]] @ vectors[both[1]]) for index, both in enumerate(own) if len(both) == 2}
+    standings = _standings(examples, cosines) if given.whole else {}
     for index, (example, both) in enumerate(zip(examples, own, strict=True)):
-        if len(both) == 1:
-            yield Prediction(index, prompt=texts[index][0], output={"vector": vectors[both[0]].tolist()})
+        prompt = texts[index][0]
+        if index not in cosines:
+            yield Prediction(index, prompt=prompt, output={"vector": vectors[both[0]].tolist()})
             continue
-        output: dict[str, Any] = {"value": float(vectors[both[0]] @ vectors[both[1]])}
-        nearest, expected = texts[index][1], _expected(example)
+        output: dict[str, Any] = {"value": cosines[index]}
+        if index in standings:
+            output["standing"] = standings[index]
         if index in found:
-            output["rank"], place = found[index]
-            nearest, expected = different[place], {"rank": 1}
-        yield Prediction(index, prompt=texts[index][0], text=nearest, reference=texts[index][1], output=output,
-                         expected=expected)
+            output["rank"], nearest = found[index]
+            yield Prediction(index, prompt=prompt, text=different[nearest], reference=texts[index][1], output=output,
+                             expected={"rank": 1})
+        else:
+            score = sentences.score_of(example)
+            yield Prediction(index, prompt="\n".join(texts[index]), text=f"{cosines[index]:.3f}",
+                             reference="" if score is None else f"{score:g}", output=output,
+                             expected={} if score is None else {"value": score})
+
+
+def _standings(examples: Sequence[Example], cosines: Mapping[int, float]) -> dict[int, float]:
+    """How far each scored pair's cosine is from the mean of all of them, in their standard deviations.
+
+    Cosines of two models are no numbers of one scale, and only numbers of one scale can change places between them.
+    """
+    scored = [index for index in cosines if sentences.score_of(examples[index]) is not None]
+    values = np.array([cosines[index] for index in scored])
+    spread = float(values.std()) if scored else 0.0
+    return {index: (cosines[index] - float(values.mean())) / spread if spread else 0.0 for index in scored}
 
 
 def _vectors(model: Model, texts: Sequence[str], codec: Codec, settings: Settings) -> Tensor:
@@ -230,11 +250,6 @@ def _vectors(model: Model, texts: Sequence[str], codec: Codec, settings: Setting
     fitting = [each for document in made for each in short.fit([document], asked)]
     with torch.inference_mode():
         return of_documents(model, fitting, tokens=settings.tokens_at_once).cpu()
-
-
-def _expected(example: Example) -> Mapping[str, Any]:
-    score = sentences.score_of(example)
-    return {} if score is None else {"value": score}
 
 
 def _ranked(
