@@ -77,6 +77,11 @@ def test_a_score_is_what_a_cosine_is_held_against(model, codec):
     assert all("rank" not in each.output for each in found)
 
 
+def test_a_label_that_is_no_score_does_not_keep_a_pair_from_its_cosine(model, codec):
+    [found] = said([Labelled("A hat.", ("alike",), "r:1", "a", second="A shoe.")], model, codec, whole=True)
+    assert found.output.keys() == {"value"} and not found.expected
+
+
 def test_a_text_that_is_too_long_loses_its_end(model, codec):
     long, short = said([Text("hat " * 99, "r:1", "a"), Text("hat " * 30, "r:2", "b")], model, codec)
     np.testing.assert_allclose(long.output["vector"], short.output["vector"], atol=1e-6)

@@ -104,14 +104,11 @@ def encode(
     """Of each pair two documents, one a text."""
     pooling = sentence_files.chosen(settings.pooling, codec.pooling)
     texts = [sentences.texts_of(example) for example in examples]
-    faults = [_fault(example, settings) for example in examples]
-    scores = [float("nan") if fault is not None else _score(example)
-              for example, fault in zip(examples, faults, strict=True)]
     made = iter(sentences.documents(
         [text for both in texts for text in both], codec, pooling,
-        [score for score, both in zip(scores, texts, strict=True) for _ in both]))
-    for both, fault in zip(texts, faults, strict=True):
-        own = [next(made) for _ in both]
+        [_score(example) for example, both in zip(examples, texts, strict=True) for _ in both]))
+    for example, both in zip(examples, texts, strict=True):
+        own, fault = [next(made) for _ in both], _fault(example, settings)
         yield ([], [fault]) if fault is not None else (own, [])
 
 
@@ -136,7 +133,11 @@ def _fault(example: Example, settings: Settings) -> Finding | None:
 
 
 def _score(example: Example) -> float:
-    score = sentences.score_of(example)
+    """The score of a pair; no number where it has none, or what is none."""
+    try:
+        score = sentences.score_of(example)
+    except ValueError:
+        score = None
     return float("nan") if score is None else score
 
 
@@ -218,17 +219,18 @@ def predict(
             yield Prediction(index, prompt=prompt, output={"vector": vectors[both[0]].tolist()})
             continue
         output: dict[str, Any] = {"value": cosines[index]}
-        if index in standings:
-            output["standing"] = standings[index]
-        if index in found:
-            output["rank"], nearest = found[index]
-            yield Prediction(index, prompt=prompt, text=different[nearest], reference=texts[index][1], output=output,
-                             expected={"rank": 1})
+        if isinstance(example, Pair):
+            nearest = ""
+            if index in found:
+                output["rank"], place = found[index]
+                nearest = different[place]
+            yield Prediction(index, prompt=prompt, text=nearest, reference=texts[index][1], output=output,
+                             expected={"rank": 1} if index in found else {})
         else:
-            score = sentences.score_of(example)
-            yield Prediction(index, prompt="\n".join(texts[index]), text=f"{cosines[index]:.3f}",
-                             reference="" if score is None else f"{score:g}", output=output,
-                             expected={} if score is None else {"value": score})
+            output |= {"standing": standings[index]} if index in standings else {}
+            expected = {} if np.isnan(score := _score(example)) else {"value": score}
+            yield Prediction(index, prompt="\n".join(texts[index]), text=f"{cosines[index]:.3f}", output=output,
+                             reference=f"{score:g}" if expected else "", expected=expected)
 
 
 def _standings(examples: Sequence[Example], cosines: Mapping[int, float]) -> dict[int, float]:
@@ -236,7 +238,7 @@ def _standings(examples: Sequence[Example], cosines: Mapping[int, float]) -> dic
 
     Cosines of two models are no numbers of one scale, and only numbers of one scale can change places between them.
     """
-    scored = [index for index in cosines if sentences.score_of(examples[index]) is not None]
+    scored = [index for index in cosines if not np.isnan(_score(examples[index]))]
     values = np.array([cosines[index] for index in scored])
     spread = float(values.std()) if scored else 0.0
     return {index: (cosines[index] - float(values.mean())) / spread if spread else 0.0 for index in scored}
