@@ -17,7 +17,7 @@ FOREIGN_SIGNATURES = {  # called by a library, with keywords of its own choice
     "encoding/sandbox.py",  # Jinja, for a template
     "encoding/beginnings.py",
     "models/load.py",  # transformers' attention interface
-    "models/fast/layers.py", "models/fast/trial.py",  # transformers' decoder layers, and their attention
+    "models/fast/layers.py", "models/fast/embeddings.py", "models/fast/trial.py",  # transformers' layers and attention
 }
 WRITERS = {"cli/_main.py", "cli/_output.py", "encoding/sandbox.py"}  # the last one as a child process
 

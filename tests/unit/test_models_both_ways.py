@@ -200,3 +200,10 @@ def test_a_base_drops_what_the_recipe_says_and_by_itself_nothing(tmp_path):
     for dropout, wanted in ((0.0, {0.0}), (0.4, {0.4}), (None, {0.1, 0.2})):
         network = load.network(base, dtype=torch.float32, device=CPU, head=HEAD, dropout=dropout)
         assert {each.p for each in network.modules() if isinstance(each, torch.nn.Dropout)} == wanted
+
+
+def test_a_base_tuned_for_other_labels_can_be_tuned_for_these(tmp_path):
+    architectures.network_of("BERT").float().save_pretrained(tmp_path)
+    head = Head("token", ("x", "y"))
+    network = load.network(bases.find(str(tmp_path)), dtype=torch.float32, device=CPU, head=head)
+    assert network.classifier.weight.shape == (2, 32) and network.config.id2label == {0: "x", 1: "y"}

@@ -52,7 +52,11 @@ class Tensors:
 
 
 def length(gradients: list[Tensor]) -> Tensor:
-    """The Euclidean norm of all numbers together, (), the same for any number of threads where our kernels serve."""
+    """The Euclidean norm of all numbers together, (), the same for any number of threads where our kernels serve.
+
+    A sparse gradient is coalesced.
+    """
+    gradients = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
     if _served(torch.float32, gradients):
         squares: float = _function("squares_f32")(*_sizes(gradients), _addresses(gradients))
         return torch.tensor(squares, dtype=torch.float64).sqrt()

@@ -128,7 +128,7 @@ def network(
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
-        found = network(base.under, dtype=exact, device=device, head=head, seed=seed)
+        found = network(base.under, dtype=exact, device=device, head=head, seed=seed, dropout=None)
         earlier.merge_into(found, base.run, base.checkpoint)
         found = found.to(dtype).eval()
     elif head.kind == "several":
@@ -164,9 +164,12 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: 
         torch.manual_seed(seed_for(seed, "head"))
         loaded, told = kind.from_pretrained(
             base.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-            attn_implementation=ours, output_loading_info=True, **heads.configuration(head),
+            attn_implementation=ours, output_loading_info=True, ignore_mismatched_sizes=head.kind != "causal",
+            **heads.configuration(head),
         )
-    missing = sorted(set(told["missing_keys"]) - heads.own(loaded, every_name=True) - heads.pooler(loaded))
+    # a base that was tuned for other labels has a head of another size, which is drawn anew
+    lacking = {*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])}
+    missing = sorted(lacking - heads.own(loaded, every_name=True) - heads.pooler(loaded))
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
                       str(base.folder), "fetch the base again, whole")

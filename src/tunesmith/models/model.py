@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import Model
-from ..kernels import head
+from ..kernels import head, late_rows
 from ..kernels.products import Matrix
 from ..records import Batch, Head
 from . import encoder_decoder, fast, heads, layouts, padded, probe, several
@@ -46,6 +46,8 @@ class LanguageModel:
         self._first_position = layouts.first_position(network)
         self._laid_out: tuple[Tensor, int, Matrix] | None = None
         self.paths: Sequence[fast.Path] = ()
+        self._embeddings: fast.Embeddings | None = None
+        self._settle: Callable[[], None] | None = None
         self.layout = layouts.likely(type(network))
         if head.kind == "encoder-decoder":
             encoder_decoder.refuse_single_rows(names)
@@ -55,6 +57,7 @@ class LanguageModel:
         own = probe.settle(self)
         if self.layout.kind == "packed":  # settled before, as a layer by hand keeps the window that it was built with
             self.paths = fast.install(network)
+            self._embeddings = fast.install_embeddings(network)
             probe.demand_same(self, own)
 
     @classmethod
@@ -137,6 +140,29 @@ class LanguageModel:
             for name, master in self.learns.items():
                 self._computing[name].copy_(master)
 
+    def learn_by_rows(self, ready: Callable[[nn.Parameter, Tensor], None], settle: Callable[[], None]) -> None:
+        """Let the gradient of the embeddings come as a sparse tensor, where only they read their matrix.
+
+        ready: told of the master and the rows about to be read; settle: before anybody looks at all that learns.
+        """
+        embeddings, names = self._embeddings, self._read_by_rows()
+        if embeddings is None or not names:
+            return
+        master = self.learns[names[0]]
+        if not late_rows.serves(master):
+            return
+        embeddings.by_rows = True
+        embeddings.ready = lambda ids: ready(master, ids)
+        self._settle = settle
+
+    def _read_by_rows(self) -> list[str]:
+        """The name of the embeddings' matrix, if it learns and nothing else is made of it."""
+        if self._embeddings is None:
+            return []
+        words = self._embeddings.words
+        readers = sum(any(each is words for each in module.parameters(False)) for module in self.network.modules())
+        return [name for name, weight in self._computing.items() if weight is words and readers == 1]
+
     def untuned(self) -> AbstractContextManager[None]:
         """The base: adapter off. Raises Misuse where the base's own weights learn."""
         context: AbstractContextManager[None] = self.adapter.off(self.network)
@@ -150,7 +176,8 @@ class LanguageModel:
     def gradients(self) -> None:
         """Hand the gradients to the masters' `.grad`, after the last backward pass of a step. They are not copied."""
         for name, master in self.learns.items():
-            master.grad = self._computing[name].grad
+            gradient = self._computing[name].grad
+            master.grad = gradient.coalesce() if gradient is not None and gradient.is_sparse else gradient
 
     def unreached(self) -> list[str]:
         """Names of what should learn and has no gradient: after a backward pass there must be none."""
@@ -170,6 +197,8 @@ class LanguageModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """The masters by their names on disk."""
+        if self._settle is not None:
+            self._settle()
         return {self.adapter.disk_name(name): master.detach() for name, master in self.learns.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:

@@ -31,6 +31,11 @@ class TrainState:
     position: Position = field(default_factory=lambda: Position(cursor={"epoch": 0, "index": 0, "step": 0}))
     memory: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        groups = self.optimiser.param_groups
+        if groups and all("late_rows" in group for group in groups):
+            self.model.learn_by_rows(self.optimiser.catch_up, self.optimiser.settle)  # type: ignore[attr-defined]
+
     def facts(self) -> dict[str, Any]:
         """The part that is JSON; it stands in the checkpoint's manifest."""
         return {

@@ -2,10 +2,9 @@
 //
 // The tensors are cut into pieces of one size, and the pieces are shared out: small ones cost no more than large ones,
 // and a sum over them is the same for any number of threads.
-#include <cmath>
 #include <vector>
 
-#include "vector.h"
+#include "adamw.h"
 
 namespace tunesmith {
 namespace {
@@ -39,11 +38,6 @@ inline void each_lane(Piece piece, Work&& work) {
     if (i < piece.end) work(i, int(piece.end - i));
 }
 
-// What a tensor's update is made of beside its four rows: its own, as tensors may have taken different numbers of steps.
-struct Pace {
-    float rate, root;  // of the mean, and of the root of the mean square, both with the bias taken out
-};
-
 }  // namespace
 }  // namespace tunesmith
 
@@ -73,28 +67,24 @@ extern "C" void adamw_f32(int64_t tensors, const int64_t* sizes, float* const* p
                           const float* const* gradients, float* const* means, float* const* squares,
                           float* const* steps, bf16* const* copies, double scale, double rate, double beta1,
                           double beta2, double epsilon, double decay) {
-    std::vector<Pace> paces(tensors);
-    for (int64_t tensor = 0; tensor < tensors; tensor++) {
-        double taken = *steps[tensor] += 1.0f;
-        paces[tensor] = {float(rate / (1 - std::pow(beta1, taken))), float(1 / std::sqrt(1 - std::pow(beta2, taken)))};
-    }
-    float by = float(scale), kept = float(1 - rate * decay), old = float(beta2), least = float(epsilon);
-    float fresh = float(1 - beta1), fresh_square = float(1 - beta2);
+    std::vector<Pace> paces(tensors);  // tensors may have taken different numbers of steps
+    for (int64_t tensor = 0; tensor < tensors; tensor++)
+        paces[tensor] = pace_of(*steps[tensor] += 1.0f, rate, beta1, beta2, decay);
+    float by = float(scale);
+    Betas betas(beta1, beta2, epsilon);
     each_piece(pieces(tensors, sizes), [&](Piece piece, int64_t) {
+        Flushing tiny;
         const float* gradient = gradients[piece.tensor];
         float *parameter = parameters[piece.tensor], *mean = means[piece.tensor], *square = squares[piece.tensor];
         bf16* copy = copies ? copies[piece.tensor] : nullptr;
         Pace pace = paces[piece.tensor];
         each_lane(piece, [&](int64_t i, int count) {
-            Lane g = load(gradient + i, count) * by, m = load(mean + i, count);
-            m += (g - m) * fresh;
-            Lane v = load(square + i, count) * old + g * g * fresh_square;
-            store(mean + i, m, count);
-            store(square + i, v, count);
-            Lane step = m * pace.rate / (square_root(v) * pace.root + least);
-            Lane stepped = load(parameter + i, count) * kept - step;
-            store(parameter + i, stepped, count);
-            if (copy) store(copy + i, stepped, count);
+            Moving at{load(parameter + i, count), load(mean + i, count), load(square + i, count)};
+            take_step(at, load(gradient + i, count) * by, pace, betas);
+            store(parameter + i, at.value, count);
+            store(mean + i, at.mean, count);
+            store(square + i, at.square, count);
+            if (copy) store(copy + i, at.value, count);
         });
     });
 }

@@ -4,13 +4,15 @@ Regularization", algorithm 2; torch's fused implementation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...kernels import adamw as kernel
+from ...kernels.late_rows import LateRows
 
 
 class Settings(BaseModel):
@@ -34,29 +36,35 @@ class Settings(BaseModel):
 def build(groups: Sequence[Mapping[str, Any]], learning_rate: float, settings: Settings) -> torch.optim.Optimizer:
     """An optimiser over parameter groups; a group's `scale` multiplies the learning rate.
 
-    Of what the loop sets or does around a step it takes on two things, said by the names that its groups have:
-    `gradient_scale` multiplies the gradients first, and `copies` take the new numbers.
+    Of what the loop sets or does around a step it takes on three things, said by the names that its groups have:
+    `gradient_scale` multiplies the gradients first, `copies` take the new numbers, and with `late_rows` a gradient may
+    be sparse, of single rows: the others step when `catch_up` is told that they are read, or `settle` that all are.
     """
     return AdamW(
         [
             {"params": group["params"], "copies": group["copies"], "lr": learning_rate * group["scale"],
-             "scale": group["scale"], "gradient_scale": 1.0,
+             "scale": group["scale"], "gradient_scale": 1.0, "late_rows": True,
              "weight_decay": settings.weight_decay if group["decay"] else 0.0}
             for group in groups if group["params"]
         ],
         betas=(settings.beta1, settings.beta2),
         eps=settings.epsilon,
-        fused=True,
     )
 
 
 class AdamW(torch.optim.AdamW):
-    """Torch's own, but for the step itself: one pass over memory where our kernels serve."""
+    """Torch's own, but for the step itself: one pass over memory where our kernels serve, and single rows."""
+
+    def __init__(self, groups: Sequence[dict[str, Any]], *, betas: tuple[float, float], eps: float) -> None:
+        super().__init__(groups, betas=betas, eps=eps, fused=True)
+        self._late: dict[torch.Tensor, LateRows] = {}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Step every parameter that has a gradient, and write its copy. Takes no closure."""
         assert closure is None
+        for group in self.param_groups:
+            self._step_rows(group)
         work = [(group, self._tensors(group)) for group in self.param_groups]
         if all(kernel.serves(tensors) for _, tensors in work):
             for group, tensors in work:
@@ -65,14 +73,56 @@ class AdamW(torch.optim.AdamW):
         for group, tensors in work:
             if group["gradient_scale"] != 1.0:
                 torch._foreach_mul_(list(tensors.gradients), float(group["gradient_scale"]))
-        super().step()
+        with self._without_sparse():
+            super().step()
         for _, tensors in work:
             for parameter, copy in zip(tensors.parameters, tensors.copies, strict=bool(tensors.copies)):
                 copy.copy_(parameter)
 
+    def catch_up(self, parameter: torch.Tensor, ids: torch.Tensor) -> None:
+        """Let rows that are about to be read take the steps that they have not taken."""
+        if parameter in self._late:
+            self._late[parameter].catch_up(ids)
+
+    def settle(self) -> None:
+        """Let all rows of all matrices take the steps that they have not taken."""
+        for late in self._late.values():
+            late.catch_up()
+
+    def _step_rows(self, group: Mapping[str, Any]) -> None:
+        """Step what has a sparse gradient; what has a whole one again is in time from here on."""
+        for place, parameter in enumerate(group["params"]):
+            gradient, state = parameter.grad, self.state[parameter]
+            late = self._late.get(parameter)
+            whole = gradient is not None and not gradient.is_sparse
+            if late is not None and (whole or late.mean is not state.get("exp_avg")):
+                late.catch_up()
+                del self._late[parameter]
+            if gradient is None or not gradient.is_sparse:
+                continue
+            if parameter not in self._late:
+                state = self._state(parameter)
+                copy = group["copies"][place] if group["copies"] else None
+                self._late[parameter] = LateRows(parameter, state["exp_avg"], state["exp_avg_sq"], state["step"], copy)
+            self._late[parameter].take(gradient.indices()[0], gradient.values(), _rule(group))
+
+    @contextmanager
+    def _without_sparse(self) -> Iterator[None]:
+        """What has been stepped row by row shows no gradient while the context lasts."""
+        held = {parameter: parameter.grad for group in self.param_groups for parameter in group["params"]
+                if parameter.grad is not None and parameter.grad.is_sparse}
+        for parameter in held:
+            parameter.grad = None
+        try:
+            yield
+        finally:
+            for parameter, gradient in held.items():
+                parameter.grad = gradient
+
     def _tensors(self, group: Mapping[str, Any]) -> kernel.Tensors:
         """What a step reads and writes, of the parameters that have a gradient."""
-        reached = [place for place, parameter in enumerate(group["params"]) if parameter.grad is not None]
+        reached = [place for place, parameter in enumerate(group["params"])
+                   if parameter.grad is not None and not parameter.grad.is_sparse]
         parameters = [group["params"][place] for place in reached]
         states = [self._state(parameter) for parameter in parameters]
         return kernel.Tensors(
