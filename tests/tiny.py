@@ -117,7 +117,8 @@ def tiny_pieces(sentences: tuple[str, ...] = SENTENCES) -> Any:
         special_tokens=[(mark, tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-        mask_token="[MASK]", model_max_length=CONTEXT, clean_up_tokenization_spaces=False)
+        mask_token="[MASK]", model_max_length=CONTEXT, clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"])
 
 
 def tiny_encoder(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:

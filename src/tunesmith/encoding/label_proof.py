@@ -39,6 +39,8 @@ class Proof:
     def notes(self) -> list[Finding]:
         """What the labels are taken for, and classes of which next to nothing can be learnt."""
         head = self._head
+        if not head.problem:  # the training rows were refused
+            return []
         said = SAID[head.problem].format(many=f"{len(head.labels)} that the training rows know")
         found = [Finding("note", "labels.kind", f"the labels are read as `{head.problem}`: {said}", "task.kind",
                          "say in `task: {type: classify, kind: …}` if they are meant otherwise")]
