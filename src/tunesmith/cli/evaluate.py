@@ -17,7 +17,6 @@ from ._progress import watching
 
 MANY = 1000
 NEW_LINE = "\n"
-INDENTED = NEW_LINE + " " * 11
 SIDE_BY_SIDE = ("where", "prompt", "reference", "against", "tuned")
 STYLES = {"better": GREEN, "worse": RED, "not proven": YELLOW, "kept": GREEN}
 
@@ -49,10 +48,11 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
     screen.say(f"verdict: {verdict.word}", f"{BOLD};{STYLES[verdict.word]}")
     if verdict.word == "not proven" and verdict.rows_needed:
         screen.say(f"about {verdict.rows_needed} rows would have been enough to tell")
-    screen.say(f"{'metric':<14}{verdict.against:>12}{'tuned':>12}{'difference':>12}   95% interval")
+    names = max(14, *(len(name) + 2 for name in verdict.metrics)), max(12, len(verdict.against) + 2)
+    screen.say(f"{'metric':<{names[0]}}{verdict.against:>{names[1]}}{'tuned':>12}{'difference':>12}   95% interval")
     for name, each in sorted(verdict.metrics.items(), key=lambda pair: pair[0] != verdict.primary):
         mark = "  (decides)" if name == verdict.primary else ""
-        _measured(name, each, screen, mark)
+        screen.say(_measured(name, each, names) + mark)
     for name, measured in verdict.baselines.items():
         one = measured.get(verdict.primary)
         if one is not None:
@@ -60,18 +60,21 @@ def show(verdict: Verdict, screen: Screen, *, examples: int = MANY) -> None:
     for name, other in verdict.also.items():
         screen.say(f"elsewhere, {name}: {other.word}", STYLES[other.word])
         for metric, each in other.metrics.items():
-            _measured(metric, each, screen, "  (decides its word)" if metric == other.primary else "")
+            decides = "  (decides its word)" if metric == other.primary else ""
+            screen.say(_measured(metric, each, names) + decides)
     _findings.show(verdict.findings, screen.say)
+    wide = max(10, len(verdict.against)) + 1
     for example in verdict.examples[:examples]:
         screen.say()
         for name in SIDE_BY_SIDE:
             who = verdict.against if name == "against" else name
-            screen.say(f"{who:<11}{example[name].replace(NEW_LINE, INDENTED)}")
+            screen.say(f"{who:<{wide}}{example[name].replace(NEW_LINE, NEW_LINE + ' ' * wide)}")
 
 
-def _measured(name: str, each: Measured, screen: Screen, mark: str) -> None:
-    screen.say(f"{name:<14}{each.against:>12.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
-               f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups{mark}")
+def _measured(name: str, each: Measured, wide: tuple[int, int]) -> str:
+    """A line of the table; wide: of the column of names and of that of the other side."""
+    return (f"{name:<{wide[0]}}{each.against:>{wide[1]}.4f}{each.tuned:>12.4f}{each.difference:>+12.4f}   "
+            f"{each.low:+.4f} … {each.high:+.4f}   {each.rows} rows in {each.groups} groups")
 
 
 def show_page(run: Path, screen: Screen) -> None:

@@ -58,7 +58,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True,
                               arbitrary_types_allowed=True)
 
-    parts: dict[str, Annotated[Section, Choice("task", within=True)]] = Field(min_length=1)
+    parts: dict[str, Annotated[Section, Choice("task", within=True)]] = Field(default_factory=dict)
     """The task of each source: `train` for the rows of `data.train`, and the name of each source of `data.mix`.
 
     `{train: classify, entities: {type: tag}}`. Each has a head of its own on the same network, unless all of them write
