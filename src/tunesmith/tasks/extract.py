@@ -20,7 +20,6 @@ from ..encoding.passage_proof import proof
 from ..errors import Refusal
 from ..generation import overlap, spans
 from ..losses.span import span_cross_entropy
-from ..metrics import loss as loss_metric
 from ..metrics import squad_em, squad_f1
 from ..models.asking import outputs
 from ..models.span_probe import Ask, span_probe
@@ -34,7 +33,7 @@ __all__ = [
 takes: Final = (Question,)
 cut: Final = "between examples"
 generates: Final = False
-metrics: Final = (squad_f1, squad_em, loss_metric)
+metrics: Final = (squad_f1, squad_em)
 prepare = unchanged
 
 LABELS = ("start", "end")
