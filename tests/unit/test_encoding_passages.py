@@ -11,6 +11,7 @@ import pytest
 from questions import CLIPS, ORDER, codec_of, question, questions
 from tiny import tiny_encoder, tiny_pieces
 from tunesmith.encoding import passages
+from tunesmith.encoding.codec import build
 from tunesmith.encoding.passage_proof import Proof
 from tunesmith.records import Answer, Question
 from tunesmith.tasks import extract
@@ -200,3 +201,53 @@ def test_a_question_that_leaves_no_room_is_one_document_longer_than_may_be(base)
 def test_what_has_no_tokens_is_refused_at_its_row(base, context, answers, kind):
     [found] = made(Question("Who?", context, answers, "squad.json:3", "1"), codec_of(base))[1]
     assert (found.severity, found.kind, found.where) == ("error", kind, "squad.json:3") and found.remedy
+
+
+def byte_level():
+    """A tokenizer as language models have it: blanks belong to the words after them, and nothing is framed."""
+    from transformers import PreTrainedTokenizerFast
+
+    from tiny import tiny_tokenizer
+
+    made = PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer().backend_tokenizer, eos_token="<|im_end|>")
+    made.backend_tokenizer.post_processor = None
+    return made
+
+
+def metaspaced():
+    """A tokenizer as T5 has it: blanks are characters of the words after them, and only ends are marked."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = sorted({f"\u2581{word}" for word in f"{ORDER} {CLIPS} Who sold what?".split()})
+    letters = sorted({letter for word in words for letter in word})
+    pieces = [("<unk>", 0.0), ("</s>", 0.0), *((word, -1.0) for word in words), *((letter, -9.0) for letter in letters)]
+    made = Tokenizer(models.Unigram(list(dict(pieces).items()), unk_id=0))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", eos_token="</s>")
+
+
+@pytest.mark.parametrize("tokenizer", [tiny_pieces, byte_level, metaspaced])
+def test_questions_are_proved_with_tokenizers_of_every_kind(tokenizer):
+    codec, chance = build(tokenizer(), context=512, longest=40), random.Random(4)
+    proof, exact = Proof(codec), 0
+    for row in range(60):
+        example = drawn(chance, row)
+        [passage] = passages.encode([example], codec, 6)
+        documents = passages.documents(passage, codec)
+        assert proof.prove(documents, example) == []
+        for document, places in zip(documents, passage.windows, strict=True):
+            first, last = (int(document.document_columns[name]) for name in ("start", "end"))
+            if last and example.answers:
+                start, end = passage.characters(int(places[first]), int(places[last]))
+                assert example.answers[0].text in example.context[start:end]
+                exact += example.answers[0].text == example.context[start:end]
+    assert exact > 20
+
+
+def test_an_answer_with_a_blank_at_its_end_is_proved_where_blanks_begin_the_next_word():
+    codec = build(byte_level(), context=512)
+    example = Question("Who?", CLIPS, (Answer("sold ", CLIPS.index("sold ")),), "squad.json:7", "1")
+    assert Proof(codec).prove(made(example, codec)[0], example) == []

@@ -37,7 +37,7 @@ class Proof:
         room = self._codec.longest - len(whole) + whole.sequence_ids.count(passages.CONTEXT)
         if room < 1:  # the question leaves none: its one document is longer than may be, and is dealt with as such
             return []
-        windows = [whole] if len(whole) <= self._codec.longest else self._cut(made, example, room)
+        windows = [whole] if len(whole) <= self._codec.longest else self._cut(example, room, _step(made))
         return [Finding("error", kind, what, example.where, REPORT)
                 for kind, what in self._wrong(made, windows, whole, example)]
 
@@ -49,13 +49,11 @@ class Proof:
         return [Finding("note", "row.inexact_answer", f"{len(self._inexact)} of {self._answers} answers begin or end "
                         f"inside a token, so that the nearest is learnt: {said!r} for {answer!r} first", where)]
 
-    def _cut(self, made: Sequence[Document], example: Question, room: int) -> list[Encoding]:
-        """The windows as the tokenizer cuts them, with the overlap that those made have; none where it is none."""
-        firsts = [int(document.document_columns[passages.FIRST]) for document in made[:2]]
-        shared = firsts[0] + room - firsts[1] if len(firsts) > 1 else 0
-        if not 0 <= shared < room:
+    def _cut(self, example: Question, room: int, step: int) -> list[Encoding]:
+        """The windows as the tokenizer cuts them, each so many tokens after the one before; none where none can."""
+        if not 0 < step <= room:
             return []
-        self._tokenizer.enable_truncation(self._codec.longest, stride=shared, strategy="only_second")
+        self._tokenizer.enable_truncation(self._codec.longest, stride=room - step, strategy="only_second")
         first = self._tokenizer.encode(example.question, example.context)
         return [first, *first.overflowing]
 
@@ -63,15 +61,16 @@ class Proof:
         self, made: Sequence[Document], windows: Sequence[Encoding], whole: Encoding, example: Question
     ) -> Iterator[tuple[str, str]]:
         if [(each.ids.tolist(), each.token_columns[SEGMENT].tolist()) for each in made] \
-                != [(each.ids, each.type_ids) for each in windows]:
+                != [(each.ids, _types(whole, len(each))) for each in windows]:
             yield "mask.windows", "the windows are not those into which the tokenizer cuts the context"
             return
-        answer = passages.learnt(example)
+        answer, first = passages.learnt(example), whole.sequence_ids.index(passages.CONTEXT)
+        behind = len(whole) - first - whole.sequence_ids.count(passages.CONTEXT)
         right = _span(whole, answer) if answer else None
-        length = right[1] - right[0] if right else -1
-        for document, window in zip(made, windows, strict=True):
-            found = _span(window, answer) if answer else None
-            rows = found if found and found[1] - found[0] == length else passages.NOWHERE
+        for number, (document, window) in enumerate(zip(made, windows, strict=True)):
+            shift = number * _step(made)
+            rows = (right[0] - shift, right[1] - shift) if right else passages.NOWHERE
+            rows = rows if first <= rows[0] and rows[1] < len(window) - behind else passages.NOWHERE
             learnt = tuple(int(document.document_columns[name]) for name in (passages.START, passages.END))
             if learnt != rows or document.supervised.nonzero()[0].tolist() != list(range(rows[0], rows[1] + 1)):
                 yield "mask.span", f"a window learns the rows {learnt}, and the answer stands in {rows}"
@@ -100,10 +99,24 @@ def proof(codec: Codec, head: Head, settings: Any) -> Proof:
     return Proof(codec)
 
 
+def _step(made: Sequence[Document]) -> int:
+    """How many tokens of the context a window begins after the one before it; 0 where there is one only."""
+    firsts = [int(document.document_columns[passages.FIRST]) for document in made[:2]]
+    return firsts[-1] - firsts[0] if firsts else 0
+
+
+def _types(whole: Encoding, tokens: int) -> list[int]:
+    """The token types of a window, by those of the whole: in further windows some tokenizers mix them up."""
+    first, count = whole.sequence_ids.index(passages.CONTEXT), whole.sequence_ids.count(passages.CONTEXT)
+    found: list[int] = whole.type_ids
+    return found[: first + tokens - (len(whole) - count)] + found[first + count :]
+
+
 def _span(encoding: Encoding, answer: Answer) -> Span | None:
     """The tokens that hold the answer's characters, as far as they stand in the encoding; None where none does."""
-    found = [encoding.char_to_token(place, passages.CONTEXT)
-             for place in range(answer.start, answer.start + len(answer.text))]
+    blanks = len(answer.text) - len(answer.text.lstrip())
+    found = [encoding.char_to_token(answer.start + blanks + place, passages.CONTEXT)
+             for place in range(len(answer.text.strip()))]
     tokens = [token for token in found if token is not None]
     if not tokens:
         return None
