@@ -21,6 +21,7 @@ from tunesmith.records import Row, Step
 from tunesmith.tasks.several import PART, _plain
 from tunesmith.workflow import order, prepare
 from tunesmith.workflow.events import Stepped
+from tunesmith.workflow.export import export
 from tunesmith.workflow.predict import predict
 
 COLOURS = ("red", "blue", "green")
@@ -152,6 +153,21 @@ def test_parts_and_sources_that_do_not_fit_are_refused_together(recipe, parts, t
     wrong = tunesmith.load_recipe({**values, "task": {"type": "several", "parts": parts}})
     with pytest.raises((Problem, Problems), match=told):
         tunesmith.train(wrong)
+
+
+@pytest.mark.parametrize("adapter", ["full", {"type": "lora", "rank": 8}])
+def test_each_part_leaves_by_itself_and_opens_in_transformers(recipe, adapter, tmp_path):
+    from transformers import pipeline
+
+    run = tunesmith.train(recipe(adapter=adapter))
+    for part, text in (("train", "a green hat for person number 99"), ("way", "turn left at house number 99")):
+        done = export(run.folder, "merged", part=part, output=tmp_path / part)
+        assert done.parity["readings"]["largest_difference"] < 1e-4
+        [theirs] = pipeline("text-classification", str(tmp_path / part), top_k=None)([text])
+        [ours] = predict(run.folder, [Row({"text": text}, "rows[0]")], part=part)
+        assert {one["label"]: pytest.approx(one["score"], abs=1e-5) for one in theirs} == ours["scores"]
+    with pytest.raises(Problem, match="no part"):
+        export(run.folder, "merged", part="wya")
 
 
 def as_values(recipe: Any) -> dict[str, Any]:

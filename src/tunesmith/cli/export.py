@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="FORMAT", help=f"one of: {', '.join(names('export'))}")
     parser.add_argument("options", metavar="key=value", nargs="*", default=[], help="the format's options")
     parser.add_argument("--output", metavar="FOLDER", help="where to (default: RUN/exports/FORMAT)")
+    parser.add_argument("--part", metavar="NAME", default="train", help="of a run of several tasks, the part to export")
     parser.add_argument("--prompts", metavar="N", type=int, default=PROMPTS,
                         help=f"how many held-out prompts it must answer as the run does (default: {PROMPTS})")
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     with watching(screen) as observe:
         done = export(
             Path(arguments.run), arguments.kind, options=arguments.options, prompts=arguments.prompts,
+            part=arguments.part,
             output=Path(arguments.output) if arguments.output else None, observe=observe,
         )
     if screen.as_json:

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from ..contracts import Model
 from ..encoding.codec import Codec
 from ..inference import predictor
-from ..models import earlier, load
+from ..models import earlier, load, several
 from ..models.bases import Base
 from ..models.model import LanguageModel
+from ..recipe.sources import MAIN
 from ..recipe.starred import Section
 from ..records import Head
 
@@ -22,7 +24,8 @@ class Source:
     """A run, for whoever writes it in another format.
 
     turns: whether its task teaches turns, or texts; head: what stands on its network, of which what the base lacked
-    was drawn by the seed.
+    was drawn by the seed. Of a task of several, head and task are those of the `part` that leaves, `whole` is the head
+    of all.
     """
 
     run: Path
@@ -34,6 +37,8 @@ class Source:
     head: Head
     seed: int
     task: Section
+    whole: Head
+    part: str = MAIN
 
     @property
     def name(self) -> str:
@@ -49,12 +54,16 @@ class Source:
         """The tuned model in float32, what was learnt laid over its base."""
         return predictor.open_run(self.run, dtype=torch.float32).model
 
+    def judged(self) -> Model:
+        """The tuned model as it was judged."""
+        return predictor.open_run(self.run).model.part(self.part)
+
     def merged(self) -> Any:
         """The tuned network in float32, a plain one of transformers; what was learnt is added in float64."""
         network = load.network(
-            self.base, dtype=torch.float32, device=torch.device("cpu"), head=self.head, seed=self.seed)
+            self.base, dtype=torch.float32, device=torch.device("cpu"), head=self.whole, seed=self.seed)
         earlier.merge_into(network, self.run, self.checkpoint)
-        return network
+        return several.alone(network, self.whole, self.part) if self.whole.kind == "several" else network
 
     @property
     def asking(self) -> str:

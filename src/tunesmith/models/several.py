@@ -42,6 +42,13 @@ def network_of(holder: Any, head: Head, name: str) -> Any:
     return holder if name == host(head) else vars(holder)["_modules"][CHILD][name]
 
 
+def alone(holder: Any, head: Head, name: str) -> Any:
+    """The network of one part without the others: one of transformers' own, as if there had been no other."""
+    network = network_of(holder, head, name)
+    vars(holder)["_modules"].pop(CHILD)
+    return network
+
+
 class Part:
     """One part of a model with several heads; satisfies contracts.Model, and all but the head is the whole's."""
 

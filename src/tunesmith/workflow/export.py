@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 
 from ..errors import Problem, Problems, Refusal, raise_all
 from ..recipe import choices, read
+from ..recipe.sources import MAIN
 from ..recipe.starred import Section
 from ..records import Conversation, Finding
 from ..runs import durable, folder, lineage, lock, placing, plain
 from ..runs.redact import redacted
-from . import card
+from . import card, parts
 from .events import Event, Found, Said, silent
 from .prepare import Prepared, prepare, refuse
 
@@ -53,25 +54,27 @@ class Exported:
 
 def export(
     path: Path, kind: str, *, options: Sequence[str] = (), output: Path | None = None, prompts: int = PROMPTS,
-    observe: Observe = silent,
+    part: str = MAIN, observe: Observe = silent,
 ) -> Exported:
     """The run's judged checkpoint in the format `exports/KIND`, in `output` or in the run's `exports/KIND`.
 
-    options: `key=value`, as the format's `Settings` have them; prompts: how many held-out prompts the export must
+    options: `key=value`, as the format's `Settings` have them; part: of a task of several, the one that leaves, by
+    itself, in `exports/KIND-PART`; prompts: how many held-out prompts the export must
     answer as the run does. Raises Misuse, before any weight is read, where the run cannot leave in this format or
     where something else stands in the way; Refusal where the export does not say what the run says: nothing is left
     behind then but `exports/KIND.refused.json`; Busy where the run is being trained.
     """
     run = folder.open_run(path)
     chosen = choices.section("export", kind, options)
-    target = (output or run.exports / kind).absolute()
-    placing.refuse_foreign(target, REPORT_FILE)
     recipe = read.read(run.recipe_file)
+    name = f"{kind}-{part}" if parts.parts(recipe) else kind
+    target = (output or run.exports / name).absolute()
+    placing.refuse_foreign(target, REPORT_FILE)
     with lock.hold(run):
-        source = _source(run, recipe)
+        source = _source(run, recipe, part)
         chosen.module.refuse(source, chosen.settings)
         prepared = _prepared(run, recipe, observe)
-        placing.clean(run.exports / kind)
+        placing.clean(run.exports / name)
         return _Leaving(run, recipe, chosen, source, observe).to(target, prepared, prompts)
 
 
@@ -111,7 +114,6 @@ class _Leaving:
 
     def _written(self, staging: Path, asked: Any, target: Path) -> Expected[Any]:
         """Put the files there; what the run answers before that, and what they are meant to."""
-        from ..inference import predictor
         from .parity import Expected
 
         module, settings = self.chosen.module, self.chosen.settings
@@ -122,7 +124,7 @@ class _Leaving:
             self.observe(Said(f"asking {who} {len(asked.questions)} prompts"))
             return self.way.ask(model, self.source, asked, self.recipe.evaluation.batch_size)
 
-        judged = answered(predictor.open_run(self.run.path).model, "the run")
+        judged = answered(self.source.judged(), "the run")
         meant = module.meant(self.source, settings)
         alike = kept == rounded == "float32"
         expected = judged if alike else answered(meant, f"the run, its weights in {rounded},")
@@ -172,8 +174,8 @@ class _Leaving:
             "versions": lineage.versions(), "refused": [one.as_json() for one in each]}))
 
 
-def _source(run: folder.Run, recipe: Recipe) -> Source:
-    """What is known before a weight is read."""
+def _source(run: folder.Run, recipe: Recipe, part: str) -> Source:
+    """What is known before a weight is read. Raises Misuse for a part that is not there."""
     from datetime import datetime
 
     from ..exports._source import Source
@@ -184,9 +186,10 @@ def _source(run: folder.Run, recipe: Recipe) -> Source:
     codec = load.codec(
         base, recipe.data.template, date,
         tools=recipe.data.tools, thinking=recipe.data.thinking, longest=recipe.training.max_length)
+    task, whole = parts.task(recipe, part), earlier.head_of(run.path)
     return Source(run.path, base, earlier.best_checkpoint(run.path), recipe.adapter, codec,
-                  Conversation in recipe.task.module.takes, earlier.head_of(run.path), recipe.training.seed,
-                  recipe.task)
+                  Conversation in task.module.takes, whole.parts.get(part, whole), recipe.training.seed, task, whole,
+                  part)
 
 
 def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:

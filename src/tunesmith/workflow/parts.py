@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from ..errors import Misuse
 from ..recipe import Section
 from ..recipe.sources import MAIN
-from ..tasks import several
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
 
 
+SEVERAL = "several"
+
+
 def parts(recipe: Recipe) -> dict[str, Section]:
     """The tasks by the names of their parts; empty where there is one task for all."""
-    return dict(recipe.task.settings.parts) if recipe.task.module is several else {}
+    return dict(recipe.task.settings.parts) if recipe.task.type == SEVERAL else {}
 
 
 def of_entry(recipe: Recipe, name: str) -> str:

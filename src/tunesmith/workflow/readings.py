@@ -13,7 +13,9 @@ from ..encoding.codec import Codec
 from ..errors import Misuse, Refusal
 from ..exports import _reading
 from ..exports._reading import EXACT
-from ..records import Document, Example, Labelled, Pair, Question, Side, Tagged, Text
+from ..records import Document, Example, Labelled, Pair, Question, Rows, Side, Tagged, Text
+from ..tasks import several
+from . import parts
 from .judge import held_out
 from .parity import REPORT, Expected, Found, shown, vocabulary
 from .prepare import Prepared
@@ -37,14 +39,24 @@ class Asked:
 
 def asked(recipe: Recipe, prepared: Prepared, source: Source, most: int) -> Asked:
     """The documents of up to so many held-out rows, of training rows where none were held out; drawn by the seed."""
-    side: Side = held_out(prepared) or "train"
-    documents = prepared.documents[side]
-    if not documents:
+    side, rows = _rows(recipe, prepared, source.part)
+    if not rows.documents:
         raise Misuse("export.no_prompts", "there is no row that an export could be asked about", f"data.{side}",
                      "give it rows")
-    chosen = set(drawn(recipe, {document.example for document in documents}, most))
-    return Asked(side, [document for document in documents if document.example in chosen],
-                 [prepared.examples[side][index] for index in sorted(chosen)])
+    chosen = set(drawn(recipe, {document.example for document in rows.documents}, most))
+    return Asked(side, [document for document in rows.documents if document.example in chosen],
+                 [rows.examples[index] for index in sorted(chosen)])
+
+
+def _rows(recipe: Recipe, prepared: Prepared, part: str) -> tuple[Side, Rows]:
+    """The rows to ask about and their side; of a task of several, the first side that has rows of the part."""
+    side: Side = held_out(prepared) or "train"
+    rows = Rows(prepared.examples[side], prepared.documents[side])
+    if not parts.parts(recipe):
+        return side, rows
+    sides: tuple[Side, ...] = ("test", "validation", "train")
+    own = {side: several.own(Rows(prepared.examples[side], prepared.documents[side]), part) for side in sides}
+    return next(((side, found) for side, found in own.items() if found.documents), ("train", own["train"]))
 
 
 def ask(model: Model, source: Source, found: Asked, batch_size: int) -> list[Floats]:
