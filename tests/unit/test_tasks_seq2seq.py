@@ -79,6 +79,17 @@ def test_the_tuned_weights_are_a_network_of_transformers_own(learnt: Path) -> No
     assert opened.codec.decode(found[1 : found.index(1)]) == "acde"
 
 
+def test_init_writes_a_recipe_that_holds_for_pairs_and_such_a_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_t5(tmp_path / "base")
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(30)))
+    assert main(["init", "words.jsonl", "--base", "./base", "--output", "words.yaml"]) == 0
+    assert "task: seq2seq" in (tmp_path / "words.yaml").read_text()
+    assert main(["check", "words.yaml"]) == 0
+
+
 def test_it_is_not_to_be_spoken_with(learnt: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chat", str(learnt), "ecda"]) == 2
     assert "tunesmith predict" in capsys.readouterr().err

@@ -82,7 +82,8 @@ class Proof:
         again = "".join(self._codec.decode(self._codec.encode(text).ids).split())
         plain = "".join(spelt.split())
         if plain == again or (part == SOURCE and plain.endswith(again)):
-            self._rewrote = (self._rewrote[0] or where, self._rewrote[1] + (not unknown))
+            if not unknown:
+                self._rewrote = (self._rewrote[0] or where, self._rewrote[1] + 1)
             return
         yield Finding("error", "mask.answer", f"the tokens of the {NAMES[part]} spell {spelt[-80:]!r}, which is not "
                       "what stands in the row", where, REPORT)

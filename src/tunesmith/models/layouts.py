@@ -61,16 +61,21 @@ def of_base(base: Base, head: Head = CAUSAL) -> Layout:
 def architecture(base: Base) -> type:
     """The class of the base's network in transformers. Raises Refusal for one that does not write text."""
     library = transformers()
-    known = library.models.auto.modeling_auto
-    if base.architecture in known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
+    if reads_and_writes(base):
         raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) reads one text and writes "
                       "another", "base.name", "use `task: seq2seq`, or a causal language model such as "
                       "`smollm2-135m-instruct`")
-    if base.architecture not in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+    if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
                       str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
     found: type = getattr(library, base.architecture)
     return found
+
+
+def reads_and_writes(base: Base) -> bool:
+    """Whether the base reads one text and writes another, as T5 does."""
+    known = transformers().models.auto.modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    return base.architecture in known.values()
 
 
 def takes_our_attention(architecture: type) -> bool:

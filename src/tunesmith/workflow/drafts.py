@@ -59,6 +59,7 @@ _GENERATING = Draft(
     task="chat", base=GENERATOR, adapter="{type: lora, rank: 16, alpha: 32, targets: all-linear}", rate="2e-4",
     epochs=(3, 1), batch_size=8, evaluation="evaluation: {generate: 32, max_new_tokens: 128}\n",
     long="`tunesmith check` tells where a row is longer", characters_per_token=2.5, context=LENGTHS[-1])
+REWRITING = replace(_GENERATING, task="seq2seq", adapter="full", rate="1e-4")  # pairs, for a base such as T5
 _READING = Draft(
     task="classify", base=ENCODER, adapter="full", rate="5e-5", epochs=(3, 3), batch_size=16, evaluation="",
     long="`tunesmith check` tells where a row is longer", characters_per_token=1.5, context=512, too_long="cut")

@@ -21,8 +21,8 @@ from ..recipe import located
 from ..recipe.hub_id import parse
 from ..recipe.paths import data_file
 from ..recipe.schema import schema
-from ..records import Example, Finding
-from .drafts import DRAFTS, LENGTHS, MANY_EXAMPLES, RECIPE, Draft, learnt
+from ..records import Example, Finding, Pair
+from .drafts import DRAFTS, LENGTHS, MANY_EXAMPLES, RECIPE, REWRITING, Draft, learnt
 
 if TYPE_CHECKING:
     from ..models.bases import Base
@@ -77,7 +77,7 @@ def init(
     if not loaded.examples:
         raise_all([_refused(finding, loaded) for finding in loaded.findings if finding.severity == "error"])
         raise Refusal("data.empty", "there is no example in it", data[0], "name files that hold examples")
-    draft = DRAFTS[type(loaded.examples[0])]
+    draft = _draft(loaded.examples[0], found)
     few, many = draft.epochs
     max_length, too_long = _length(loaded.examples, draft, found.context if found else draft.context)
     text = RECIPE.format(
@@ -93,6 +93,15 @@ def init(
     output.with_name(SCHEMA).write_text(json.dumps(schema(), ensure_ascii=False) + "\n", encoding="utf-8")
     output.write_text(text, encoding="utf-8")
     return Started(output, base or draft.base, draft.task, loaded)
+
+
+def _draft(example: Example, base: Base | None) -> Draft:
+    """What a first recipe says for such examples, and for a base that reads one text and writes another."""
+    from ..models import layouts
+
+    if base is not None and isinstance(example, Pair) and layouts.reads_and_writes(base):
+        return REWRITING
+    return DRAFTS[type(example)]
 
 
 def _on_disk(base: str | None) -> Base | None:
