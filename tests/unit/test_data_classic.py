@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
 from tunesmith.data.formats import conll, labelled, pair
 from tunesmith.data.load import load
+from tunesmith.data.read import rows
 from tunesmith.errors import Misuse
 from tunesmith.recipe import Section
-from tunesmith.records import Answer
+from tunesmith.records import Answer, Row
 
 
 def section(module, **settings):
@@ -202,16 +204,6 @@ def test_lists_of_unequal_length_are_named_by_their_line(tmp_path):
     assert "2 words and 1 tags" in only(loaded, "data.unequal").what
 
 
-def test_tags_that_are_slips_are_kept_and_named_and_parts_of_speech_are_none(tmp_path):
-    good = "Baku B-LOC\nis O\nbig O\n\n" * 120
-    put(tmp_path, "a.conll", good + "Baku B-LOK\nis o\n")
-    loaded = load("a.conll", base_folder=tmp_path)
-    assert loaded.examples[-1].tags == ("B-LOK", "o")
-    assert "`B-LOK` (1, first at a.conll:481), `o` (1, " in only(loaded, "data.tags").what
-    put(tmp_path, "b.conll", "Baku NNP\nis VBZ\n\n" * 10)
-    assert "data.tags" not in {one.kind for one in load("b.conll", base_folder=tmp_path).findings}
-
-
 # --- questions
 
 
@@ -303,6 +295,17 @@ def test_a_row_of_ten_megabytes_is_named_and_costs_itself_only(tmp_path, name, b
     put(tmp_path, name, begin + "x" * (10 * 2**20) + end)
     loaded = load(name, base_folder=tmp_path)
     assert told(loaded) == [("data.row_too_large", f"{name}:3")] and len(loaded.examples) == 2
+
+
+def test_a_column_file_is_read_in_the_memory_of_a_few_sentences(tmp_path):
+    put(tmp_path, "a.conll", "some O\nwords O\n. O\n\n" * 5000)
+    tracemalloc.start()
+    try:
+        assert sum(isinstance(one, Row) for one in rows("a.conll", base_folder=tmp_path)) == 5000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_a_sentence_that_never_ends_is_named(tmp_path):

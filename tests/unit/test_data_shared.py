@@ -71,6 +71,61 @@ def test_two_aligned_files_are_sentences_and_their_tags_as_they_stand(shared):
                for one in loaded.examples)
 
 
+UNNAMED = {
+    "sst2/train.tsv": ("labelled", 6920), "sst2/dev.tsv": ("labelled", 872), "sst2/test.tsv": ("labelled", 1821),
+    "goemotions/train.tsv": ("labelled", 14281), "goemotions/test.tsv": ("labelled", 5427),
+    "tatoeba_aze_eng/aze.txt": ("pair", 2217),
+}
+
+
+@pytest.mark.parametrize("file", UNNAMED)
+def test_no_row_of_a_set_without_a_header_is_eaten_or_invented(shared, file):
+    loaded = load(file, base_folder=shared / "data")
+    lines = (shared / "data" / file).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert (loaded.format, len(loaded.examples)) == UNNAMED[file] and len(lines) == UNNAMED[file][1]
+    texts = [one.text if loaded.format == "labelled" else one.prompt for one in loaded.examples]
+    bare = [line.split("\t")[0].replace('"', "") for line in lines]  # goemotions writes some quotes twice, in quotes
+    assert [text.replace('"', "") for text in texts] == bare
+    assert [one.severity for one in loaded.findings if one.kind == "data.guessed"] == ["warning"]
+
+
+def test_ids_of_several_emotions_are_names(shared):
+    loaded = load("goemotions/train.tsv", base_folder=shared / "data")
+    assert loaded.examples[3].text.startswith("It might be linked") and loaded.examples[3].labels == ("neutral",)
+    assert {len(one.labels) for one in loaded.examples} == {1, 2, 3, 4, 5}
+    assert len({label for one in loaded.examples for label in one.labels}) == 28
+
+
+def test_two_labels_beside_two_sentences_are_read_one_or_the_other_as_the_recipe_says(shared):
+    classes = load("sick2014/SICK_train.txt", base_folder=shared / "data").examples
+    scores = load("sick2014/SICK_train.txt", base_folder=shared / "data",
+                  columns={"label": "relatedness_score"}).examples
+    assert {one.labels[0] for one in classes} == {"NEUTRAL", "ENTAILMENT", "CONTRADICTION"}
+    assert (scores[0].labels, scores[0].second) == (("4.5",), classes[0].second) and len(scores) == len(classes) == 4500
+
+
+def test_a_text_over_several_lines_keeps_its_label_and_its_line(shared):
+    examples = load("banking77/train.csv", base_folder=shared / "data").examples
+    over = [one for one in examples if "\n" in one.text]
+    assert len(over) == 10 and len({one.labels for one in examples}) == 77
+    lines = (shared / "data/banking77/train.csv").read_bytes().split(b"\n")
+    for one in over:
+        assert one.text.split("\n")[0].encode() in lines[int(one.where.rpartition(":")[2]) - 1]
+
+
+def test_sentences_of_an_abstract_are_joined_and_every_summary_is_a_right_one(shared):
+    examples = load("scitldr/dev.jsonl", base_folder=shared / "data").examples
+    assert {bool(one.references) for one in examples} == {True, False}  # more than one summary, or one
+    assert all(one.answer == one.references[0] for one in examples if one.references)
+    assert examples[0].prompt.startswith("Mixed precision training (MPT) is becoming")
+
+
+def test_dirt_of_imdb_is_counted_and_its_first_row_named(shared):
+    found = {one.kind: one for one in load("imdb_html/train.csv", base_folder=shared / "data").findings}
+    assert found["data.bytes"].what.startswith("700 of 700 rows") and found["data.bytes"].where.endswith("csv:2")
+    assert found["data.markup"].what.startswith("420 of 700 rows") and found["data.markup"].where.endswith("csv:9")
+
+
 def test_a_separator_line_that_holds_a_tab_is_no_word(shared):
     examples = load("wnut17/train.conll", base_folder=shared / "data").examples
     assert all(word.strip() for one in examples for word in one.words)
