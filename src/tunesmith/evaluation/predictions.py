@@ -16,6 +16,7 @@ from ..runs import plain, records
 from ..runs.redact import redacted
 
 AGAINST: Final = "base"  # in the file; where the base has no head for the task, its strongest baseline
+MOST_SCORES: Final = 10
 TUNED: Final = "tuned"
 SIDES: Final = (AGAINST, TUNED)
 
@@ -59,9 +60,18 @@ def lines(
                 row[who] |= {"text": one.text, "stopped_by": one.stopped_by, "tokens": one.tokens}
                 row |= {"reference": one.reference, "prompt": one.prompt}
             if one.output:
-                row[who] |= {"output": dict(one.output)}
+                row[who] |= {"output": _short(one.output)}
                 row |= {"expected": dict(one.expected)}
         yield plain.line(redacted(row))
+
+
+def _short(output: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said, with the ten largest scores; a metric that needs all of them has them in what was measured."""
+    scores = output.get("scores", {})
+    if len(scores) <= MOST_SCORES:
+        return dict(output)
+    largest = sorted(scores, key=scores.__getitem__, reverse=True)[:MOST_SCORES]
+    return {**output, "scores": {name: scores[name] for name in largest}}
 
 
 def read(path: Path) -> list[Kept]:

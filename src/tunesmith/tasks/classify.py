@@ -161,9 +161,10 @@ def _expected(row: Labelled, head: Head) -> dict[str, Any]:
 def _told(scores: Sequence[float], head: Head, settings: Settings) -> dict[str, Any]:
     if head.problem == "regression":
         return {"value": scores[0]}
-    named = dict(zip(head.labels, scores, strict=True))
+    # six digits: more than float32 has to say, and a third of the room in files of many classes
+    named = {name: float(f"{score:.6g}") for name, score in zip(head.labels, scores, strict=True)}
     if head.problem == "single":
-        return {"label": max(named, key=named.__getitem__), "scores": named}
+        return {"label": head.labels[max(range(len(scores)), key=scores.__getitem__)], "scores": named}
     return {"labels": [name for name, score in named.items() if score >= settings.threshold], "scores": named}
 
 
