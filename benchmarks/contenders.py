@@ -59,6 +59,16 @@ CONTENDERS = (
     Contender("LLaMA-Factory", "llama_factory.py", LLAMA_FACTORY, PLAIN),
     Contender("ms-swift", "ms_swift.py", MS_SWIFT, PLAIN),
 )
+# Of job D: its best is rows of like length together, no dropout, and the number format that is faster here
+ENCODING = {"grouped": True, "no_dropout": True}
+TRAINER = "transformers_trainer.py"
+ENCODERS = (
+    ours("tunesmith"),
+    Contender("Trainer default", TRAINER, TRL, {"dtype": "float32"}),
+    Contender("Trainer best", TRAINER, TRL, {**ENCODING, "dtype": FASTER}),
+    Contender("Trainer best, bfloat16", TRAINER, TRL, {**ENCODING, "dtype": "bfloat16"}),
+    Contender("Trainer best, huge pages", TRAINER, TRL, {**ENCODING, "dtype": FASTER}, HUGE_PAGES),
+)
 NOT_BY_DEFAULT = {"TRL best, bfloat16", "TRL best, float32"}  # to see which is faster, once on a new machine
 
 # One idea left out at a time, and the climb: nothing, then one idea more on each rung.
@@ -74,18 +84,20 @@ def options(contender: Contender, roofs: Mapping[str, float]) -> dict[str, Any]:
     return {name: faster if value == FASTER else value for name, value in contender.options.items()}
 
 
-def named(words: str | None) -> list[Contender]:
+def named(words: str | None, there: tuple[Contender, ...] = CONTENDERS) -> list[Contender]:
     """Contenders by name or beginning of a name, parted by `;`. None: those that are measured by default.
 
     Raises ValueError for a name that nobody has.
     """
     if words is None:
-        return [each for each in CONTENDERS if each.name not in NOT_BY_DEFAULT]
+        return [each for each in there if each.name not in NOT_BY_DEFAULT]
     found = []
     for word in words.split(";"):
-        exact = [each for each in (*CONTENDERS, *LADDER) if each.name == word.strip()]
-        near = [each for each in (*CONTENDERS, *LADDER) if each.name.startswith(word.strip())]
+        exact = [each for each in (*there, *LADDER) if each.name == word.strip()]
+        near = [each for each in (*there, *LADDER) if each.name.startswith(word.strip())]
         if not exact and not near:
-            raise ValueError(f"nobody is called `{word.strip()}`; there are: {'; '.join(e.name for e in CONTENDERS)}")
+            if any(each.name.startswith(word.strip()) for each in (*CONTENDERS, *ENCODERS)):
+                continue  # of another job
+            raise ValueError(f"nobody is called `{word.strip()}`; there are: {'; '.join(e.name for e in there)}")
         found += exact[:1] or near
     return list({each.name: each for each in found}.values())

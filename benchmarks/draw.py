@@ -25,6 +25,7 @@ rows, settings and contenders are in `benchmarks/jobs.py` and `benchmarks/conten
 """
 TITLES = {
     "A": "A: LoRA on GSM8K", "B": "B: LoRA on raw text, rows of 512 tokens", "C": "C: every weight, on A's rows",
+    "D": "D: every weight of an encoder, short texts", "D banking77": "D: every weight of an encoder, Banking77",
     "E": "E: LoRA on conversations of several turns",
 }
 Figures = dict[str, dict[str, Row]]  # contender, quantity
@@ -56,6 +57,8 @@ def drawn(rows: Iterable[Row]) -> str:
 
 def title(job: str) -> str:
     """A job's heading."""
+    if job in TITLES:
+        return TITLES[job]
     name, _, more = job.partition(" ")
     return f"{TITLES.get(name, name)}{f', {more}' if more else ''}"
 

@@ -1,16 +1,22 @@
 """The jobs that are measured: which rows, what is learnt from them, and the recipe that says so.
 
 A: LoRA on GSM8K. B: LoRA on raw text in rows of 512 tokens. C: every weight, on A's rows. E: LoRA on conversations of
-several turns. All with SmolLM2-135M-Instruct, eight rows a step. (D is the encoder, F the preparation of data.)
+several turns. These with SmolLM2-135M-Instruct, eight rows a step. D: every weight of MiniLM-L6, an encoder with a head
+for 77 classes, 32 rows a step: on beginnings of GSM8K's questions, 6 to 71 tokens long, with classes that mean nothing,
+and on Banking77. (F is the preparation of data.)
 """
 
+import csv
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BASE = "smollm2-135m-instruct"
+ENCODER = "minilm-l6"
 RANK, ALPHA = 16, 32
+CLASSES = 77
 TEXT_CHARACTERS = 3000  # of a row of raw text: always more than 512 tokens, so that cutting makes it exactly that
 
 RECIPE = """\
@@ -28,7 +34,10 @@ run: {{folder: {folder}, name: bench}}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. source: a data set of the shared folder; rank: of LoRA, None where every weight learns."""
+    """One job. source: a data set of the shared folder; rank: of LoRA, None where every weight learns.
+
+    classes: of the head, where it is no language model that learns; batch_size: rows a step.
+    """
 
     name: str
     title: str
@@ -38,10 +47,14 @@ class Job:
     learning_rate: float
     max_length: int
     too_long: str = "drop"
+    base: str = BASE
+    classes: int = 0
+    batch_size: int = 8
 
     def write_rows(self, file: Path, count: int, *, skip: int = 0) -> None:
         """Write `count` rows, after `skip` others, as JSON lines that tunesmith recognises."""
-        rows = (texts(count, skip) if self.source == "text_en" else lines(self.source, self.max_length, count, skip))
+        made = {"text_en": texts, "gsm8k, cut": beginnings, "banking77": questions}.get(self.source)
+        rows = made(count, skip) if made else lines(self.source, self.max_length, count, skip)
         file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
     def recipe(self, train: Path, folder: Path, *, base: str, batch_size: int, steps: int | None = None,
@@ -61,6 +74,10 @@ JOBS = {
         Job("A", "LoRA on GSM8K", "gsm8k", "chat", RANK, 2e-4, 512),
         Job("B", "LoRA on raw text, rows of 512 tokens", "text_en", "completion", RANK, 2e-4, 512, "cut"),
         Job("C", "every weight, on A's rows", "gsm8k", "chat", None, 2e-5, 512),
+        Job("D", "every weight of an encoder, short texts", "gsm8k, cut", "classify", None, 5e-5, 128, "drop",
+            ENCODER, CLASSES, 32),
+        Job("D banking77", "every weight of an encoder, Banking77", "banking77", "classify", None, 5e-5, 128, "drop",
+            ENCODER, CLASSES, 32),
         Job("E", "LoRA on conversations of several turns", "chat_sgd", "chat", RANK, 2e-4, 1024),
     )
 }
@@ -84,6 +101,24 @@ def texts(count: int, skip: int) -> list[dict[str, object]]:
     whole = (DATA / "text_en" / "wiki_demo_400k.txt").read_text(encoding="utf-8")
     starts = range(0, len(whole) - TEXT_CHARACTERS, TEXT_CHARACTERS * 9 // 10)
     return again([{"text": whole[start:start + TEXT_CHARACTERS]} for start in starts], count, skip)
+
+
+def beginnings(count: int, skip: int) -> list[dict[str, object]]:
+    """The first words of GSM8K's questions, few of most and many of some, each with a class that means nothing."""
+    with (DATA / "gsm8k" / "train.jsonl").open(encoding="utf-8") as file:
+        rows = [json.loads(line)["question"].split() for line in file]
+    drawn = random.Random(0)
+    words = [min(3 + int(drawn.expovariate(1 / 8)), 52) for _ in rows]
+    return again([{"text": " ".join(row[:kept]), "label": f"class {place % CLASSES:02}"}
+                  for place, (row, kept) in enumerate(zip(rows, words, strict=True))], count, skip)
+
+
+def questions(count: int, skip: int) -> list[dict[str, object]]:
+    """Rows of Banking77, in another order than the file's, which is class by class."""
+    with (DATA / "banking77" / "train.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    random.Random(0).shuffle(found)
+    return again([{"text": row["text"], "label": row["category"]} for row in found], count, skip)
 
 
 def again(rows: list[dict[str, object]], count: int, skip: int) -> list[dict[str, object]]:

@@ -3,7 +3,7 @@
     python rows.py RECIPE.yaml TRAIN.jsonl [HELD_OUT.jsonl]
 
 Each line is one document: `step`, `input_ids`, and `labels` as transformers wants them (a token's own id where it is
-learnt, -100 elsewhere).
+learnt, -100 elsewhere; of a text that is of a class, the class).
 """
 
 import json
@@ -21,6 +21,8 @@ def written(steps: Iterable[Sequence[Any]]) -> Iterator[str]:
         for document in documents:
             ids, learnt = document.ids.tolist(), document.supervised.tolist()
             labels = [token if taught else NOT_LEARNT for token, taught in zip(ids, learnt, strict=True)]
+            if document.both_ways:
+                labels = int(document.targets[0])
             yield json.dumps({"step": number, "input_ids": ids, "labels": labels}) + "\n"
 
 
@@ -30,11 +32,18 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def sizes(rows: Iterable[dict[str, Any]]) -> list[list[tuple[int, int, int]]]:
-    """For each step its documents: real tokens, rows that must be computed (up to the last target), targets."""
+    """For each step its documents: real tokens, rows that must be computed (up to the last target), targets.
+
+    A text that is of a class is computed whole.
+    """
     steps: dict[int, list[tuple[int, int, int]]] = {}
     for row in rows:
+        rows = len(row["input_ids"])
+        if isinstance(row["labels"], int):
+            steps.setdefault(row["step"], []).append((rows, rows, 1))
+            continue
         taught = [place for place, label in enumerate(row["labels"]) if label != NOT_LEARNT]
-        steps.setdefault(row["step"], []).append((len(row["input_ids"]), taught[-1], len(taught)))
+        steps.setdefault(row["step"], []).append((rows, taught[-1], len(taught)))
     return [steps[number] for number in sorted(steps)]
 
 

@@ -1,12 +1,13 @@
 """Training speed: ours and the peers on the same rows, order and optimiser steps, in turn, each in its own process.
 
-    python benchmarks/train.py [--jobs A,B,C,E] [--contenders "tunesmith;TRL best"] [--rounds 2] [--steps 9]
+    python benchmarks/train.py [--jobs A,B,C,D,E] [--contenders "tunesmith;TRL best"] [--rounds 2] [--steps 9]
                                [--threads 2] [--pin 2,3] [--peer-python PYTHON] [--ladder]
 
 Each round has rows of its own; every contender trains on them, in an order that turns around from round to round. The
 first step of a process is not counted, nor one in which something was compiled; `tokens/s, all steps` counts them.
 Tokens are real ones: nobody's padding counts. The matrix roof is measured before each round. Rows are appended to
-`results.csv`. `--ladder` measures ours without one idea after the other instead of the peers.
+`results.csv`. `--ladder` measures ours without one idea after the other instead of the peers. D is two jobs, both with
+transformers' Trainer as the peer.
 """
 
 import argparse
@@ -24,11 +25,12 @@ import measures
 import results
 import rows
 from contenders import Contender
-from jobs import ALPHA, BASE, JOBS, Job
+from jobs import ALPHA, JOBS, Job
 from results import Book
 
 SMOKE_STEPS, SMOKE_BATCH = 2, 2
-SMOKE = "tunesmith;TRL best, same batches;transformers Trainer;LLaMA-Factory;ms-swift"  # each program once
+# each program once
+SMOKE = "tunesmith;TRL best, same batches;transformers Trainer;LLaMA-Factory;ms-swift;Trainer best, bfloat16"
 
 
 def main() -> None:
@@ -36,30 +38,36 @@ def main() -> None:
     launch.prepared()
     from tunesmith.models import bases
 
-    place, base = launch.place_of(arguments), bases.find(BASE).folder
-    wanted = contenders.LADDER if arguments.ladder else contenders.named(arguments.contenders)
-    there = [each for each in wanted if place.lives(each.home)]
-    for each in wanted:
-        if each not in there:
-            print(f"left out: {each.name}, for which there is no environment", flush=True)
+    place = launch.place_of(arguments)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "smoke.csv") if arguments.smoke else arguments.table
         book = results.opened(arguments.threads, table)
         for name in arguments.jobs.split(","):
-            bench = Bench(JOBS[name], there, place, base, Path(folder, name), arguments.steps, arguments.batch_size,
-                          arguments.rounds, arguments.roof_seconds)
-            bench.measure(book, ladder=arguments.ladder)
+            for job in (job for job in JOBS.values() if job.name.partition(" ")[0] == name):
+                bench = Bench(job, those_there(job, place, arguments), place, bases.find(job.base).folder,
+                              Path(folder, job.name), arguments)
+                bench.measure(book, ladder=arguments.ladder)
+
+
+def those_there(job: Job, place: launch.Place, arguments: argparse.Namespace) -> list[Contender]:
+    """The contenders of a job for which there is an environment."""
+    everybody = contenders.ENCODERS if job.classes else contenders.CONTENDERS
+    wanted = contenders.LADDER if arguments.ladder else contenders.named(arguments.contenders, everybody)
+    for each in wanted:
+        if not place.lives(each.home):
+            print(f"left out: {each.name}, for which there is no environment", flush=True)
+    return [each for each in wanted if place.lives(each.home)]
 
 
 def options() -> argparse.Namespace:
     """The command line; a smoke test is very short."""
     parser = launch.parser(__doc__)
-    parser.add_argument("--jobs", default="A,B,C,E")
+    parser.add_argument("--jobs", default="A,B,C,D,E")
     parser.add_argument("--contenders", help="names or their beginnings, parted by `;`")
     parser.add_argument("--ladder", action="store_true", help="ours, without one idea after the other")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=9, help="of a process; the first is not counted")
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, help="rows a step; default: the job's")
     parser.add_argument("--roof-seconds", type=float, default=1.0, help="for each shape of each product")
     arguments = parser.parse_args()
     if arguments.smoke:
@@ -71,11 +79,12 @@ def options() -> argparse.Namespace:
 class Bench:
     """One job, measured by all contenders."""
 
-    def __init__(self, job: Job, there: list[Contender], place: launch.Place, base: Path, folder: Path, steps: int,
-                 batch_size: int, rounds: int, roof_seconds: float) -> None:
+    def __init__(self, job: Job, there: list[Contender], place: launch.Place, base: Path, folder: Path,
+                 arguments: argparse.Namespace) -> None:
         self.job, self.there, self.place, self.base, self.folder = job, there, place, base, folder
-        self.steps, self.batch_size, self.rounds, self.roof_seconds = steps, batch_size, rounds, roof_seconds
-        self.shape = flops.Shape.of(json.loads((base / "config.json").read_text(encoding="utf-8")))
+        self.steps, self.rounds, self.roof_seconds = arguments.steps, arguments.rounds, arguments.roof_seconds
+        self.batch_size = arguments.batch_size or job.batch_size
+        self.shape = flops.Shape.of(json.loads((base / "config.json").read_text(encoding="utf-8")), job.classes)
         self.reports: dict[str, list[Any]] = {each.name: [] for each in there}
         self.found: dict[str, list[measures.Step]] = {each.name: [] for each in there}
         self.failed: set[str] = set()
@@ -115,7 +124,7 @@ class Bench:
         report = launch.report(self.place, contender.home, contender.program, {
             "recipe": str(recipe), "rows": str(encoded), "model": str(self.base), "steps": steps,
             "batch_size": self.batch_size, "rank": self.job.rank, "alpha": ALPHA, "max_length": self.job.max_length,
-            "learning_rate": self.job.learning_rate, "warmup_steps": 0,
+            "learning_rate": self.job.learning_rate, "warmup_steps": 0, "classes": self.job.classes,
             "options": contenders.options(contender, self.roofs[-1]),
         }, contender.environment)
         if report is None:

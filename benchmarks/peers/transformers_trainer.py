@@ -1,16 +1,21 @@
-"""One training by transformers' own Trainer, with PEFT for LoRA.
+"""One training by transformers' own Trainer, with PEFT for LoRA; of an encoder, with a head for classes.
+
+Its weights are float32 there, and `bfloat16` is autocast.
 
     python transformers_trainer.py SETTINGS.json
 """
 
 import tempfile
 
+import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorForSeq2Seq,
+    DataCollatorWithPadding,
     Trainer,
     TrainingArguments,
 )
@@ -20,7 +25,8 @@ from watch import Watch, rows, settings
 def main():
     wanted = settings()
     options = wanted["options"]
-    model = AutoModelForCausalLM.from_pretrained(wanted["model"], dtype=options["dtype"])
+    model = encoder(wanted) if wanted["classes"] else AutoModelForCausalLM.from_pretrained(
+        wanted["model"], dtype=options["dtype"])
     if wanted["rank"]:
         model = get_peft_model(model, LoraConfig(r=wanted["rank"], lora_alpha=wanted["alpha"],
                                                  target_modules="all-linear", task_type="CAUSAL_LM"))
@@ -34,9 +40,20 @@ def main():
             train_sampling_strategy="group_by_length" if options.get("grouped") else "sequential",
         )
         tokenizer = AutoTokenizer.from_pretrained(wanted["model"])
+        join = DataCollatorWithPadding if wanted["classes"] else DataCollatorForSeq2Seq
         Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(rows(wanted["rows"])),
-                data_collator=DataCollatorForSeq2Seq(tokenizer), callbacks=[watch]).train()
+                data_collator=join(tokenizer), callbacks=[watch]).train()
         watch.report()
+
+
+def encoder(wanted):
+    """The network with a head for classes, without dropout where that is asked for."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        wanted["model"], dtype="float32", num_labels=wanted["classes"])
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout) and wanted["options"].get("no_dropout"):
+            module.p = 0.0
+    return model
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
 
 import draw  # noqa: E402
 import flops  # noqa: E402
+import jobs  # noqa: E402
 import measures  # noqa: E402
 import ours  # noqa: E402
 import results  # noqa: E402
 import rows as rows_of  # noqa: E402
 import seconds_to_loss  # noqa: E402
+import watch  # noqa: E402
 
 from tiny import tiny_base  # noqa: E402
 
@@ -70,6 +72,35 @@ def test_the_formulas_count_what_a_counter_counts_on_a_tiny_llama(rank):
     assert counter.get_total_flops() == expected
 
 
+def test_the_formulas_count_what_a_counter_counts_on_a_tiny_encoder():
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = CONFIG | {"vocab_size": 99, "max_position_embeddings": 32}
+    bert = BertForSequenceClassification(BertConfig(**config, num_labels=7, attn_implementation="eager"))
+    with FlopCounterMode(display=False) as counter:
+        bert(input_ids=torch.randint(0, 99, (1, ROWS))).logits.sum().backward()
+    parts = flops.step(flops.Shape.of(CONFIG, 7), [(ROWS, 1)], None)
+    assert counter.get_total_flops() == parts.total - parts.attention_backward * 1 / 5  # it keeps its scores
+
+
+def test_the_design_s_figure_for_a_token_of_short_texts_comes_out():
+    shape = flops.Shape(hidden=384, queries=384, keys=384, inner=1536, vocabulary=77, layers=6, both_ways=True)
+    assert flops.step(shape, [(15, 1)] * 32, None).total / (32 * 15) == pytest.approx(65e6, rel=0.02)
+
+
+def test_the_rows_of_job_d_are_short_texts_of_many_classes_the_same_each_time(tmp_path):
+    if not jobs.DATA.is_dir():
+        pytest.skip("the shared data is not here")
+    for name in ("D", "D banking77"):
+        job, made = jobs.JOBS[name], []
+        for number in range(2):
+            job.write_rows(tmp_path / f"{number}.jsonl", 800, skip=256)
+            made.append((tmp_path / f"{number}.jsonl").read_text(encoding="utf-8"))
+        assert made[0] == made[1]
+        rows = [json.loads(line) for line in made[0].splitlines()]
+        assert len(rows) == 800 and len({row["label"] for row in rows}) == job.classes
+
+
 def test_the_design_s_figure_for_a_token_of_gsm8k_comes_out():
     shape = flops.Shape(hidden=576, queries=576, keys=192, inner=1536, vocabulary=49152, layers=30)
     parts = flops.step(shape, [(251, 149)] * 8, 16)
@@ -100,6 +131,12 @@ def test_first_steps_and_steps_that_compile_are_not_measured():
 def test_rows_are_counted_up_to_their_last_target():
     row = {"step": 0, "input_ids": [5, 6, 7, 8, 9], "labels": [-100, -100, 7, 8, -100]}
     assert rows_of.sizes([row, {**row, "step": 1}]) == [[(5, 3, 2)], [(5, 3, 2)]]
+
+
+def test_a_text_that_is_of_a_class_is_computed_whole_by_everybody():
+    row = {"step": 0, "input_ids": [5, 6, 7], "labels": 4}
+    assert rows_of.sizes([row]) == [[(3, 3, 1)]]
+    assert watch.sizes(row) == [3, 3, 1]
 
 
 def test_other_rows_than_those_given_are_noticed():
