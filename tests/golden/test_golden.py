@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tiny import tiny_base
+from tiny import tiny_base, tiny_encoder
 from tunesmith import catalog
 from tunesmith.recipe.read import parse
 from tunesmith.workflow.train import train
@@ -21,13 +21,15 @@ LOSSES = Path(__file__).parent / "losses"
 DATA = {
     "chat": [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1} apples."} for n in range(40)],
     "completion": [{"text": f"On day {n} the red shirt went to Baku, and {n + 1} hats came back."} for n in range(40)],
+    "embed": [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1} apples."} for n in range(40)],
 }
+ENCODERS = ("embed",)  # tasks whose base reads both ways
 CASES = [(task, adapter) for task in DATA for adapter in catalog.names("adapter")]
 
 
 def losses(folder: Path, task: str, adapter: str) -> list[float]:
     """The loss of each of 20 steps, rounded to what every processor should give alike."""
-    tiny_base(folder / "base")
+    (tiny_encoder if task in ENCODERS else tiny_base)(folder / "base")
     rows = folder / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in DATA[task]))
     recipe = parse({
