@@ -23,9 +23,9 @@ TEXTS = [" ".join(WORDS[start : start + 2 + start % 7]) for start in range(24)]
 KEYS = torch.arange(24).view(12, 2)
 
 
-def opened(folder: Path, **changes) -> LanguageModel:
-    base = bases.find(str(tiny_encoder(folder, **changes)))
-    network = load.network(base, dtype=torch.float64, device=torch.device("cpu"), head=Head("none"))
+def opened(folder: Path, *, dropout: float = 0.0) -> LanguageModel:
+    base = bases.find(str(tiny_encoder(folder)))
+    network = load.network(base, dtype=torch.float64, device=torch.device("cpu"), head=Head("none"), dropout=dropout)
     return LanguageModel(network, full, full.Settings(), seed=0, head=Head("none"))
 
 
@@ -63,7 +63,7 @@ def test_pieces_of_any_size_give_the_gradients_of_the_whole(tmp_path, documents,
 
 
 def test_both_passes_of_a_piece_draw_the_same_random_numbers(tmp_path, documents):
-    model = opened(tmp_path / "base", hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.0)
+    model = opened(tmp_path / "base", dropout=0.3)
 
     def drawn(found_of) -> tuple:
         torch.manual_seed(3)
@@ -89,7 +89,7 @@ class Held:
 
 
 def test_random_numbers_after_a_batch_are_those_of_one_pass(tmp_path, documents):
-    model = opened(tmp_path / "base", hidden_dropout_prob=0.3)
+    model = opened(tmp_path / "base", dropout=0.3)
     torch.manual_seed(3)
     with model.learning():
         found = vectors.of_documents(model, documents, tokens=40)
