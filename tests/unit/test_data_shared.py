@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.data.load import load
-from tunesmith.data.split import leaks, split
+from tunesmith.data.split import apart, leaks, split
 
 EXPECTED = {
     "gsm8k/train.jsonl": ("pair", 7473),
@@ -172,3 +172,15 @@ def test_the_published_files_of_oasst_do_not_leak_into_each_other(shared):
     sides = {side: load(f"chat_oasst/{side}.jsonl", base_folder=shared / "data").examples
              for side in ("train", "validation")}
     assert leaks(sides) == []
+
+
+def test_paragraphs_that_squad_and_xquad_share_are_counted_and_can_be_left_out(shared):
+    files = {name: load(f"{name}.json", base_folder=shared / "data").examples for name in (
+        "squad_v1/train", "squad_v1/dev", "squad_v2/train", "squad_v2/dev", "xquad/xquad.en")}
+    there = {example.group for example in files["xquad/xquad.en"]}
+    learnt = {example.group for name, examples in files.items() if "squad_v" in name for example in examples}
+    assert (len(there), len(there & learnt)) == (240, 53)
+    sides = {"train": files["squad_v1/train"], "validation": files["squad_v1/dev"], "test": files["xquad/xquad.en"]}
+    kept, [told] = apart(sides, "drop")
+    assert [len(kept[side]) for side in sides] == [672, 347, 1074]
+    assert told.what.startswith("116 of 1190 rows of the test side are left out: their 29 group(s)")

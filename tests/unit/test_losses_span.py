@@ -60,3 +60,4 @@ def test_a_question_has_one_term_and_counts_as_many_windows_as_it_has(base):
     loss = extract.loss(model_of(base, head), pack(documents), SETTINGS)
     count = [sum(document.example == index for document in documents) for index in range(len(questions()))]
     assert loss.weights.tolist() == count and max(count) > 1 and len(loss.terms) == len(count)
+    assert all(document.weights.sum() == pytest.approx(1) for document in documents)

@@ -76,7 +76,8 @@ def test_predictions_come_in_order_and_point_into_the_context(trained, capsys):
     examples = load(str(folder / "test.json")).examples
     assert [row["where"] for row in rows] == [example.where for example in examples] and len(rows) == 24
     for row, example in zip(rows, examples, strict=True):
-        assert set(row) == {"where", "answer", "start", "end", "score", "no_answer_score"}
+        assert set(row) == {"where", "id", "answer", "start", "end", "score", "no_answer_score"}
+        assert row["id"] == example.id
         said = "" if row["start"] is None else example.context[row["start"] : row["end"]]
         assert row["answer"] == said and 0 < row["score"] <= 1
     assert {bool(row["answer"]) for row in rows} == {True, False}
@@ -129,6 +130,15 @@ def test_without_a_training_question_that_has_no_answer_there_always_is_one(tmp_
     predictions = [json.loads(line) for line in (run.folder / "predictions.jsonl").read_text().splitlines()]
     assert all(row["tuned"]["output"]["answer"] and "no_answer_score" not in row["tuned"]["output"]
                for row in predictions)
+
+
+def test_questions_are_learnt_beside_labels_on_one_network(tmp_path):
+    made = recipe(tmp_path, impossible=True, steps=4)
+    labels = [{"text": f"Anna sold {what} {number}", "label": what} for number in range(9) for what in WHAT]
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labels))
+    made["task"] = {"type": "several", "parts": {"train": made["task"], "kind": "classify"}}
+    made["data"]["mix"] = {"kind": {"files": str(tmp_path / "labels.jsonl"), "share": 0.3, "validation": 0.2}}
+    assert tunesmith.train(tunesmith.load_recipe(made)).verdict.primary == "squad_f1"
 
 
 @pytest.mark.parametrize(("chosen", "problem"), [(None, "no answer"), (True, "no answer"), (False, "")])

@@ -114,7 +114,7 @@ def _document(passage: Passage, places: Places, rows: tuple[int, int], codec: Co
     framed, (start, end) = passage.framed, rows
     weights = np.zeros(len(places), np.float32)
     if passage.example.answers is not None:
-        weights[start : end + 1] = 1.0
+        weights[start : end + 1] = 1 / (end - start + 1)  # a window weighs 1, however long its answer is
     parts = _parts(passage, places, codec)
     first = int(places[passage.context[0]]) - passage.context[0] if passage.context[0] < len(places) else 0
     return Document(

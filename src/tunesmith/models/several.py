@@ -30,7 +30,7 @@ def host(head: Head) -> str:
 def joined(networks: Mapping[str, Any], head: Head) -> Any:
     """The host's network, with the others as its child `parts`; the base of each is now the host's."""
     holder = networks[host(head)]
-    others = {name: network for name, network in networks.items() if network is not holder}
+    others = {_child(name): network for name, network in networks.items() if network is not holder}
     for network in others.values():
         setattr(network, network.base_model_prefix, holder.base_model)
     holder.add_module(CHILD, nn.ModuleDict(others))
@@ -39,7 +39,12 @@ def joined(networks: Mapping[str, Any], head: Head) -> Any:
 
 def network_of(holder: Any, head: Head, name: str) -> Any:
     """The network of one part."""
-    return holder if name == host(head) else vars(holder)["_modules"][CHILD][name]
+    return holder if name == host(head) else vars(holder)["_modules"][CHILD][_child(name)]
+
+
+def _child(name: str) -> str:
+    """What the network of a part is called there: `train` alone is a name that torch's modules have for themselves."""
+    return f"part_{name}"
 
 
 def alone(holder: Any, head: Head, name: str) -> Any:

@@ -137,8 +137,10 @@ def _prediction(place: int, question: Question, answer: Mapping[str, Any]) -> Pr
     text, start, end = (first.text, first.start, first.start + len(first.text)) if first else ("", None, None)
     every = list(dict.fromkeys(gold.text for gold in golds))
     expected = {"answer": text, "start": start, "end": end, "answers": every}
+    named = {"id": question.id} if question.id else {}  # of many questions that stand on one line of a file
     return Prediction(
-        place, prompt=question.question, text=answer["answer"], reference=text, output=answer,
+        place, prompt=question.question, text=answer["answer"], reference=text,
+        output={**named, **answer},
         expected=expected if question.answers is not None else {})
 
 
