@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tunesmith.encoding import schemes
-from tunesmith.records import Answer, Example, Labelled, Pair, Prediction, Question, Tagged
+from tunesmith.records import Answer, Example, Labelled, Pair, Prediction, Question, Tagged, Text
 
 Rows = list[tuple[Prediction, Example]]
 EXAMPLE = Pair("", "", "rows.jsonl:1", "1")
@@ -100,10 +100,19 @@ def ranks(good: bool) -> Rows:
             for rank in (1, 3, 2, 12, 20)]
 
 
+def tokens(good: bool) -> Rows:
+    """Guesses of hidden tokens, the best first."""
+    wanted = (["a"], ["b", "c"], ["d"], ["e", "f", "g"], ["h"])
+    said = wanted if good else (["a"], ["x", "c"], ["x"], ["x", "x", "g"], ["h"])
+    return [(Prediction(0, output={"tokens": [[one, "z"] for one in row]}, expected={"tokens": right}),
+             Text("a text", "rows.txt:1", "1")) for row, right in zip(said, wanted, strict=True)]
+
+
 TAGS = ("entity_f1", "entity_f1_macro", "entity_precision", "entity_recall", "word_accuracy")
 SETS = {  # by metric; `texts` for one that is not named
     **dict.fromkeys(("accuracy", "macro_f1", "precision", "recall", "roc_auc"), (labels, several)),
     "micro_f1": (several,),
+    "token_accuracy": (tokens,),
     **dict.fromkeys(TAGS, (tags,)),
     **dict.fromkeys(("squad_em", "squad_f1"), (answers,)),
     **dict.fromkeys(("mrr", "recall_at_1", "recall_at_10"), (ranks,)),

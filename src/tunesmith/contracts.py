@@ -77,6 +77,10 @@ class Model(Protocol):
         """(R, H) hidden states after the final norm, of the rows wanted (default: all)."""
 
     @property
+    def head_is_new(self) -> bool:
+        """Whether the base had no such head, so that its weights were drawn."""
+
+    @property
     def head(self) -> Head:
         """What stands on the network, with the names of its outputs."""
 

@@ -41,12 +41,12 @@ class Piece:
 class Codec:
     """A fast tokenizer and its template; built by `build`.
 
-    vocabulary: number of ids; bos, eos, pad, unknown: ids or None; wants_bos: whether the tokenizer itself opens a text
-    with its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of the added ones
-    that the template writes; end_of_turn: the token that ends an assistant's turn in the template (`ending` has what
-    stands around it), None where there is no template or it writes none; context: the most tokens that the base reads,
-    longest: the most that a document of this run may have; pooling: how the base makes one vector of a text, where its
-    files say so.
+    vocabulary: number of ids; bos, eos, pad, unknown, mask: ids or None; wants_bos: whether the tokenizer itself
+    opens a text with its BOS; stop: ids on which generation ends; control: ids by text of the special tokens and of
+    the added ones that the template writes; end_of_turn: the token that ends an assistant's turn in the template
+    (`ending` has what stands around it), None where there is no template or it writes none; context: the most tokens
+    that the base reads, longest: the most that a document of this run may have; pooling: how the base makes one
+    vector of a text, where its files say so.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Codec:
         self.eos: int | None = tokenizer.eos_token_id
         self.pad: int | None = tokenizer.pad_token_id
         self.unknown: int | None = tokenizer.unk_token_id
+        self.mask: int | None = tokenizer.mask_token_id
         state = tokenizer.backend_tokenizer.to_str()
         self._state = state
         self._parsing = _bare(state)
@@ -162,6 +163,11 @@ class Codec:
     def adds_blank(self) -> bool:
         """Whether the tokenizer puts a blank before a text, which is none of the text's bytes."""
         return int(self.bytes_of[self._plain.encode("a", add_special_tokens=False).ids].sum()) > 1
+
+    @cached_property
+    def masked_frames(self) -> Frames:
+        """The same of texts in which the mask is meant as such."""
+        return Frames(self._state, meant=() if self.mask is None else (self.token(self.mask),))
 
     @cached_property
     def frames(self) -> Frames:

@@ -7,7 +7,7 @@ Control tokens that stand in a text are text: they are spelt out.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,10 @@ class Framed:
 
 
 class Frames:
-    """Frames texts by a tokenizer, given as the JSON of its state."""
+    """Frames texts by a tokenizer, given as the JSON of its state. meant: control tokens that are none of the text."""
 
-    def __init__(self, state: str) -> None:
-        self._tokenizer = Tokenizer.from_str(spelt(state))
+    def __init__(self, state: str, *, meant: Collection[str] = ()) -> None:
+        self._tokenizer = Tokenizer.from_str(spelt(state, meant))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
@@ -57,18 +57,19 @@ class Frames:
         return [_framed(each) for each in self._tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)]
 
 
-def spelt(state: str) -> str:
-    """A tokenizer's state, in JSON, to which control tokens are text like any other.
+def spelt(state: str, meant: Collection[str] = ()) -> str:
+    """A tokenizer's state, in JSON, to which control tokens are text like any other, but for those that are meant.
 
     A tokenizer of SentencePiece's unigram kind has them among its pieces, at a score that no other reaches: there they
     get names that nobody types.
     """
     told = json.loads(state)
-    control = {token["content"] for token in told["added_tokens"] if token["special"]}
+    kept = [token for token in told["added_tokens"] if token["content"] in meant]
+    control = {token["content"] for token in told["added_tokens"] if token["special"]} - set(meant)
     if told["model"]["type"] == "Unigram":
         told["model"]["vocab"] = [[f"{NOBODY_TYPES}{place}" if piece in control else piece, score]
                                   for place, (piece, score) in enumerate(told["model"]["vocab"])]
-    return json.dumps({**told, "added_tokens": []})
+    return json.dumps({**told, "added_tokens": kept})
 
 
 def _framed(found: Encoding) -> Framed:

@@ -128,8 +128,13 @@ def network(
     """
     if base.run is not None and base.under is not None and base.checkpoint is not None:
         exact = dtype if dtype == torch.float64 else torch.float32
-        found = network(base.under, dtype=exact, device=device, head=head, seed=seed, dropout=None)
+        learnt = earlier.head_of(base.run)
+        under = learnt if _changes(learnt, head) else head
+        found = network(base.under, dtype=exact, device=device, head=under, seed=seed, dropout=None)
         earlier.merge_into(found, base.run, base.checkpoint)
+        found.head_is_new = False
+        if _changes(learnt, head):
+            found = _under_another(found, _from_folder(base, exact, device, head=head, seed=seed))
         found = found.to(dtype).eval()
     elif head.kind == "several":
         found = several.joined({name: _from_folder(base, dtype, device, head=part, seed=seed_for(seed, name))
@@ -142,6 +147,21 @@ def network(
     if dropout is not None:
         _drop(found, dropout)
     return found
+
+
+def _changes(learnt: Head, wanted: Head) -> bool:
+    """Whether an earlier run's network is to stand under a head that it did not learn with."""
+    return learnt != wanted and not {learnt.kind, wanted.kind} & {"several", "encoder-decoder"}
+
+
+def _under_another(found: Any, wanted: Any) -> Any:
+    """The network of the second, in which that of the first stands under its own head."""
+    rows = found.get_input_embeddings().num_embeddings
+    if rows != wanted.get_input_embeddings().num_embeddings:
+        with torch.random.fork_rng(devices=[]):
+            wanted.resize_token_embeddings(rows, mean_resizing=False)
+    wanted.base_model.load_state_dict(found.base_model.state_dict(), strict=False)  # a pooler may be missing
+    return wanted
 
 
 def _drop(network: torch.nn.Module, share: float) -> None:
@@ -169,11 +189,13 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: 
         )
     # a base that was tuned for other labels has a head of another size, which is drawn anew
     lacking = {*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])}
-    missing = sorted(lacking - heads.own(loaded, every_name=True) - heads.pooler(loaded))
+    own = heads.own(loaded, every_name=True)
+    missing = sorted(lacking - own - heads.pooler(loaded))
     if missing:
         raise Refusal("base.missing_weights", f"{len(missing)} weights are missing, `{missing[0]}` first",
                       str(base.folder), "fetch the base again, whole")
     loaded.config.use_cache = False
+    loaded.head_is_new = bool(own & lacking)
     return loaded.eval().to(device)
 
 

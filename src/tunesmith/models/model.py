@@ -70,6 +70,11 @@ class LanguageModel:
         return several.Part(self, name) if self.head.kind == "several" else self
 
     @property
+    def head_is_new(self) -> bool:
+        """Whether the base had no such head, so that its weights were drawn."""
+        return bool(vars(self.network).get("head_is_new"))  # a network that was not opened from a folder has all
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         device: torch.device = self.network.device

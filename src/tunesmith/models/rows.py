@@ -86,6 +86,9 @@ def learn(network: Any) -> list[str]:
         if rows.matrix is embedding.weight:
             rows.scale = _scale(embedding, rows)
             rows.hooks.append(embedding.register_forward_hook(partial(_reached_by_embedding, rows)))
+        head = network.get_output_embeddings()
+        if head is not None and rows.matrix is head.weight:
+            rows.hooks.append(head.register_forward_hook(partial(_reached_by_linear, rows)))
         names.append(f"{name}.{WEIGHT}")
     return names
 
@@ -192,6 +195,15 @@ def _reached_by_embedding(rows: Rows, module: nn.Module, given: tuple[Tensor, ..
     row_of = torch.where(rows.ids[place] == ids, place, -1)
     found: Tensor = _EmbeddingRows.apply(states, learnt, row_of, rows.scale)  # type: ignore[no-untyped-call]
     return found
+
+
+def _reached_by_linear(rows: Rows, module: nn.Module, given: tuple[Tensor, ...], logits: Tensor) -> Tensor | None:
+    """The logits as they are, of a head that is called as a module; their gradient now reaches the rows."""
+    learnt = rows.reached()
+    if learnt is None:
+        return None
+    nothing = nn.functional.linear(given[0], (learnt - learnt.detach()).to(given[0].dtype))
+    return logits.index_add(-1, rows.ids, nothing)
 
 
 @torch.no_grad()

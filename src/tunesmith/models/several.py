@@ -68,6 +68,11 @@ class Part:
         """Where the network computes."""
         return self._whole.device
 
+    @property
+    def head_is_new(self) -> bool:
+        """Whether the base had no such head, so that its weights were drawn."""
+        return bool(vars(self.network).get("head_is_new"))
+
     def part(self, name: str) -> Part:
         """Itself: it has no parts of its own."""
         return self

@@ -50,24 +50,21 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     others = {name: Held(f"`{name}`", other.task, other.examples, other.documents, parts.of_entry(recipe, name))
               for name, other in prepared.also.items()}
     rivals: dict[str, dict[int, Prediction]] = {}
+    notes: list[Finding] = []
     tuned: dict[int, Prediction] = {}
     measured_there: dict[str, dict[str, dict[int, Prediction]]] = {name: {} for name in others}
     for who, opened in predictor.both(run.path):
-        if who == "base" and opened.codec.digest != prepared.digests["tokenizer"]:
-            own, held = in_both_vocabularies(recipe, opened, prepared, held)
-            rivals = {"base": measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)}
-            for name, other in others.items():
-                own, others[name] = in_both_vocabularies(recipe, opened, prepared, other)
-                measured_there[name][who] = measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)
-            continue
+        own, held = in_both_vocabularies(recipe, opened, prepared, held)
         if who == "tuned":
-            tuned = measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)
+            tuned = measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)
         else:
-            rivals = stand_ins(recipe, opened, prepared, held, observe) or {
-                "base": measure(recipe, opened, held, drawn(held, recipe), observe=observe, who=who)}
+            notes += new_head(recipe, opened)
+            rivals = stand_ins(recipe, opened, prepared, own, observe) or {
+                "base": measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)}
         for name, other in others.items():
-            measured_there[name] |= (who == "base" and stand_ins(recipe, opened, prepared, other, observe)) or {
-                who: measure(recipe, opened, other, drawn(other, recipe), observe=observe, who=who)}
+            own, others[name] = in_both_vocabularies(recipe, opened, prepared, other)
+            measured_there[name] |= (who == "base" and stand_ins(recipe, opened, prepared, own, observe)) or {
+                who: measure(recipe, opened, own, drawn(own, recipe), observe=observe, who=who)}
     metrics = metrics_of(recipe, plain=_plain(examples))
     seed = recipe.training.seed
     decides = recipe.evaluation.metric or verdict.decisive(metrics, tuned, examples)
@@ -77,8 +74,9 @@ def judge(run: folder.Run, recipe: Recipe, prepared: Prepared, observe: Observe)
     found = replace(found, baselines={name: verdict.measure(rival, tuned, examples, metrics, seed=seed)
                                       for name, rival in rivals.items()})
     if prepared.learnt is not None:
-        found = replace(found, findings=(*found.findings, Finding(
-            "note", "base.vocabulary", f"the base's vocabulary was extended: {prepared.learnt}", "base.vocabulary")))
+        notes.append(Finding(
+            "note", "base.vocabulary", f"the base's vocabulary was extended: {prepared.learnt}", "base.vocabulary"))
+    found = replace(found, findings=(*found.findings, *notes))
     if side == "validation":
         found = replace(found, findings=(*found.findings, Finding(
             "warning", "verdict.on_validation", "there are no test rows: the verdict is on the validation rows, which"
@@ -138,12 +136,22 @@ def stand_ins(
     return {name: {one.example: one for one in said if one.example in asked} for name, said in found.items()}
 
 
+def new_head(recipe: Recipe, base: predictor.Predictor) -> list[Finding]:
+    """That the base had no head for hidden words, where it had none: its own answers are then worth nothing."""
+    if base.model.head.kind != "masked" or not base.model.head_is_new:
+        return []
+    return [Finding("note", "base.new_head", f"`{recipe.base.name}` has no head for hidden words: a new one was made, "
+                    "tied to its embedding, and learnt", "base.name")]
+
+
 def in_both_vocabularies(
-    recipe: Recipe, base: predictor.Predictor, prepared: Prepared, held: Held
+    recipe: Recipe, opened: predictor.Predictor, prepared: Prepared, held: Held
 ) -> tuple[Held, Held]:
-    """Rows as the base reads them in its own vocabulary, and as they are: those that both can read whole."""
+    """Rows as a model reads them, and as the tuned one does: of a base with another vocabulary those that both can."""
+    if opened.codec.digest == prepared.digests["tokenizer"]:
+        return held, held
     whole: TooLong = "split" if any(isinstance(example, Text) for example in held.examples) else "drop"
-    own = encode(recipe, base.codec, prepared.head, held.examples, task=held.task, too_long=whole).documents
+    own = encode(recipe, opened.codec, prepared.head, held.examples, task=held.task, too_long=whole).documents
     common = np.intersect1d(examples_of(own), examples_of(held.documents))
 
     def of(documents: Sequence[Document]) -> Held:

@@ -137,6 +137,8 @@ def learning(session: Session) -> Iterator[str]:
     if chosen.get("kernels", "torch") != build.digest():
         yield "the kernels are not those that this run began with: it continues, but not bit for bit"
     yield f"documents are {session.model.layout}"
+    if session.model.head_is_new:
+        yield "the base has no head for this task: a new one is drawn from the seed"
     yield "learning " + ", ".join(
         f"{kind} {part:,} of {whole:,}" for kind, (part, whole) in session.model.learnt_share().items() if part
     )
