@@ -156,7 +156,7 @@ def _prediction(
     return Prediction(
         place, prompt=" ".join(codec.decode(_shown(document, codec)) for document in asked.documents),
         text=" ".join(row[0] for row in guesses), reference=" ".join(wanted),
-        output={"tokens": guesses, "scores": shares_MK.tolist()}, expected={"tokens": wanted} if asked.known else {},
+        output={"tokens": guesses, "probabilities": shares_MK.tolist()}, expected={"tokens": wanted} if asked.known else {},
     )
 
 
@@ -198,7 +198,7 @@ def _unigram(learnt: Rows, held: Rows, answered: Sequence[Prediction], codec: Co
     return [replace(one, term=float(terms[place]), weight=float(weights[place]),
                     text=" ".join(guesses[0] for _ in one.output["tokens"]),
                     output={"tokens": [guesses] * len(one.output["tokens"]),
-                            "scores": [shares] * len(one.output["tokens"])})
+                            "probabilities": [shares] * len(one.output["tokens"])})
             for place, one in enumerate(answered)]
 
 
