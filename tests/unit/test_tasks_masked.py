@@ -197,9 +197,10 @@ def test_fill_mask_says_what_transformers_pipeline_says(encoder, codec, tmp_path
     wanted = [[theirs(texts[0])], theirs(texts[1])]
     for prediction, masks in zip(found, wanted, strict=True):
         assert not prediction.expected and len(prediction.output["tokens"]) == len(masks)
-        for tokens, scores, mask in zip(prediction.output["tokens"], prediction.output["probabilities"], masks, strict=True):
+        said = zip(*prediction.output.values(), masks, strict=True)
+        for tokens, shares, mask in said:
             assert tokens == [each["token_str"] for each in mask]
-            assert scores == pytest.approx([each["score"] for each in mask], abs=1e-6)
+            assert shares == pytest.approx([each["score"] for each in mask], abs=1e-6)
 
 
 @pytest.fixture

@@ -156,7 +156,8 @@ def _prediction(
     return Prediction(
         place, prompt=" ".join(codec.decode(_shown(document, codec)) for document in asked.documents),
         text=" ".join(row[0] for row in guesses), reference=" ".join(wanted),
-        output={"tokens": guesses, "probabilities": shares_MK.tolist()}, expected={"tokens": wanted} if asked.known else {},
+        output={"tokens": guesses, "probabilities": shares_MK.tolist()},
+        expected={"tokens": wanted} if asked.known else {},
     )
 
 
