@@ -62,14 +62,14 @@ def ours(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[list[l
     import tunesmith
 
     run = tunesmith.train(tunesmith.load_recipe({
-        "base": {"name": "minilm-l6", "dtype": "float32"}, "task": "tag", "adapter": "full",
+        "base": {"name": "minilm-l6", "dtype": "float32", "dropout": None}, "task": "tag", "adapter": "full",
         "data": {"train": str(arguments.data / "train.conll"), "test": str(arguments.data / "test.conll"),
                  "validation": 0},
         "training": {"learning_rate": RATE, "schedule": "linear", "warmup": 0, "epochs": arguments.epochs,
                      "batch_size": BATCH, "max_length": LONGEST, "clip": 1.0, "seed": seed, "save_every": 0},
         "run": {"folder": str(folder), "name": "entities"},
     }))
-    lines = [json.loads(line) for line in (Path(run.path) / "predictions.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (Path(run.folder) / "predictions.jsonl").read_text().splitlines()]
     return [line["expected"]["tags"] for line in lines], [line["tuned"]["output"]["tags"] for line in lines]
 
 

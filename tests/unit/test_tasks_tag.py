@@ -57,8 +57,8 @@ def made(rows: list[Tagged], longest: int = 0, **chosen: Any) -> tuple[list[list
     return [list(documents) for documents, _ in found], [finding for _, some in found for finding in some], head
 
 
-def proved(documents: list[Document], example: Tagged, head: Head) -> list[str]:
-    return [finding.what for finding in proof(codec(), head).prove(documents, example)]
+def proved(documents: list[Document], example: Tagged, head: Head, **chosen: Any) -> list[str]:
+    return [finding.what for finding in proof(codec(), head, settings(**chosen)).prove(documents, example)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_documents_tell_their_text_and_where_each_token_ends():
 @pytest.mark.parametrize("longest", [0, 12])
 def test_what_is_learnt_is_read_back_and_nothing_is_wrong_with_it(learn, longest):
     documents, findings, head = made(ROWS, longest, learn=learn)
-    prover = proof(codec(longest), head)
+    prover = proof(codec(longest), head, settings(learn=learn))
     assert not findings
     assert not [prover.prove(*both) for both in zip(documents, ROWS, strict=True) if prover.prove(*both)]
     assert [finding.kind for finding in prover.notes()] == ["tags.scheme"]
@@ -157,7 +157,7 @@ def test_a_word_that_fills_more_than_a_window_is_learnt_by_its_first_piece():
 def test_a_word_that_gives_the_tokenizer_nothing_is_told_and_predicted_as_outside(base):
     odd = row(["Anna", UNREAD, "Baku"], ["B-PER", "O", "B-LOC"])
     documents, findings, head = made([odd])
-    prover = proof(codec(), head)
+    prover = proof(codec(), head, settings())
     assert not findings and not prover.prove(documents[0], odd)
     [told] = [finding for finding in prover.notes() if finding.kind == "tags.unread_words"]
     assert told.severity == "warning" and "1 words" in told.what and told.where == "rows.conll:1"
@@ -198,6 +198,13 @@ def test_a_word_that_is_not_learnt_or_learnt_twice_is_found():
     assert proved([document, document], ROWS[0], head) == ["word 1, `The`, is learnt 2 times"]
 
 
+def test_pieces_that_should_not_learn_or_should_are_found():
+    [[first], *_], _, head = made(ROWS)
+    [[every], *_], _, _ = made(ROWS, learn="all")
+    wrong = ["word 6, `shirtmakers`, is learnt by other pieces than it should be"]
+    assert proved([every], ROWS[0], head) == proved([first], ROWS[0], head, learn="all") == wrong
+
+
 def test_tokens_of_other_words_are_found():
     [[first], [second], *_], _, head = made(ROWS)
     ids = first.ids.copy()
@@ -224,7 +231,7 @@ def test_a_frame_that_learns_or_is_another_is_found():
 def test_broken_tags_are_repaired_and_told_with_their_number_and_rows():
     broken = row(["Anna", "Baku", "goes"], ["I-PER", "I-LOC", "O"], "rows.conll:9")
     documents, findings, head = made([broken], scheme="iob2")
-    prover = proof(codec(), head)
+    prover = proof(codec(), head, settings())
     assert not findings and not prover.prove(documents[0], broken)
     learnt = documents[0][0].targets[documents[0][0].weights > 0]
     assert [head.labels[target] for target in learnt] == ["B-PER", "B-LOC", "O"]

@@ -37,8 +37,8 @@ class _Told:
 class Proof:
     """Proves tagged rows one after another, and remembers what many of them share."""
 
-    def __init__(self, codec: Codec, head: Head) -> None:
-        self._frames, self._head = codec.frames, head
+    def __init__(self, codec: Codec, head: Head, *, all_pieces: bool) -> None:
+        self._frames, self._head, self._all_pieces = codec.frames, head, all_pieces
         self._pieces: dict[str, list[int]] = {}
         self._told, self._tags = _Told(), slips.Tags()
         [empty] = self._frames.texts([""])
@@ -94,13 +94,14 @@ class Proof:
             count = min(len(pieces) - stood, end - at)
             if word >= len(words) or ids[at : at + count] != pieces[stood : stood + count]:
                 return f"the tokens from word {min(word, len(words) - 1) + 1} on are those of other words"
-            for place in range(at, at + count):
-                if document.weights[place] <= 0:
-                    continue
+            taught = [place for place in range(at, at + count) if document.weights[place] > 0]
+            if taught and (stood or taught != list(range(at, at + (count if self._all_pieces else 1)))):
+                return f"word {word + 1}, `{words[word]}`, is learnt by other pieces than it should be"
+            for place in taught:
                 if labels[document.targets[place]] != wanted[word]:
                     return (f"word {word + 1}, `{words[word]}`, is tagged {wanted[word]}, and "
                             f"{labels[document.targets[place]]} would be learnt")
-                learnt[word] += place == at and not stood
+            learnt[word] += bool(taught)
             at, word, stood = at + count, word + 1, 0
         outside = np.concatenate([document.weights[:before], document.weights[end:]])
         return "a token of the frame is learnt" if outside.any() else ""
@@ -143,8 +144,8 @@ class Proof:
 
 
 def proof(codec: Codec, head: Head, settings: Any) -> Proof:
-    """The proof of a task with tags."""
-    return Proof(codec, head)
+    """The proof of a task with tags; of its settings `learn` says which pieces of a word are learnt."""
+    return Proof(codec, head, all_pieces=settings.learn == "all")
 
 
 def _places(where: Sequence[str]) -> str:
