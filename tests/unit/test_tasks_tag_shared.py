@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from tiny import tiny_pieces
+from tunesmith.data.formats import conll
 from tunesmith.data.load import load
 from tunesmith.encoding import codec as codecs
 from tunesmith.encoding.tag_proof import proof
 from tunesmith.recipe.starred import Choice
-from tunesmith.records import Finding, Head, Tagged
+from tunesmith.records import Finding, Head, Row, Tagged
 from tunesmith.tasks import tag
 
 SLIPS = {"o": "O", "C0LOC": "B-LOC", "I-ATE": "I-DATE", "B-DAT": "B-DATE", "B-OC": "B-LOC"}
@@ -70,3 +71,13 @@ def test_slips_that_are_read_as_what_they_mean_are_gone(shared):
     assert [label[2:] for label in head.labels if label.startswith("B-")] == ["DATE", "LOC", "ORG", "PER"]
     assert {each.kind for each in told(learnt, head)} == {"tags.scheme", "tags.mended"}
     assert {each.kind for each in told(aligned(shared, "test-", rename=SLIPS), head)} == {"tags.scheme"}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("Anna's  hat (red), 3.5 mugs.", ["Anna", "'", "s", "hat", "(", "red", ")", ",", "3", ".", "5", "mugs", "."]),
+    ("हिन्दी में लिखो", ["हिन्दी", "में", "लिखो"]),
+    ("I\u0307stanbul\tvə می\u200cخواهم", ["I\u0307stanbul", "və", "می\u200cخواهم"])])
+def test_a_text_is_cut_into_words_that_keep_their_marks_and_their_places(text, words):
+    [example] = conll.convert(Row({"text": text}, "new.jsonl:1"), conll.Settings(), answered=False)
+    assert list(example.words) == words
+    assert [text[start : start + len(word)] for start, word in zip(example.starts, words, strict=True)] == words

@@ -9,8 +9,9 @@ Source: the shared tasks of CoNLL-2000 and CoNLL-2003.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +25,7 @@ from ..naming import TAGS, WORDS, columns_of_lines, first, is_tagged
 makes: Final = Tagged
 reads: Final[Literal["blocks"]] = "blocks"
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+_JOINERS = "_\u200c\u200d"  # what stands inside a word and is no letter: Persian and Hindi have the last two
 
 
 class Settings(BaseModel):
@@ -112,8 +113,22 @@ def _texts(row: Row, name: str, value: Any, settings: Settings, *, tags: bool = 
 
 
 def _of_text(row: Row) -> Tagged:
-    """A text as its words: runs of letters and digits, and each other sign by itself."""
+    """A text as its words: runs of letters, digits and their marks, and each other sign by itself."""
     whole = text(row, "text")
-    found = list(_WORD.finditer(whole))
-    return Tagged(tuple(word.group() for word in found), None, row.where, normalised(whole), text=whole,
-                  starts=tuple(word.start() for word in found))
+    found = list(_words(whole))
+    return Tagged(tuple(whole[start:end] for start, end in found), None, row.where, normalised(whole), text=whole,
+                  starts=tuple(start for start, _ in found))
+
+
+def _words(whole: str) -> Iterator[tuple[int, int]]:
+    for inside, run in groupby(range(len(whole)), key=lambda place: _in_word(whole[place])):
+        places = list(run)
+        if inside:
+            yield places[0], places[-1] + 1
+        else:
+            yield from ((place, place + 1) for place in places if not whole[place].isspace())
+
+
+def _in_word(letter: str) -> bool:
+    """Letters, digits and the marks on them; what Python calls a word ends at each vowel sign of Hindi."""
+    return letter.isalnum() or letter in _JOINERS or unicodedata.category(letter).startswith("M")
