@@ -345,3 +345,15 @@ def test_the_probe_is_the_same_every_time(base):
     first, second = (classify.baselines(model(base, head), known, known, settings(), given=Given())
                      for _ in range(2))
     assert first == second
+
+
+def test_rows_from_which_no_head_follows_are_told_and_nothing_hides_it(base, tmp_path):
+    import tunesmith
+
+    (tmp_path / "rows.jsonl").write_text('{"text": "a hat", "label": "hat"}\n' * 3)
+    found = tunesmith.check(tunesmith.load_recipe({
+        "base": {"name": str(base.folder), "dtype": "float32"}, "task": "classify",
+        "data": {"train": str(tmp_path / "rows.jsonl"), "validation": 0, "test": 0}, "adapter": {"type": "full"},
+        "training": {"max_length": 32}}))
+    assert [(one.kind, one.where.rpartition("/")[2]) for one in found.findings if one.severity == "error"] == [
+        ("labels.one_class", "rows.jsonl:1")]

@@ -37,6 +37,7 @@ class Layout:
         return f"{SAID[self.kind]}: {self.why}"
 
 
+UNKNOWN = Layout("apart", "nothing is known of the head that the rows ask for")
 TWO_TEXTS = Layout("padded", "it reads one text and writes another")
 CAUSAL = Head("causal")
 

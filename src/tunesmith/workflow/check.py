@@ -63,7 +63,9 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
         findings=prepared.findings,
         supervised=prepared.supervised,
         rows={side: len(set(examples_of(prepared.documents[side]).tolist())) for side in SIDES},
-        layout=layouts.of_base(prepared.base, prepared.head),
+        # rows that ask for no head are told above; that the base does not write text would only hide why
+        layout=layouts.of_base(prepared.base, prepared.head) if prepared.ok or recipe.task.module.generates
+        else layouts.UNKNOWN,
         sources=order.as_json(order.order(recipe, train, prepared.sources), train),
         also={name: len(set(examples_of(other.documents).tolist())) for name, other in prepared.also.items()},
     )
