@@ -219,3 +219,19 @@ def test_a_gain_in_the_order_is_seen_whatever_the_scale_of_the_cosines():
         sides.append(np.array([spearman.measure(one, rows[0], spearman.Settings()) for one in told]))
     found = paired(spearman, *sides, groups=range(200), seed=0)
     assert found.low > 0.02
+
+
+def test_the_size_of_the_pieces_does_not_change_what_is_learnt(tmp_path, base):
+    import tunesmith
+
+    rows = [{"prompt": f"Day {n}?", "answer": f"On day {n} we count {n} hats."} for n in range(24)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def losses(tokens: int) -> list[float]:
+        steps = tunesmith.steps(tunesmith.load_recipe({
+            "base": {"name": base.name, "dtype": "float32"}, "task": {"type": "embed", "tokens_at_once": tokens},
+            "data": {"train": str(tmp_path / "rows.jsonl"), "validation": 0, "test": 0}, "adapter": "full",
+            "training": {"learning_rate": 1e-3, "steps": 8, "epochs": 99, "batch_size": 8, "max_length": 64}}))
+        return [step.loss for step in steps]
+
+    assert losses(25) == pytest.approx(losses(10_000), rel=1e-4)
