@@ -235,3 +235,19 @@ def test_the_size_of_the_pieces_does_not_change_what_is_learnt(tmp_path, base):
         return [step.loss for step in steps]
 
     assert losses(25) == pytest.approx(losses(10_000), rel=1e-4)
+
+
+def test_validation_rows_that_are_all_below_the_threshold_stop_no_run(tmp_path, base):
+    from tunesmith.recipe.read import parse
+    from tunesmith.workflow.train import train
+
+    for side, scores in (("train", "5"), ("validation", "1"), ("test", "12345")):
+        rows = [{"sentence1": f"{side} {n} hats", "sentence2": f"{side} {n} shoes", "label": scores[n % len(scores)]}
+                for n in range(20)]
+        (tmp_path / f"{side}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = train(parse({
+        "base": {"name": base.name, "dtype": "float32"}, "task": {"type": "embed", "threshold": 4.0},
+        "data": {side: str(tmp_path / f"{side}.jsonl") for side in ("train", "validation", "test")},
+        "adapter": "full", "training": {"steps": 2, "batch_size": 4, "max_length": 64},
+        "run": {"folder": str(tmp_path / "runs")}}, source="test"))
+    assert json.loads((outcome.run / "verdict.json").read_text())["primary"] == "spearman"

@@ -103,6 +103,8 @@ def evaluate(session: Session, step: Step, records: Journal, observe: Callable[[
     if not documents or not every or not (due(step.number, every) or step.number == session.order.steps):
         return False
     found = score(session.loss, documents, tokens=session.chosen["piece_tokens"])
+    if not any(each.weight for each in found.values()):  # such as pairs that are all below a threshold
+        return False
     loss, also = order.held_out(session.order, session.prepared.held, found)
     memory = session.state.memory
     best = memory.get("best")
