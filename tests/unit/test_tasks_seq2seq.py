@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from test_workflow_train import kept, stop_after
 
 from tiny import tiny_t5
 from tunesmith.cli import main
-from tunesmith.inference import predictor
 from tunesmith.recipe.read import parse
 from tunesmith.workflow import train as story
 from tunesmith.workflow.events import silent
@@ -31,7 +29,7 @@ def rows(count: int) -> list[dict[str, str]]:
 def recipe(folder: Path, base: Path, *, count: int, **sections: Any) -> dict[str, Any]:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count)))
     return {
-        "base": {"name": str(base), "dtype": "float32"}, "task": {"type": "seq2seq", "prefix": "sort: "},
+        "base": {"name": str(base), "dtype": "float32"}, "task": {"type": "seq2seq", "prefix": "sort: ", "beams": 2},
         "data": {"train": str(folder / "rows.jsonl"), "validation": 0, "test": 0.05}, "adapter": "full",
         "run": {"folder": str(folder / "runs"), "name": "letters"}, **sections,
     }
@@ -72,11 +70,23 @@ def test_predictions_come_in_the_rows_order(learnt: Path, tmp_path: Path, capsys
     assert {one["stopped_by"] for one in told} == {"end"}
 
 
-def test_the_tuned_weights_are_a_network_of_transformers_own(learnt: Path) -> None:
-    opened = predictor.open_run(learnt)
-    ids = opened.codec.frames.texts(["sort: ecda"])[0].ids.tolist()
-    found = opened.model.network.generate(input_ids=torch.tensor([ids]), max_new_tokens=8, do_sample=False)[0].tolist()
-    assert opened.codec.decode(found[1 : found.index(1)]) == "acde"
+def test_its_export_answers_in_transformers_as_predict_does(
+    learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    asked = rows(12)
+    (tmp_path / "new.jsonl").write_text("".join(json.dumps({"prompt": row["prompt"]}) + "\n" for row in asked))
+    assert main(["export", str(learnt), "merged"]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(learnt), str(tmp_path / "new.jsonl")]) == 0
+    ours = [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+    network = AutoModelForSeq2SeqLM.from_pretrained(learnt / "exports" / "merged")
+    tokenizer = AutoTokenizer.from_pretrained(learnt / "exports" / "merged")
+    assert network.generation_config.num_beams == 2
+    found = [network.generate(**tokenizer("sort: " + row["prompt"], return_tensors="pt"), max_new_tokens=8)[0]
+             for row in asked]
+    assert [tokenizer.decode(ids, skip_special_tokens=True) for ids in found] == ours
 
 
 def test_init_writes_a_recipe_that_holds_for_pairs_and_such_a_base(
@@ -108,3 +118,4 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(adapter: Any, tmp_path: Path
     done = story.resume(stopped.run, observe=silent)
     assert kept(done.run) == kept(whole.run)
     assert done.verdict == whole.verdict
+    assert main(["export", str(done.run), "merged" if adapter == "full" else "adapter"]) == 0

@@ -1,6 +1,7 @@
 """What an export says of whole texts, held against what the run says of them.
 
-An export of a network that does not write is asked what its head says, or where it has none for the texts' vectors.
+An export of a network that does not go on with a text is asked what its head says: of a source and its target how
+likely the target is, token by token; where it has no head for the texts' vectors.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import numpy as np
 import torch
 
 from ..contracts import Floats, Model
+from ..encoding.packing import pack, placed
 from ..models import vectors
 from ..models.asking import outputs
 from ..models.offline import transformers
-from ..records import SEGMENT, Document, Head
+from ..records import OF_TARGET, SEGMENT, Document, Head
 
 TOKENS: Final = 4096
 # Two programs that compute the same weights in float32 were at most 3e-7 apart in vectors of length 1
@@ -25,6 +27,10 @@ EXACT: Final = 1e-4
 
 def ask(model: Model, documents: Sequence[Document]) -> list[Floats]:
     """What a model of ours says of each document, by the code that the verdict is made with."""
+    if model.head.kind == "encoder-decoder":
+        with torch.inference_mode():
+            return [model.log_probabilities(placed(pack([document]), model.device)).double().cpu().numpy()
+                    for document in documents]
     if model.head.kind != "none":
         return [said.double().numpy() for said in outputs(model, documents)]
     with torch.inference_mode():
@@ -54,6 +60,8 @@ class Reading:
     @torch.inference_mode()
     def says(self, document: Document) -> Floats:
         """What the head says of a document, each of its rows or the whole; without a head its vector."""
+        if self.head.kind == "encoder-decoder":
+            return self._likely(document)
         told = {"input_ids": torch.tensor(document.ids)[None]}
         if "token_type_ids" in self.tokenizer.model_input_names and SEGMENT in document.token_columns:
             told["token_type_ids"] = torch.tensor(np.array(document.token_columns[SEGMENT]))[None]
@@ -66,3 +74,11 @@ class Reading:
         else:
             said = found.logits[0]
         return np.asarray(said.double().numpy(), np.float64)
+
+    def _likely(self, document: Document) -> Floats:
+        """The log-probability of each learnt token of a target, as the network scores its labels."""
+        target = document.token_columns[OF_TARGET].astype(bool)
+        labels = torch.tensor(document.ids[target])[None]
+        logits = self.network(input_ids=torch.tensor(document.ids[~target])[None], labels=labels).logits[0]
+        found = logits.log_softmax(-1).gather(1, labels[0][:, None])[:, 0]
+        return np.asarray(found.double().numpy()[document.weights[target] > 0], np.float64)

@@ -74,4 +74,7 @@ class Source:
             tools = ", tools=[…]" if template.tools else ""
             return ('ids = tokenizer.apply_chat_template(\n    [{"role": "user", "content": "…"}], '
                     f'add_generation_prompt=True, return_dict=True, return_tensors="pt"{tools}{told})')
-        return 'ids = tokenizer("…", return_tensors="pt")'
+        settings = self.task.settings.model_dump() if self.head.kind == "encoder-decoder" else {}
+        language = settings.get("source_language")
+        return (f'tokenizer.src_lang = "{language}"\n' if language else "") + \
+            f'ids = tokenizer("{settings.get("prefix", "")}…", return_tensors="pt")'

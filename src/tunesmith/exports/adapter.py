@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 
 from ..errors import Misuse
-from ..models import about, bases, stopping
+from ..models import about, bases, heads, stopping
 from ..models.model import LanguageModel
 from ..models.offline import transformers
 from ..runs.card import Use
+from . import _searching
 from ._opened import Opened
+from ._reading import Reading
 from ._source import Source
 
 library = "peft"
@@ -45,7 +47,7 @@ def refuse(source: Source, settings: Settings) -> None:
         raise Misuse("export.no_adapter", f"this run has no adapter: `adapter: {source.adapter.type}` changed the "
                      "base's own weights", f"{source.name}/recipe.yaml: adapter.type",
                      "use `tunesmith export RUN merged`")
-    if source.head.kind != "causal":
+    if source.head.kind not in heads.WRITING:
         raise Misuse("export.head", f"the network of a run with `task: {source.task.type}` leaves whole, with what "
                      "stands on it", f"{source.name}/recipe.yaml: task.type", "use `tunesmith export RUN merged`")
     if source.base.run is not None:
@@ -78,12 +80,14 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
         content = {**found, "revision": known.revision} if known.revision and not settings.base else found
         (folder / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     stopping.write(folder, source.base, source.codec, turns=source.turns)
+    if source.head.kind == "encoder-decoder":
+        _searching.write(folder, model, source)
 
 
-def reload(folder: Path, source: Source) -> Opened:
+def reload(folder: Path, source: Source) -> Opened | Reading:
     """The folder as PEFT opens it over the base's own files, in float32."""
     library = transformers()
-    base = library.AutoModelForCausalLM.from_pretrained(
+    base = getattr(library, heads.AUTO[source.head.kind]).from_pretrained(
         source.base.folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True)
     import peft
 
@@ -92,19 +96,21 @@ def reload(folder: Path, source: Source) -> Opened:
         base.resize_token_embeddings(rows)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # PEFT reads what transformers renames
         network = peft.PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True)
-    return Opened(network.get_base_model(), folder)
+    tuned = network.get_base_model()
+    return Opened(tuned, folder) if source.head.kind == "causal" else Reading(tuned, folder, source.head)
 
 
 def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
     base, found = _base_in_code(source)
+    opener = heads.AUTO[source.head.kind]
     grown = "\nbase.resize_token_embeddings(max(len(tokenizer), base.config.vocab_size))" if source.base.added else ""
     code = f"""\
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import {opener}, AutoTokenizer, GenerationConfig
 {found}
 tokenizer = AutoTokenizer.from_pretrained("{source.name}")
-base = AutoModelForCausalLM.from_pretrained({base}){grown}
+base = {opener}.from_pretrained({base}){grown}
 model = PeftModel.from_pretrained(base, "{source.name}")
 stopping = GenerationConfig.from_pretrained("{source.name}")
 {source.asking}

@@ -23,6 +23,7 @@ from ..models import heads, load, sentence_files, stopping
 from ..models.model import LanguageModel
 from ..models.offline import transformers
 from ..runs.card import Use
+from . import _searching
 from ._opened import Opened
 from ._reading import Reading
 from ._source import Source
@@ -82,8 +83,10 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
     network = _plain(model.network, precision(source, settings), source)
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be told to be quiet
         network.save_pretrained(folder, max_shard_size=settings.shard)
-    if source.head.kind in ("causal", "encoder-decoder"):
+    if source.head.kind in heads.WRITING:
         stopping.write(folder, source.base, source.codec, turns=source.turns)
+        if source.head.kind == "encoder-decoder":
+            _searching.write(folder, model, source)
     else:
         load.tokenizer(source.base).save_pretrained(folder)
     if source.head.kind == "none":
@@ -113,22 +116,23 @@ def reload(folder: Path, source: Source) -> Opened | Reading:
     if strange := sorted({*told["missing_keys"], *told["unexpected_keys"]}):
         raise Refusal("export.weights", f"{len(strange)} weights are missing or unknown, `{strange[0]}` first",
                       folder.name, "report this with the base's name; it is a fault of this export")
-    written = source.head.kind in ("causal", "encoder-decoder")
-    return Opened(network, folder) if written else Reading(network, folder, source.head)
+    return Opened(network, folder) if source.head.kind == "causal" else Reading(network, folder, source.head)
 
 
 def uses(source: Source) -> tuple[Use, ...]:
     """How the folder is used, for its card."""
-    if source.head.kind != "causal":
+    if source.head.kind not in heads.WRITING:
         return _reading_uses(source)
+    opener = heads.AUTO[source.head.kind]
+    verb = f"chat {source.name}" if source.head.kind == "causal" else f"predict {source.name} rows.jsonl"
     code = f"""\
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import {opener}, AutoTokenizer
 
-model = AutoModelForCausalLM.from_pretrained("{source.name}")
+model = {opener}.from_pretrained("{source.name}")
 tokenizer = AutoTokenizer.from_pretrained("{source.name}")
 {source.asking}
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=256)[0]))"""
-    return Use("transformers", "python", code), Use("tunesmith", "sh", f"tunesmith chat {source.name}")
+    return Use("transformers", "python", code), Use("tunesmith", "sh", f"tunesmith {verb}")
 
 
 def _reading_uses(source: Source) -> tuple[Use, ...]:

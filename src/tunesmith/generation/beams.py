@@ -47,16 +47,16 @@ def generate(
     for index, each in enumerate(asked):
         frames.setdefault((each.before, each.after), []).append(index)
     for (before, after), indices in frames.items():
-        opening = _opening(model, before, after)
+        start = opening(model, before, after)
         by_length = sorted(indices, key=lambda index: (-len(asked[index].source), index))
-        for start in range(0, len(by_length), batch_size):
-            together = by_length[start : start + batch_size]
-            written = _written(model, codec, [asked[index].source for index in together], opening, search)
+        for first in range(0, len(by_length), batch_size):
+            together = by_length[first : first + batch_size]
+            written = _written(model, codec, [asked[index].source for index in together], start, search)
             for index, ids in zip(together, written, strict=True):
                 yield index, _answer(codec, ids)
 
 
-def _opening(model: Network, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+def opening(model: Network, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
     """What the decoder reads before the first token of a text, by the network's own convention."""
     empty = torch.tensor([[*before, *after]], device=model.device)
     moved: list[int] = moved_on(model.network, empty)[0].tolist()
@@ -68,22 +68,25 @@ def _opening(model: Network, before: tuple[int, ...], after: tuple[int, ...]) ->
 
 @torch.inference_mode()
 def _written(
-    model: Network, codec: Reader, sources: Sequence[Sequence[int]], opening: tuple[int, ...], search: Search
+    model: Network, codec: Reader, sources: Sequence[Sequence[int]], start: tuple[int, ...], search: Search
 ) -> list[list[int]]:
     """The ids that follow the opening, of each source; whatever follows the one that ended an answer is padding."""
-    forced = len(opening) - 1
     given = read(model.network, [torch.tensor(list(source), device=model.device) for source in sources])
-    settings: dict[str, Any] = {
-        "max_length": None, "max_new_tokens": min(search.max_new_tokens, codec.context - len(opening)) + forced,
-        "min_length": 0, "do_sample": False, "temperature": None, "top_p": None, "top_k": None, "use_cache": True,
-        "num_beams": search.beams, "length_penalty": search.length_penalty if search.beams > 1 else None,
-        "eos_token_id": sorted(codec.stop), "decoder_start_token_id": opening[0],
-        "forced_bos_token_id": opening[1] if forced else None, "forced_eos_token_id": None,
-    }
     config = copy.deepcopy(model.network.generation_config)
-    config.update(**settings)
+    config.update(**settings_of(codec, start, search), use_cache=True, max_length=None, max_new_tokens=len(start) - 1
+                  + min(search.max_new_tokens, codec.context - len(start)))
     found = model.network.generate(**given, generation_config=config)
-    return [ids[len(opening):] for ids in found.tolist()]
+    return [ids[len(start):] for ids in found.tolist()]
+
+
+def settings_of(codec: Reader, start: tuple[int, ...], search: Search) -> dict[str, Any]:
+    """How transformers is told to seek such answers; None takes a setting of the base's away."""
+    return {
+        "do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_length": 0,
+        "num_beams": search.beams, "length_penalty": search.length_penalty if search.beams > 1 else None,
+        "eos_token_id": sorted(codec.stop), "decoder_start_token_id": start[0],
+        "forced_bos_token_id": start[1] if len(start) > 1 else None, "forced_eos_token_id": None,
+    }
 
 
 def _answer(codec: Reader, ids: Sequence[int]) -> Answer:

@@ -32,7 +32,6 @@ REPORT_FILE = "parity.json"
 CARD_FILE = "README.md"
 NOT_OPENED = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
 CONTENT = ("base", "tokenizer", "template")
-WRITES = ("causal", "encoder-decoder")  # heads that answer with a text
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class _Leaving:
         """How exports of such a run are asked and compared: by what they write, or by what they say of texts."""
         from . import questions, readings
 
-        return questions if self.source.head.kind in WRITES else readings
+        return questions if self.source.head.kind == "causal" else readings
 
     def _written(self, staging: Path, asked: Any, target: Path) -> Expected[Any]:
         """Put the files there; what the run answers before that, and what they are meant to."""
