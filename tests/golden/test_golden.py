@@ -19,13 +19,15 @@ from tunesmith.workflow.train import train
 
 LOSSES = Path(__file__).parent / "losses"
 DATA = {
+    "classify": [{"text": f"On day {n} {('Anna', 'Natalia')[n % 2]} sold {n} hats in Baku.",
+                  "label": ("one", "two", "three")[n % 3]} for n in range(40)],
     "chat": [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1} apples."} for n in range(40)],
     "completion": [{"text": f"On day {n} the red shirt went to Baku, and {n + 1} hats came back."} for n in range(40)],
     "embed": [{"prompt": f"What is {n} and {n + 1}?", "completion": f"It is {2 * n + 1} apples."} for n in range(40)],
     "tag": [{"tokens": ["On", "day", str(n), "Anna" if n % 3 else "Natalia", "sold", "hats", "in", "Baku"],
              "tags": ["O", "O", "B-DAY", "B-PER", "O", "O", "O", "B-LOC"]} for n in range(40)],
 }
-ENCODERS = ("embed", "tag")  # tasks whose base reads both ways
+ENCODERS = ("classify", "embed", "tag")  # tasks whose base reads both ways
 CASES = [(task, adapter) for task in DATA for adapter in catalog.names("adapter")]
 
 
