@@ -109,7 +109,7 @@ def encode(
         [_score(example) for example, both in zip(examples, texts, strict=True) for _ in both]))
     for example, both in zip(examples, texts, strict=True):
         own, fault = [next(made) for _ in both], _fault(example, settings)
-        yield ([], [fault]) if fault is not None else (own, [])
+        yield ([], [fault]) if fault is not None else (own, _left_out(example, settings))
 
 
 def _fault(example: Example, settings: Settings) -> Finding | None:
@@ -130,6 +130,13 @@ def _fault(example: Example, settings: Settings) -> Finding | None:
         return Finding("error", "row.score", f"the score {score:g} is not within {settings.lowest:g} and "
                        f"{settings.highest:g}", example.where, "set `task.lowest` and `task.highest`")
     return None
+
+
+def _left_out(example: Example, settings: Settings) -> list[Finding]:
+    if settings.loss != "contrastive" or settings.threshold is None or not _score(example) < settings.threshold:
+        return []
+    return [Finding("note", "task.threshold", f"a score below {settings.threshold:g}: measured where it is held out, "
+                    "and not trained on", example.where, "lower `task.threshold` to train on more pairs")]
 
 
 def _score(example: Example) -> float:
