@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Take a run, a file of rows, and where to write."""
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("rows", metavar="FILE", help="rows as the run was trained on, or without what is to be "
-                        "predicted; `-` reads JSON lines from stdin")
+                        "predicted; `-` reads from stdin")
     parser.add_argument("--output", metavar="FILE", help="where to write; by default to stdout")
     parser.add_argument("--part", metavar="NAME", default="train", help="of a run of several tasks, the part to ask")
     parser.add_argument("--max-new-tokens", metavar="N", type=count, help="the longest answer, where text is generated")
