@@ -18,7 +18,7 @@ from tunesmith.recipe.sections import Recipe
 from tunesmith.records import Message, Prediction
 from tunesmith.workflow import train as story
 from tunesmith.workflow.events import Found, silent
-from tunesmith.workflow.judge import Held, drawn, measure
+from tunesmith.workflow.measure import Held, drawn, measure
 from tunesmith.workflow.prepare import prepare
 
 
