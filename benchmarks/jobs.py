@@ -108,7 +108,7 @@ def beginnings(count: int, skip: int) -> list[dict[str, object]]:
     with (DATA / "gsm8k" / "train.jsonl").open(encoding="utf-8") as file:
         rows = [json.loads(line)["question"].split() for line in file]
     drawn = random.Random(0)
-    words = [min(3 + int(drawn.expovariate(1 / 8)), 52) for _ in rows]
+    words = [min(4 + int(drawn.expovariate(1 / 9)), 60) for _ in rows]
     return again([{"text": " ".join(row[:kept]), "label": f"class {place % CLASSES:02}"}
                   for place, (row, kept) in enumerate(zip(rows, words, strict=True))], count, skip)
 

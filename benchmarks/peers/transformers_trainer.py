@@ -25,7 +25,7 @@ from watch import Watch, rows, settings
 def main():
     wanted = settings()
     options = wanted["options"]
-    model = encoder(wanted) if wanted["classes"] else AutoModelForCausalLM.from_pretrained(
+    model = encoder(wanted) if wanted.get("classes") else AutoModelForCausalLM.from_pretrained(
         wanted["model"], dtype=options["dtype"])
     if wanted["rank"]:
         model = get_peft_model(model, LoraConfig(r=wanted["rank"], lora_alpha=wanted["alpha"],
@@ -40,7 +40,7 @@ def main():
             train_sampling_strategy="group_by_length" if options.get("grouped") else "sequential",
         )
         tokenizer = AutoTokenizer.from_pretrained(wanted["model"])
-        join = DataCollatorWithPadding if wanted["classes"] else DataCollatorForSeq2Seq
+        join = DataCollatorWithPadding if wanted.get("classes") else DataCollatorForSeq2Seq
         Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(rows(wanted["rows"])),
                 data_collator=join(tokenizer), callbacks=[watch]).train()
         watch.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 NAMES = ("native", "tiles", "block", "attention", "tail", "lora", "buffers", "cache")
@@ -10,4 +11,10 @@ NAMES = ("native", "tiles", "block", "attention", "tail", "lora", "buffers", "ca
 def on(name: str) -> bool:
     """Whether an idea is in use. `TUNESMITH_WITHOUT=tail,tiles` leaves some out, to measure what each is worth."""
     assert name in NAMES, name
-    return name not in os.environ.get("TUNESMITH_WITHOUT", "").split(",")
+    return name not in _left_out(os.environ.get("TUNESMITH_WITHOUT", ""))
+
+
+@functools.cache
+def _left_out(told: str) -> frozenset[str]:
+    """The names in a list of them: asked hundreds of times a step."""
+    return frozenset(told.split(","))
