@@ -65,7 +65,7 @@ def test_bash_offers_all_there_is(scripts, tmp_path):
 
     assert in_bash(scripts, "tunesmith ", tmp_path) == list(cli.verbs())
     assert in_bash(scripts, "tunesmith check orders.yaml training.epochs=1 data.te", tmp_path) == \
-        ["data.template=", "data.test="]
+        ["data.temperature=", "data.template=", "data.test="]
 
 
 @needs("bash")

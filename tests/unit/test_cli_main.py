@@ -12,7 +12,7 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "chat", "export", "list", "explain", "schema",
+VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "list", "explain", "schema",
          "completion", "doctor"}
 
 

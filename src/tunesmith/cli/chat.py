@@ -49,9 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misuse("chat.no_prompt", "`--json` answers one prompt, and none was given", "",
                      "give a prompt, or pipe one in")
     voices = _voices(arguments)
-    if voices["tuned"][0].model.head.kind != "causal":
-        raise Misuse("chat.no_text", "the run does not go on with a text: it has a head of its own", arguments.run,
-                     f"ask it for rows: `tunesmith predict {arguments.run} FILE`")
     if not voices["tuned"][0].turns:
         _goes_on(arguments.system, screen)
     messages = [Message("system", arguments.system)] if arguments.system else []
