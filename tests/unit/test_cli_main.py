@@ -12,8 +12,8 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "list", "explain", "schema",
-         "completion", "doctor"}
+VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "list", "explain",
+         "schema", "completion", "doctor"}
 
 
 @pytest.fixture

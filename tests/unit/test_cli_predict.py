@@ -66,7 +66,7 @@ def test_a_bad_row_is_told_in_its_place_and_the_others_are_predicted(run, tmp_pa
 
 
 def test_rows_come_from_a_pipe(run, capsys, monkeypatch):
-    piped = io.TextIOWrapper(io.BytesIO(b'{"text": "a green hat for person number 9"}\n'))
+    piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"text": "a green hat for person number 9"}\n')))
     monkeypatch.setattr(sys, "stdin", piped)
     assert main(["predict", str(run), "-"]) == 0
     assert json.loads(capsys.readouterr().out)["label"] == "green"

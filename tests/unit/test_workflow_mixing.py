@@ -187,7 +187,8 @@ def test_shares_that_leave_nothing_to_the_training_file_are_a_mistake_of_the_rec
 @pytest.mark.parametrize(("mix", "what"), [
     ({"train": {"files": "a.jsonl", "share": 0.1}}, "`train` is no name for a section"),
     ({"a b": {"files": "a.jsonl", "share": 0.1}}, "`a b` is no name for a section"),
-    ({"general": {"files": "a.jsonl", "validation": 1}}, "`data.mix.general.validation` must be a number at least 0 and below 1"),
+    ({"general": {"files": "a.jsonl", "validation": 1}},
+     "`data.mix.general.validation` must be a number at least 0 and below 1"),
     ({"general": {"files": "a.jsonl", "share": 1.2}}, "`data.mix.general.share` must be a number above 0 and below 1"),
     ({"general": {"files": "narrow.jsonl", "share": 0.2, "shares": 1}}, "no option `data.mix.general.shares`"),
 ])
