@@ -225,7 +225,8 @@ class Prediction:
     the loss spell, where they are text.
 
     output: what was predicted, as `tunesmith predict` writes it (`label`, `scores`, `entities`, `answer`, …); empty
-    where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names.
+    where the answer is `text` or nothing was asked; expected: what the example has in its place, under the same names;
+    unread: tokens of the row that were not read, as it is too long.
     """
 
     example: int
@@ -239,6 +240,7 @@ class Prediction:
     output: Mapping[str, Any] = field(default_factory=dict)
     expected: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
+    unread: int = 0
 
     @property
     def answered(self) -> bool:

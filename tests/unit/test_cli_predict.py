@@ -65,6 +65,12 @@ def test_a_bad_row_is_told_in_its_place_and_the_others_are_predicted(run, tmp_pa
         assert row["error"] and row["remedy"] and row["kind"]
 
 
+def test_a_row_that_is_not_read_to_its_end_says_so(run):
+    short, long = tunesmith.Run(run).predict([{"text": "a red hat"}, {"text": "a red hat " * 60}])
+    assert "unread_tokens" not in short
+    assert long["unread_tokens"] > 0 and long["label"] == "red"
+
+
 def test_rows_come_from_a_pipe(run, capsys, monkeypatch):
     piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"text": "a green hat for person number 9"}\n')))
     monkeypatch.setattr(sys, "stdin", piped)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hub import Hub, allowed
-from tiny import tiny_base, tiny_tokenizer
+from tiny import tiny_base, tiny_encoder, tiny_tokenizer
 from tunesmith.errors import Misuse, Problem, Problems, Refusal
 from tunesmith.models import about, bases, conversion, gguf_header, load, vetting
 
@@ -324,3 +324,13 @@ def test_the_starter_opens_within_the_values_of_its_file(monkeypatch):
     base = bases.find("smollm2-135m-instruct")
     assert (base.architecture, base.context) == ("LlamaForCausalLM", 8192)
     assert vetting.vet_folder(base.folder)["vocab_size"] == 49152
+
+
+def test_a_family_that_counts_positions_from_its_padding_reads_as_many_tokens_fewer(tmp_path):
+    folder = tiny_encoder(tmp_path / "base")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 514, "pad_token_id": 1}))
+    assert bases.find(str(folder)).context == 514
+    (folder / "config.json").write_text(json.dumps(config | {
+        "model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}))
+    assert bases.find(str(folder)).context == 512

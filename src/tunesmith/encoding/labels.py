@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ..errors import Problem, Refusal, raise_all
 from ..records import SEGMENT, Document, Example, Finding, Head, Labelled
 from .codec import Codec
-from .lengths import closed
 from .shift import NO_TARGET
 
 Kind = Literal["single", "multi", "regression"]
@@ -99,16 +98,15 @@ def unlearnable(row: Labelled, head: Head) -> Finding | NDArray[np.generic]:
         return Finding("error", problem.kind, problem.what, problem.where, problem.remedy)
 
 
-def documents(rows: Sequence[Labelled], codec: Codec, *, longest: int | None = None) -> Iterator[Document]:
-    """The document of each row, nothing of its labels in it. longest: longer ones lose their end."""
+def documents(rows: Sequence[Labelled], codec: Codec) -> Iterator[Document]:
+    """The document of each row, nothing of its labels in it, however long."""
     texts = [row.text if row.second is None else (row.text, row.second) for row in rows]
     for framed in codec.frames.texts(texts):
         ends = framed.spans[:, 1]
-        made = Document(
+        yield Document(
             framed.ids, np.full(len(framed), NO_TARGET, np.int64), np.zeros(len(framed), np.float32), 0,
             find_ends=lambda ends=ends: ends, token_columns={SEGMENT: framed.segments},  # type: ignore[misc]
             both_ways=True)
-        yield made if longest is None or len(made) <= longest else closed(made, longest)
 
 
 def _place(label: str, places: dict[str, int], row: Labelled) -> int:

@@ -188,6 +188,11 @@ def _head(document: Document, tokens: int) -> Document:
     return _part(document, document.ends, 0, min(tokens, len(document)))
 
 
+def fitted(document: Document, tokens: int) -> Document:
+    """A document that is read both ways, with its end cut off where it is longer than so many tokens."""
+    return document if len(document) <= tokens else closed(document, tokens)
+
+
 def closed(document: Document, tokens: int) -> Document:
     """The beginning, and the last token, which closes what is read both ways; so of each part.
 

@@ -46,10 +46,14 @@ def documents(rows: Sequence[Texts], codec: Codec) -> list[Document]:
 
 
 def asked(rows: Sequence[Texts], codec: Codec) -> list[list[int]]:
-    """Of each row the ids that the encoder is given: at most as many as a document may have, the last one kept."""
+    """Of each row the ids that the encoder is given, however many."""
     framed = codec.frames.texts([row.source for row in rows])
-    whole = [in_language(each, row.source_language, codec).tolist() for row, each in zip(rows, framed, strict=True)]
-    return [ids if len(ids) <= codec.longest else [*ids[: codec.longest - 1], ids[-1]] for ids in whole]
+    return [in_language(each, row.source_language, codec).tolist() for row, each in zip(rows, framed, strict=True)]
+
+
+def fitted(ids: list[int], longest: int) -> list[int]:
+    """At most so many ids, the last one kept."""
+    return ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
 
 
 def opening(language: str, codec: Codec) -> tuple[tuple[int, ...], tuple[int, ...]]:

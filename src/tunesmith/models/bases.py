@@ -20,6 +20,9 @@ from ..runs.folder import Run, meant
 from . import conversion, from_hub, vetting
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
+# RoBERTa's family: the first token stands at the place after the padding's id, so that many rows are never read
+COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm",
+                        "data2vec-text", "mpnet", "longformer")
 STATE_KEY = "state_size"
 RELATIVE_KEY = "relative_attention_num_buckets"  # T5's
 RUN_OR_MODEL = ("recipe.yaml", "config.json")
@@ -168,6 +171,8 @@ def _described(name: str, folder: Path, digest: str, config: dict[str, Any]) -> 
     architectures = config.get("architectures") or [config.get("model_type", "")]
     inner = config.get("text_config") or config  # models that also see keep the text's part in a section
     context = next((inner[key] for key in CONTEXT_KEYS if isinstance(inner.get(key), int)), None)
+    if context is not None and inner.get("model_type") in COUNTED_FROM_PADDING:
+        context -= (inner.get("pad_token_id") or 0) + 1
     relative = RELATIVE_KEY in inner and "max_position_embeddings" not in inner  # T5's `n_positions` bounds nothing
     if relative or (context is None and STATE_KEY in inner):
         context = ANY_LENGTH

@@ -18,6 +18,7 @@ from ..contracts import Given, Model
 from ..encoding import labels
 from ..encoding.codec import Codec
 from ..encoding.label_proof import proof
+from ..encoding.lengths import fitted
 from ..encoding.packing import batches, unchanged
 from ..errors import Misuse, raise_all
 from ..losses.classification import binary_cross_entropy, cross_entropy, squared_error
@@ -128,9 +129,11 @@ def predict(
     rows = labels.labelled(examples)
     for start in range(0, len(rows), TOGETHER):
         together = rows[start : start + TOGETHER]
-        said = outputs(model, list(labels.documents(together, codec, longest=codec.longest)))
-        for place, (row, found_C) in enumerate(zip(together, said, strict=True), start):
-            yield _prediction(place, row, _scores(found_C, model.head), model.head, settings)
+        made = list(labels.documents(together, codec))
+        said = outputs(model, [fitted(document, codec.longest) for document in made])
+        for place, (row, document, found_C) in enumerate(zip(together, made, said, strict=True), start):
+            found = _prediction(place, row, _scores(found_C, model.head), model.head, settings)
+            yield replace(found, unread=max(0, len(document) - codec.longest))
 
 
 def _scores(outputs_C: Tensor, head: Head) -> list[float]:

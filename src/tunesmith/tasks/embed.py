@@ -214,7 +214,9 @@ def predict(
     codec: Codec = given.codec
     texts = [sentences.texts_of(example) for example in examples]
     places, different = _ranks.numbered([text for both in texts for text in both])
-    vectors = _vectors(model, different, codec, settings)
+    made = sentences.documents(different, codec, sentence_files.chosen(settings.pooling, codec.pooling))
+    vectors = _vectors(model, made, codec, settings)
+    unread = [max(0, len(document) - codec.longest) for document in made]
     starts = np.cumsum([0, *map(len, texts)]).tolist()
     own = [places[start:end] for start, end in pairwise(starts)]
     found = _ranked(examples, own, vectors) if given.whole else {}
@@ -223,21 +225,22 @@ def predict(
     for index, (example, both) in enumerate(zip(examples, own, strict=True)):
         prompt = texts[index][0]
         if index not in cosines:
-            yield Prediction(index, prompt=prompt, output={"vector": vectors[both[0]].tolist()})
+            yield Prediction(index, prompt=prompt, output={"vector": vectors[both[0]].tolist()}, unread=unread[both[0]])
             continue
         output: dict[str, Any] = {"value": cosines[index]}
+        lost = sum(unread[place] for place in both)
         if isinstance(example, Pair):
             nearest = ""
             if index in found:
                 output["rank"], place = found[index]
                 nearest = different[place]
             yield Prediction(index, prompt=prompt, text=nearest, reference=texts[index][1], output=output,
-                             expected={"rank": 1} if index in found else {})
+                             expected={"rank": 1} if index in found else {}, unread=lost)
         else:
             output |= {"standing": standings[index]} if index in standings else {}
             expected = {} if np.isnan(score := _score(example)) else {"value": score}
             yield Prediction(index, prompt="\n".join(texts[index]), text=f"{cosines[index]:.3f}", output=output,
-                             reference=f"{score:g}" if expected else "", expected=expected)
+                             reference=f"{score:g}" if expected else "", expected=expected, unread=lost)
 
 
 def _standings(examples: Sequence[Example], cosines: Mapping[int, float]) -> dict[int, float]:
@@ -251,9 +254,8 @@ def _standings(examples: Sequence[Example], cosines: Mapping[int, float]) -> dic
     return {index: (cosines[index] - float(values.mean())) / spread if spread else 0.0 for index in scored}
 
 
-def _vectors(model: Model, texts: Sequence[str], codec: Codec, settings: Settings) -> Tensor:
+def _vectors(model: Model, made: Sequence[Document], codec: Codec, settings: Settings) -> Tensor:
     """(N, H) on the CPU. A text that is too long loses its end, as in sentence-transformers."""
-    made = sentences.documents(texts, codec, sentence_files.chosen(settings.pooling, codec.pooling))
     short = Lengths(codec, max_length=codec.longest, too_long="cut")
     asked = Labelled("", None, "", "")
     fitting = [each for document in made for each in short.fit([document], asked)]

@@ -140,8 +140,9 @@ def predict(
     texts = [_texts(examples[place], settings, marked) for place in places]
     frames = {language: source_target.opening(language, codec)
               for language in {each.target_language for each in texts}}
-    asked = [Asked(ids, *frames[each.target_language])
-             for each, ids in zip(texts, source_target.asked(texts, codec), strict=True)]
+    whole = source_target.asked(texts, codec)
+    asked = [Asked(source_target.fitted(ids, codec.longest), *frames[each.target_language])
+             for each, ids in zip(texts, whole, strict=True)]
     search = Search(max_new_tokens, settings.beams, settings.length_penalty)
     for index, answer in generate(model, codec, asked, search, batch_size=batch_size):
         pair = examples[places[index]]
@@ -153,4 +154,5 @@ def predict(
             reference=pair.answer,
             stopped_by=answer.stopped_by,
             tokens=answer.tokens,
+            unread=max(0, len(whole[index]) - codec.longest),
         )

@@ -34,7 +34,8 @@ def predict(
     """What a run's tuned model says of each row, as a mapping with `where` and what the task predicts, in order.
 
     rows: rows, or the name of a file (`-`: stdin). A row that cannot be used gives `where`, `error`, `kind` and
-    `remedy` in its place. No more than 256 rows are held. opened: the run's model, where it is open already; part: of a
+    `remedy` in its place; one that is too long tells its `unread_tokens`. No more than 256 rows are held. opened: the
+    run's model, where it is open already; part: of a
     task of several, the one that is asked.
     """
     from ..inference import predictor
@@ -79,7 +80,7 @@ def _row(example: Example, said: Prediction | None) -> Told:
         return _wrong(Finding("error", "row.unanswered", "the row has nothing to be asked, or more than the base can "
                               "read", example.where, "fill it in, or shorten it"))
     output: Mapping[str, Any] = said.output or {"text": said.text, "stopped_by": said.stopped_by}
-    return {"where": example.where, **output}
+    return {"where": example.where, **output, **({"unread_tokens": said.unread} if said.unread else {})}
 
 
 def _wrong(finding: Finding) -> Told:
