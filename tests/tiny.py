@@ -94,12 +94,11 @@ def tiny_base(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32
     return folder
 
 
-@cache
 def tiny_pieces(sentences: tuple[str, ...] = SENTENCES) -> Any:
     """A transformers fast tokenizer as BERT has it: lower case, word pieces, `[CLS] … [SEP] … [SEP]`.
 
     Its pieces are the sentences' words, the long ones' two parts, and every ASCII letter: no trainer, whose ties fall
-    otherwise in every process.
+    otherwise in every process. Made anew each time, since transformers' tokenizers remember how they last truncated.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
