@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from tiny import tiny_encoder, tiny_pieces
+from tunesmith.cli import main
 from tunesmith.contracts import Given
 from tunesmith.encoding import codec as codecs
 from tunesmith.encoding.label_proof import proof
@@ -357,3 +359,15 @@ def test_rows_from_which_no_head_follows_are_told_and_nothing_hides_it(base, tmp
         "training": {"max_length": 32}}))
     assert [(one.kind, one.where.rpartition("/")[2]) for one in found.findings if one.severity == "error"] == [
         ("labels.one_class", "rows.jsonl:1")]
+
+
+def test_a_person_sees_the_tokens_of_a_text_and_what_they_learn(tmp_path, capsys):
+    rows = [{"text": f"Anna ordered {n} shirts", "label": ("few", "many")[n > 9]} for n in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "r.yaml").write_text(
+        f"base: {tiny_encoder(tmp_path / 'base')}\ntask: classify\n"
+        f"data: {{train: {tmp_path / 'rows.jsonl'}, validation: 0, test: 0}}\ntraining: {{max_length: 64}}\n")
+    assert main(["preview", str(tmp_path / "r.yaml"), "--row", "rows.jsonl:12"]) == 0
+    told = capsys.readouterr().out
+    assert "' [CLS]'   many" in told
+    assert "[CLS] anna ordered 11 shirts [SEP]" in " ".join(told.split())

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..encoding.flat import Flat, Flattening
 from ..encoding.lengths import Lengths, TooLong
 from ..encoding.proof import Supervision
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ..recipe import Section
     from ..recipe.sections import Recipe
 
+STARTS, GOES_ON = ("\u0120", "\u2581"), "##"
 TOGETHER = 64  # examples: enough to keep every core at work, few enough to stay in its cache
 
 
@@ -61,7 +64,23 @@ def readable(recipe: Recipe, codec: Codec, head: Head, example: Example, index: 
     """The documents of one example, with their text and where each token ends in it."""
     [(made, _)] = recipe.task.module.encode([example], codec, recipe.task.settings, head)
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=recipe.data.too_long)
-    return [replace(document, example=index) for document in lengths.fit(made, example)]
+    return [spelt(replace(document, example=index), codec) for document in lengths.fit(made, example)]
+
+
+def spelt(document: Document, codec: Codec) -> Document:
+    """The document with a text for a reader: one that is read both ways has its tokens' own spelling, parted by blanks.
+
+    What the tokenizer made of the row's text is all that the network is given.
+    """
+    if document.text or not document.both_ways:
+        return document
+    tokens = [codec.token(index) for index in document.ids.tolist()]
+    marked = any(token.startswith(STARTS) for token in tokens)  # byte-level and SentencePiece mark where words start
+    pieces = [f" {token[1:]}" if token.startswith(STARTS) else token if marked or token.startswith(GOES_ON)
+              else f" {token}" for token in tokens]
+    pieces = [piece.removeprefix(GOES_ON) for piece in pieces]
+    ends = np.cumsum([len(piece) for piece in pieces])
+    return replace(document, text="".join(pieces), find_ends=lambda: ends)
 
 
 def whole_tokens(recipe: Recipe, codec: Codec, head: Head, example: Example) -> int:

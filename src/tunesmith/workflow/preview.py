@@ -46,7 +46,7 @@ def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
             told.append((f"example: {type(example).__name__}", values))
             told.append(("side", side))
         told.append((f"document {number + 1}: text", document.text))
-        told.append((f"document {number + 1}: tokens", "\n".join(lines(document))))
+        told.append((f"document {number + 1}: tokens", "\n".join(lines(document, prepared.head.labels))))
     return told
 
 
@@ -122,7 +122,9 @@ def texts(document: Document) -> list[str]:
     return [document.text[start:end] for start, end in pairwise(ends)]
 
 
-def lines(document: Document) -> Iterator[str]:
-    """A line a token: its id, whether it is supervised, its text."""
+def lines(document: Document, names: Sequence[str] = ()) -> Iterator[str]:
+    """A line a token: its id, whether it is supervised, its text, and of labels that it learns which one."""
     for index, (text, learnt) in enumerate(zip(texts(document), document.supervised, strict=True)):
-        yield f"{index:5d} {int(document.ids[index]):7d} {'*' if learnt else ' '} {text!r}"
+        target = int(document.targets[index])
+        label = f"   {names[target]}" if learnt and document.both_ways and 0 <= target < len(names) else ""
+        yield f"{index:5d} {int(document.ids[index]):7d} {'*' if learnt else ' '} {text!r}{label}"

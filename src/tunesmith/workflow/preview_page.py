@@ -76,7 +76,8 @@ def _seen(recipe: Recipe, prepared: Prepared, chosen: Chosen) -> Iterator[Seen]:
 def _tokens(prepared: Prepared, document: Document) -> Sequence[Token]:
     codec = prepared.codec
     control = frozenset(codec.control.values())
-    weights = [0.0, *document.weights[:-1].tolist()]  # a weight stands where its token is predicted, one before it
+    # a weight stands where its token is predicted, one before it; what is read both ways learns at its own place
+    weights = document.weights.tolist() if document.both_ways else [0.0, *document.weights[:-1].tolist()]
     return [
         Token(index, text, weight, index in control, codec.token(index))
         for index, text, weight in zip(document.ids.tolist(), texts(document), weights, strict=True)
