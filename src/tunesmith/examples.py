@@ -137,3 +137,12 @@ class Question:
 
 
 Example = Conversation | Pair | Text | Labelled | Tagged | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A row that is nearly the same as another; share: the Jaccard index of their shingles, 0 to 1."""
+
+    one: Example
+    other: Example
+    share: float

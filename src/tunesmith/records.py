@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .examples import Alike as Alike
 from .examples import Answer as Answer
 from .examples import Call as Call
 from .examples import Conversation as Conversation
@@ -26,8 +27,12 @@ from .examples import Row as Row
 from .examples import Tagged as Tagged
 from .examples import Text as Text
 from .verdicts import Elsewhere as Elsewhere
+from .verdicts import Figure as Figure
 from .verdicts import Finding as Finding
+from .verdicts import Looked as Looked
 from .verdicts import Measured as Measured
+from .verdicts import Noticed as Noticed
+from .verdicts import Seen as Seen
 from .verdicts import Severity as Severity
 from .verdicts import Verdict as Verdict
 

@@ -87,3 +87,52 @@ class Verdict:
     rows_needed: int | None = None
     also: Mapping[str, Elsewhere] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A row that a finding shows: where it stands, and what of it; personal data in it is masked."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A finding of an audit, how many rows it is about, and some of them."""
+
+    finding: Finding
+    count: int
+    rows: tuple[Seen, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding's five parts, the number of rows, and those that are shown."""
+        return {**self.finding.as_json(), "count": self.count,
+                "rows": [{"where": row.where, "text": row.text} for row in self.rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Numbers to draw, in several series of the same places: bars by name, or a histogram's bins.
+
+    unit: what a number counts; names: of each bar; edges: of a histogram, one more than it has bins.
+    """
+
+    title: str
+    unit: str
+    series: Mapping[str, tuple[float, ...]]
+    names: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The parts under their own names."""
+        return {"title": self.title, "unit": self.unit, "series": {name: list(each) for name, each in
+                self.series.items()}, "names": list(self.names), "edges": list(self.edges)}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What an audit found, and what it has to draw."""
+
+    noticed: tuple[Noticed, ...] = ()
+    figures: tuple[Figure, ...] = ()

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 FAMILIES: Mapping[str, str] = {
     "adapter": "the adapter says which weights learn; where it fits nothing, nothing would learn.",
     "assets": "pages are one file each, so what they need must be in the package.",
+    "audit": "a model learns what stands in its rows, mistakes too: what is told here is cheaper to mend before.",
+    "augment": "rows made of rows must teach what their parents did, and nothing that nobody checked.",
     "base": "everything rests on the base: it is held to be whole and harmless before any of it is opened.",
     "bug": "this is a fault of tunesmith, not yours.",
     "chat": "a program that waits for an answer must not wait for a prompt that never comes.",
+    "clean": "what cleaning takes away is never seen again: so each step says what it did, and why.",
     "command": "a word that is passed over in silence would be a wish that nobody grants.",
     "compare": "runs are compared by what their folders tell; what is not there cannot be.",
     "data": "a row that is read wrongly is learnt wrongly, so none is mended or left out without a word.",

@@ -9,8 +9,8 @@ import pytest
 
 from tunesmith.data.formats import conll, labelled, pair
 from tunesmith.data.load import load
-from tunesmith.data.read import rows
 from tunesmith.errors import Misuse
+from tunesmith.reading.read import rows
 from tunesmith.recipe import Section
 from tunesmith.records import Answer, Row
 

@@ -103,7 +103,8 @@ def test_each_value_knows_where_it_comes_from(tmp_path):
 def test_options_that_change_nothing_leave_the_digest_alone(recipe):
     values = {"training.save_every": 7, "training.keep": 9, "training.device": "cpu", "evaluation.generate": 3,
               "evaluation.max_new_tokens": 9, "evaluation.metric": "loss", "evaluation.batch_size": 2,
-              "run.folder": "there", "run.name": "other", "run.observers": "[tensorboard]"}
+              "run.folder": "there", "run.name": "other", "run.observers": "[tensorboard]",
+                  "data.audit": "[{type: labels, severity: note}]"}
     assert set(values) == FREE
     other = changed([f"{path}={value}" for path, value in values.items()])
     assert digest(other) == digest(recipe)

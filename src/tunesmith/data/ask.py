@@ -12,17 +12,17 @@ from typing import Any, cast
 
 from ..catalog import names
 from ..errors import Misuse, Problem, Problems, Refusal
+from ..reading.header import LOOKED_AT, Header
+from ..reading.lines import of_file
+from ..reading.naming import is_unnamed
+from ..reading.read import Way, piped
+from ..reading.read import rows as rows_of
 from ..recipe import Section
 from ..records import Example, Finding, Row
 from . import columns as naming
 from .guess import of_unnamed
-from .header import LOOKED_AT, Header
 from .ledger import from_problem
-from .lines import of_file
 from .load import way
-from .naming import is_unnamed
-from .read import Way, piped
-from .read import rows as rows_of
 from .recognise import module_of
 
 STDIN = "-"

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..catalog import nearest
+from ..reading.quoting import LONGEST, listed, quoted
 from ..records import Finding, Row
-from .quoting import LONGEST, listed, quoted
 
 _PLAIN = re.compile(r"[^\W\d][\w.-]*(?: [\w.-]+)*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off"}

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..catalog import nearest
 from ..errors import Refusal
+from ..reading.quoting import listed, quoted
 from ..records import Row
-from .quoting import listed, quoted
 
 
 def text(row: Row, name: str, *, may_be_empty: bool = False) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..reading.naming import OFTEN_LABELS, is_unnamed
 from ..records import Row
-from .naming import OFTEN_LABELS, is_unnamed
 
 SEPARATORS = (",", ";", "|")
 NAMES = ("labels.txt", "classes.txt", "label_names.txt", "emotions.txt")

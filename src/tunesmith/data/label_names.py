@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..errors import Misuse, Refusal
+from ..reading.quoting import quoted
 from ..recipe.located import FILE
 from ..records import Row
 from .fields import wrong_type
-from .quoting import quoted
 
 LabelNames = Annotated[str | None, FILE]
 

@@ -10,17 +10,17 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import SHOWN_IN_FULL, Misuse, Problem, Problems
+from ..reading.files import find
+from ..reading.header import Header
+from ..reading.naming import is_unnamed
+from ..reading.quoting import listed, pairs
+from ..reading.read import Way, aligned, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
 from .fields import normalised
-from .files import find
-from .header import Header
 from .ledger import Ledger, from_problem
-from .naming import is_unnamed
 from .odd import Odd
-from .quoting import listed, pairs
-from .read import Way, aligned, rows
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
 from .turns import tidy
 

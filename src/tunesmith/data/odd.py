@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..reading.numbers import is_number
 from ..records import Example, Finding, Labelled
-from .numbers import is_number
 from .texts import texts
 
 _ENOUGH = 20

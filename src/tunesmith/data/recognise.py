@@ -12,14 +12,14 @@ from types import ModuleType
 from typing import Any
 
 from ..catalog import names
+from ..reading.files import locate
+from ..reading.naming import LABELS, first
+from ..reading.quoting import LONGEST, listed
+from ..reading.read import are_aligned
 from ..recipe import Section
 from ..records import Finding, Row
 from . import columns as naming
-from .files import locate
 from .guess import Guess, label_settings, of_text, of_unnamed
-from .naming import LABELS, first
-from .quoting import LONGEST, listed
-from .read import are_aligned
 
 STANDING = 0.9  # of answers in their contexts, at least, for rows that are read as questions
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from ..errors import SHOWN_IN_FULL, Misuse
+from ..reading.quoting import pairs
 from ..records import SIDES, Example, Finding, Severity, Side
-from .quoting import pairs
 
 
 def split(
     examples: Iterable[Example], validation: float, test: float, *, seed: int
-) -> dict[Side, tuple[Example, ...]]:
+) -> dict[Side, Sequence[Example]]:
     """The examples of each side, in their order; a group is never parted.
 
     validation, test: shares of the groups, 0 to 1. A group's side depends on the seed, its own text and the shares

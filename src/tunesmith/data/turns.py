@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 from ..errors import Problem, Refusal, raise_all
+from ..reading.quoting import listed, quoted
 from ..records import Conversation, Finding, Message, Row
 from . import tools
 from .fields import missing, normalised, text, wrong_type
-from .quoting import listed, quoted
 
 
 def column_of(fields: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ FREE = frozenset({
     "run.folder",
     "run.name",
     "run.observers",
+    "data.audit",
 })
 FREE_SECTION = "evaluation.also."  # rows that it takes out of `data.mix` show in the digest of the data
 

@@ -19,8 +19,9 @@ from .options import Option, entry_of, every, meant, options
 from .origins import origins
 from .overrides import BY_NAME
 from .schema import describe, field_schema
-from .starred import Choice, settings_of
+from .starred import Choice, Section, settings_of
 
+LISTS = {"run.observers": "observer", "data.audit": "audit", "data.augment": "augment"}  # by the folder they list
 ANY = "NAME"  # stands for the names that a user chooses
 ONE_OF_EACH: dict[str, Any] = {"data": {"mix": {ANY: {}}}, "evaluation": {"also": {ANY: {}}}}
 
@@ -109,8 +110,8 @@ def _text(told: Option, of: str) -> str:
     text = f"{head}\n\n{documentation}"
     if told.path == ("evaluation", "metric"):
         text += "\n\n" + "\n".join(f"  {name}" for name in catalog.names("metric"))
-    if told.path == ("run", "observers"):
-        text += "\n\n" + "\n".join(_observers())
+    if spell(told.path) in LISTS:
+        text += "\n\n" + "\n".join(_files(LISTS[spell(told.path)]))
     return text
 
 
@@ -118,13 +119,14 @@ def _default(told: Option) -> str:
     value: Any = told.info.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return ", no default"
+    value = [each.type if isinstance(each, Section) else each for each in value] if isinstance(value, tuple) else value
     return f", default {'`' + value + '`' if isinstance(value, str) else json.dumps(value)}"
 
 
-def _observers() -> Iterator[str]:
-    for name in catalog.names("observer"):
-        module = catalog.load("observer", name)
-        inside = ", ".join(settings_of("observer", name, module).model_fields)
+def _files(kind: str) -> Iterator[str]:
+    for name in catalog.names(kind):
+        module = catalog.load(kind, name)
+        inside = ", ".join(settings_of(kind, name, module).model_fields)
         yield f"  {name}: {_first(module)}" + (f" Options: {inside}." if inside else "")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from .. import catalog
-from .starred import Choice, Section, named, problem
+from .starred import Choice, Section, default, named, problem
 
 # Sections are frozen, convert no types and take no unknown option
 STRICT = ConfigDict(
@@ -50,22 +50,47 @@ def _metric(value: object) -> str | None:
     return value
 
 
-def _observers(value: object) -> tuple[Section, ...]:
+def _listed(kind: str, value: object, option: str) -> tuple[Section, ...]:
+    """Files of one open folder, each with its options, none of them twice."""
     found = value if isinstance(value, list | tuple) else [value]
     try:
-        sections = tuple(Choice("observer").validate(one) for one in found)
+        sections = tuple(Choice(kind).validate(one) for one in found)
     except ValidationError as error:
         wrong = error.errors()[0]
         name = ".".join(str(part) for part in wrong["loc"])
-        raise problem("recipe.value", f"`{name}`: {wrong['msg'].lower()}", "see `tunesmith explain run.observers`"
+        raise problem("recipe.value", f"`{name}`: {wrong['msg'].lower()}", f"see `tunesmith explain {option}`"
                       ) from error
     if len({section.type for section in sections}) < len(sections):
-        raise PydanticCustomError("must", "{must}", {"must": "a list in which no observer is named twice"})
+        raise PydanticCustomError("must", "{must}", {"must": f"a list in which no {kind} is named twice"})
     return sections
+
+
+def _observers(value: object) -> tuple[Section, ...]:
+    return _listed("observer", value, "run.observers")
+
+
+def _augments(value: object) -> tuple[Section, ...]:
+    return _listed("augment", value, "data.augment")
+
+
+def _audits(value: object) -> tuple[Section, ...]:
+    named = {section.type: section for section in _listed("audit", value, "data.audit")}
+    return tuple({**{section.type: section for section in every("audit")}, **named}.values())
+
+
+def every(kind: str) -> tuple[Section, ...]:
+    """A section for each file of an open folder, with its own defaults."""
+    return tuple(default(kind, name) for name in catalog.names(kind))
 
 
 def _written(sections: tuple[Section, ...]) -> list[dict[str, Any]]:
     return [section.as_json() for section in sections]
+
+
+class Options(BaseModel):
+    """What all sections share: frozen, no conversions of type, no unknown option."""
+
+    model_config = STRICT
 
 
 Files = Annotated[
@@ -82,8 +107,20 @@ ShareOrFiles = Annotated[
 ]
 MetricName = Annotated[str | None, PlainValidator(_metric, json_schema_input_type=str | None)]
 _Observer = Annotated[Section, Choice("observer")]
+_Augment = Annotated[Section, Choice("augment")]
+_Audit = Annotated[Section, Choice("audit")]
 Observers = Annotated[
     tuple[Section, ...],
     PlainValidator(_observers, json_schema_input_type=_Observer | list[_Observer]),
+    PlainSerializer(_written),
+]
+Augments = Annotated[
+    tuple[Section, ...],
+    PlainValidator(_augments, json_schema_input_type=_Augment | list[_Augment]),
+    PlainSerializer(_written),
+]
+Audits = Annotated[
+    tuple[Section, ...],
+    PlainValidator(_audits, json_schema_input_type=_Audit | list[_Audit]),
     PlainSerializer(_written),
 ]

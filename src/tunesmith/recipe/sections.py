@@ -7,23 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from .documents import Documents
-from .kinds import STRICT, Card, Files, MetricName, Observers, ShareOrFiles
-from .sources import Also, Mix
+from .data import Data
+from .kinds import Card, MetricName, Observers, Options
+from .sources import Also
 from .starred import Choice, Section, default
 from .vocabulary import Vocabulary
 
 MANY = 10**9
 ADAPTER = "lora"
 OPTIMISER = "adamw"
-
-
-class Options(BaseModel):
-    """What all sections share: frozen, no conversions of type, no unknown option."""
-
-    model_config = STRICT
 
 
 Token = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S+$", examples=["<|im_end|>"])]
@@ -86,127 +80,6 @@ class Base(Options):
 
     vocabulary: Vocabulary = Field(default_factory=Vocabulary)
     """New pieces for a language that the base hardly knows. `{tokens: 4000}` learns them from the training rows."""
-
-
-class Data(Options):
-    """What is learnt from, and what is held out. Relative paths count from the folder of the recipe."""
-
-    train: Files
-    """The examples: a file, a folder, a glob, or `owner/rows` on the Hub; or a list of them.
-
-    JSONL, JSON, CSV, TSV and plain text, each also with `.gz`; Parquet; XLSX, of which the first sheet is read. Typed
-    on the command line, a relative path counts from the current folder. A path that exists is taken before the Hub is
-    asked; there, `owner/rows` is the split `train`, `owner/rows:test` another, `owner/rows:main/test` that of the
-    configuration `main`, `owner/rows:data/*.jsonl` some files; `owner/rows@revision` is any of these at a branch, a tag
-    or a commit.
-    """
-
-    validation: ShareOrFiles = 0.1
-    """The rows that early stopping and the choice of the best checkpoint look at: a share of `train`, or files.
-
-    From 0 to below 1; 0: none. A share is taken by group, so rows that belong together stay on one side. 0.1 is usual;
-    with over 10,000 rows, 0.02 is enough.
-    """
-
-    test: ShareOrFiles = 0.1
-    """The rows that decide the verdict and that nothing else looks at: a share of `train`, or files.
-
-    From 0 to below 1; 0: none, and no verdict. Below about 100 rows only large gains can be proved.
-    """
-
-    mix: Mix = Field(default_factory=dict)
-    """Sources that are mixed into training by weight: `mix: {general: {files: general.jsonl, share: 0.1}}`.
-
-    Replaying a share of general rows keeps what the base knew. They are only trained on: `validation`, `test` and the
-    verdict are of `train`'s own rows. Each source has a name of your choice, and may have a format of its own.
-    """
-
-    temperature: float = Field(default=1.0, ge=1, le=1000)
-    """How sources of `data.mix` without a `share` are weighed, the training file among them: rows ** (1 / temperature).
-
-    1 to 1000. 1 is in proportion to their rows; larger ones give small sources more, 1000 gives all nearly the same.
-    Try 2 to 5 where one source is a hundred times another.
-    """
-
-    documents: Documents = Field(default_factory=Documents)
-    """Rows of plain text made into texts of like length. `{characters: 2000}` joins lines that follow each other."""
-
-    format: Annotated[Section, Choice("format")] | None = None
-    """The shape of the rows; null: recognised from their columns, and said.
-
-    Name one when the rows could be read in two ways. `tunesmith explain data.format` lists them.
-    """
-
-    columns: dict[str, str] = Field(default_factory=dict)
-    """Which column is which, where the names are not the usual ones: `{prompt: Question text, answer: Reply}`.
-
-    The left side is the name that the format knows, the right side the column of the file; `{notes: ""}` leaves a
-    column out.
-    """
-
-    header: bool | tuple[str, ...] | None = None
-    """Whether the first row of CSV and TSV files names the columns; null: told by the rows, and said where it does not.
-
-    `true`, `false`, or a list of names for a file that has none: `[text, label, id]`. Columns without names are called
-    `column 1`, `column 2` and so on, also those of CoNLL files.
-    """
-
-    system: str | None = None
-    """The system prompt of conversations that bring none; null: none is added.
-
-    Use the prompt that the model will be served with.
-    """
-
-    group: str | None = None
-    """The column whose equal values keep rows on one side of the split; null: by the first user turn, or the text.
-
-    Name the customer, the document or the ticket where rows of one source resemble each other; else the test rows are
-    no news to the model, and the verdict too good.
-    """
-
-    leaks: Literal["warn", "drop", "refuse"] = "warn"
-    """What happens to held-out rows whose group is trained on too: `warn`, `drop` or `refuse`.
-
-    `drop` leaves them out of `validation` and `test`, and of `test` also those whose group is in `validation`, and
-    tells how many; `refuse` is an error. Try `drop` where a published test set shares texts with what you train on.
-    """
-
-    template: str | None = None
-    """The chat template: the name of a shipped one (`chatml`, `chatml-tools`), or a Jinja file; null: the base's own.
-
-    A tuned model answers well only with the template that it was tuned with. Name one for a base that has none, and
-    `chatml-tools`, which writes calls of tools as Hermes and Qwen2.5 do, where the base's does not write those of rows.
-    """
-
-    turns: Literal["all", "last"] = "all"
-    """Which of the assistant's turns are learnt: `all`, or only the `last` of each conversation.
-
-    `train: false` on a turn keeps it out in either case. Try `last` where only the last answer was checked by somebody.
-    """
-
-    thinking: Literal["template", "think", "no_think"] = "template"
-    """What becomes of reasoning: as the `template` has it by itself, `think`, or `no_think`.
-
-    Reasoning is read from `reasoning_content`, `reasoning` or `thinking` of a turn, or between `<think>` and `</think>`
-    at its beginning. `template` asks the model as its template does unless told otherwise; `think` and `no_think` are
-    `enable_thinking` (Qwen, GLM) and `thinking` (DeepSeek) set to true or false, and `no_think` takes all reasoning out
-    of the rows. Serve the model with the same setting. Try `think` where a row's reasoning is said to be left out.
-    """
-
-    tools: str | None = None
-    """The tools that are offered in conversations that bring none: a JSON file of OpenAI's definitions; null: none.
-
-    Rows bring theirs in the column `tools`; `data.columns` says so if it has another name. Name the file that the
-    model will be served with.
-    """
-
-    too_long: Literal["refuse", "cut", "drop", "split"] = "refuse"
-    """What happens to rows longer than `training.max_length`: `refuse`, `cut`, `drop` or `split`.
-
-    `refuse` is an error that names them; `drop` leaves them out, `split` makes several of one conversation or text (a
-    prompt with its answer is not parted), `cut` keeps the beginning; each of these three warns with counts. Try a
-    larger `training.max_length` first.
-    """
 
 
 class Training(Options):

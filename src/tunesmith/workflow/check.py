@@ -22,7 +22,8 @@ class CheckReport:
 
     supervised: tokens of the training side, their share of all, and how many by role; layout: how the base's network
     is likely to be given its documents, from its configuration alone; sources: share, rows and rows taken of each,
-    where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured.
+    where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured; audit: of each check of
+    the rows what it found, its rows, and figures to draw.
     """
 
     ok: bool
@@ -32,6 +33,7 @@ class CheckReport:
     layout: Layout
     sources: Mapping[str, Mapping[str, Any]]
     also: Mapping[str, int]
+    audit: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """The report under the names that `check --json` promises."""
@@ -43,6 +45,7 @@ class CheckReport:
             "layout": {"kind": self.layout.kind, "why": self.layout.why},
             "sources": dict(self.sources),
             "also": dict(self.also),
+            "audit": dict(self.audit),
         }
 
 
@@ -68,4 +71,5 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
         else layouts.UNKNOWN,
         sources=order.as_json(order.order(recipe, train, prepared.sources), train),
         also={name: len(set(examples_of(other.documents).tolist())) for name, other in prepared.also.items()},
+        audit=prepared.audit,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..data.numbers import is_number
+from ..reading.numbers import is_number
 from ..records import Conversation, Example, Labelled, Pair, Question, Tagged, Text
 
 GENERATOR, ENCODER = "smollm2-135m-instruct", "minilm-l6"

@@ -12,6 +12,7 @@ from ..data.digest import digest
 from ..data.ledger import from_problem
 from ..errors import Misuse, Problem, Problems, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Head, Side
+from . import audit as auditing
 from . import order, tokens
 from .encode import encode
 from .others import Other, encode_other, of_type, task_of
@@ -33,7 +34,8 @@ class Prepared:
     the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
     in; held: the same of the validation side. also: the rows of `evaluation.also`; head: what stands on the network,
-    whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any.
+    whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any; audit:
+    what the checks of the rows found, as `check --json` has it.
     """
 
     base: Base
@@ -49,6 +51,7 @@ class Prepared:
     held: Mapping[str, int] = field(default_factory=dict)
     also: Mapping[str, Other] = field(default_factory=dict)
     learnt: Learnt | None = None
+    audit: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def codec(self) -> Codec:
@@ -102,6 +105,7 @@ def _prepared(
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
         {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, kept.held, also, kept.learnt,
+        kept.audit,
     )
 
 
@@ -124,14 +128,16 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
                                encode_other(recipe, codec, head, name, tasks[name], examples=() if headless else each))
         for name, each in found.also.items()
     }
-    findings = [*found.findings, *told, *headless,
+    audited = auditing.audit(recipe, codec, found.sides)
+    findings = [*found.findings, *told, *headless, *auditing.findings(audited),
                 *(finding for encoded in sides.values() for finding in encoded.findings),
                 *(finding for other in also.values() for finding in other.encoded.findings),
                 *new_tokens(base, codec)]
     if not sides["train"].documents and not any(finding.severity == "error" for finding in findings):
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
-    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, found.held, learnt)
+    kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, found.held, learnt,
+                       auditing.as_json(audited))
     if under is not None and under == tokens.key(recipe, own, today):
         tokens.write(under, kept)
     others = {

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.load import way
-from ..data.read import rows as read_rows
 from ..data.recognise import recognise_files
 from ..encoding.flat import examples_of
 from ..errors import Misuse
+from ..reading.read import rows as read_rows
 from ..records import SIDES, Document, Example, Row, Side
 from .encode import readable
 from .prepare import Prepared, prepare

@@ -10,6 +10,7 @@ from ..data import aside, documents, split
 from ..data.load import Loaded, load
 from ..data.system import with_system
 from ..data.turns import last_only
+from ..data.varied import varied
 from ..encoding.thinking import without_thoughts
 from ..errors import Misuse
 from ..recipe.sources import MAIN
@@ -37,6 +38,11 @@ class Read:
     left: Mapping[str, int]
     findings: list[Finding]
     held: Mapping[str, int]
+
+
+def ask(prompts: Sequence[str], model: str) -> Sequence[str]:
+    """What a model that the recipe names answers to prompts."""
+    raise Misuse("data.augment", f"`{model}` cannot be asked yet", "data.augment", "leave this way out")
 
 
 def read_sides(recipe: Recipe) -> Read:
@@ -91,6 +97,8 @@ def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Find
     shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
     parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
     findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
+    parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask)
+    findings += told
     return {side: parts[side] if side == "train" else (*parts[side], *files[side]) for side in SIDES}, findings
 
 

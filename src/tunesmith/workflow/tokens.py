@@ -12,18 +12,18 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache import cache_folder
-from ..data.files import find, locate
 from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
 from ..encoding.vocabulary import Pieces
 from ..kernels import ideas
+from ..reading.files import find, locate
 from ..recipe import located
 from ..recipe.write import leaves
 from ..records import SIDES, Finding, Head, Side
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..recipe.sections import Recipe
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("data", "encoding", "tasks", "workflow", "records.py", "examples.py", "contracts.py")
+CODE = ("reading", "data", "encoding", "tasks", "workflow", "contracts", "records.py", "examples.py", "verdicts.py")
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
 OPTIONS = ("base.vocabulary.", "task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
@@ -53,8 +53,8 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
     Raises Misuse for data files that are missing.
     """
     rows = (*recipe.data.mix.values(), *recipe.evaluation.also.values())
-    sections = [recipe.task, recipe.data.format, *(each.format for each in rows),
-                *(each.task for each in recipe.evaluation.also.values())]
+    sections = [recipe.task, recipe.data.format, *recipe.data.audit, *recipe.data.augment,
+                *(each.format for each in rows), *(each.task for each in recipe.evaluation.also.values())]
     if not all(_ours(section.module) for section in sections if section is not None):
         return None
     named, files = _template(recipe, base), _tokenizer_files(base.folder)
@@ -91,7 +91,7 @@ class Kept:
     """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
 
     also: the entries of `evaluation.also`; head: with the labels of the training side; held: as `Prepared` has it;
-    learnt: new pieces.
+    learnt: new pieces; audit: what the checks of the rows found, as `check --json` has it.
     """
 
     sides: Mapping[Side, Encoded]
@@ -102,6 +102,7 @@ class Kept:
     head: Head
     held: Mapping[str, int]
     learnt: Learnt | None = None
+    audit: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(under: str | None) -> Kept | None:
@@ -116,7 +117,7 @@ def read(under: str | None) -> Kept | None:
     findings = [Finding(**told) for told in notes["findings"]]
     learnt = Learnt.from_json(notes["learnt"]) if notes["learnt"] else None
     return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]),
-                notes["held"], learnt)
+                notes["held"], learnt, notes["audit"])
 
 
 def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
@@ -134,6 +135,7 @@ def write(under: str | None, kept: Kept) -> None:
         "sources": dict(kept.sources),
         "held": dict(kept.held),
         "head": kept.head.as_json(),
+        "audit": dict(kept.audit),
         "learnt": kept.learnt.as_json() if kept.learnt else None,
         "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}
                  for name, other in kept.also.items()},

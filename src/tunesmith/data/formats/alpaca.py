@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
+from ...reading.naming import is_instruction
 from ...records import Conversation, Message, Row
 from ..fields import text
-from ..naming import is_instruction
 from ..turns import conversation
 
 makes: Final = Conversation

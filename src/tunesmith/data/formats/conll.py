@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import Refusal
+from ...reading.naming import TAGS, WORDS, columns_of_lines, first, is_tagged
 from ...records import Row, Tagged
 from ..fields import missing, normalised, text, wrong_type
 from ..label_names import LabelNames, named
-from ..naming import TAGS, WORDS, columns_of_lines, first, is_tagged
 
 makes: Final = Tagged
 reads: Final[Literal["blocks"]] = "blocks"

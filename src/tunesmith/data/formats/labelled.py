@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import Refusal
+from ...reading.naming import LABELS, SECONDS, TEXTS, first, is_instruction, is_pair, is_tagged, is_talk
 from ...records import Labelled, Row
 from ..fields import missing, normalised, text
 from ..label_names import LabelNames, named
-from ..naming import LABELS, SECONDS, TEXTS, first, is_instruction, is_pair, is_tagged, is_talk
 
 makes: Final = Labelled
 reads: Final[Literal["records"]] = "records"

@@ -15,9 +15,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
+from ...reading.quoting import quoted
 from ...records import Call, Conversation, Message, Row
 from ..fields import wrong_type
-from ..quoting import quoted
 from ..tools import calls
 from ..turns import column_of, from_list, speaker_key, unknown_role
 

@@ -18,10 +18,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import Problem, Refusal, raise_all
+from ...reading.naming import is_question, is_squad, is_talk, is_translation, pair_of
+from ...reading.quoting import listed
 from ...records import Pair, Row
 from ..fields import missing, normalised, text
-from ..naming import is_question, is_squad, is_talk, is_translation, pair_of
-from ..quoting import listed
 
 makes: Final = Pair
 reads: Final[Literal["records"]] = "records"

@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
+from ...reading.naming import is_question, pair_of
+from ...reading.quoting import quoted
 from ...records import Answer, Pair, Question, Row
 from ..fields import elsewhere, missing, normalised, text
-from ..naming import is_question, pair_of
-from ..quoting import quoted
 from . import pair
 
 makes: Final = Question

@@ -14,10 +14,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ...errors import Refusal
+from ...reading.naming import is_squad
+from ...reading.quoting import quoted
 from ...records import Answer, Question, Row
 from ..fields import elsewhere, missing, normalised, text, wrong_type
-from ..naming import is_squad
-from ..quoting import quoted
 
 makes: Final = Question
 reads: Final[Literal["whole"]] = "whole"

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...reading.naming import ANSWERS, LABELS, first, is_pair, is_squad, is_tagged, is_talk
 from ...records import Row, Text
 from ..fields import normalised, text
-from ..naming import ANSWERS, LABELS, first, is_pair, is_squad, is_tagged, is_talk
 
 makes: Final = Text
 reads: Final[Literal["records"]] = "records"

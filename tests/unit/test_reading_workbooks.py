@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 
 from tunesmith.data.load import load
-from tunesmith.data.read import rows
+from tunesmith.reading.read import rows
 from tunesmith.records import Finding, Row
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.files import find
-from tunesmith.data.read import rows
 from tunesmith.errors import Misuse, Problems
+from tunesmith.reading.files import find
+from tunesmith.reading.read import rows
 from tunesmith.records import Finding, Row
 
 # any character that a row may hold: no halves of surrogate pairs, no NUL

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.load import load
-from tunesmith.data.read import rows
+from tunesmith.reading.read import rows
 from tunesmith.records import Finding, Row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)

@@ -1,0 +1,100 @@
+"""What makes rows into examples, and examples worth learning from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Alike, Example, Looked, Row, Side
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Ask = Callable[[Sequence[str], str], Sequence[str]]  # prompts and the model that a user named: its answers
+
+
+class Format(Protocol):
+    """How rows of one shape become examples."""
+
+    @property
+    def makes(self) -> type[Example]: ...
+    @property
+    def reads(self) -> Literal["records", "blocks", "whole"]: ...
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    def looks_like(self, fields: Mapping[str, Any]) -> bool: ...
+    def columns(self, fields: Mapping[str, Any], settings: Any) -> Iterable[str]:
+        """The columns of such a row that `convert` reads; the others are told as unused."""
+
+    def convert(self, row: Row, settings: Any, *, answered: bool = True) -> Sequence[Example]:
+        """The examples of a row. answered: False where the row may lack what is to be predicted."""
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What an audit is handed beside the rows.
+
+    task: the name of what is learnt; longest: the most tokens of a document; count: of texts, how many tokens each has;
+    alike: each row that is nearly the same as another, with the first such one, whatever their sides.
+    """
+
+    task: str
+    longest: int
+    count: Callable[[Sequence[str]], NDArray[np.int64]]
+    alike: Sequence[Alike] = ()
+
+
+class Audit(Protocol):
+    """One thing that is looked for in the rows before anything is learnt from them."""
+
+    @property
+    def Settings(self) -> type[BaseModel]:
+        """Its options, with `severity`: how grave a finding is where something is found, or `off`."""
+
+    def look(self, sides: Mapping[Side, Sequence[Example]], settings: Any, given: Looking) -> Looked:
+        """What was found in the rows, each side read as often as needed but never held; and figures to draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What a cleaning step made of a row's texts: as many as came, in their order; and why, for the ledger.
+
+    why: what was changed, or with `dropped` why the row has to go; "" where it stays as it was.
+    """
+
+    texts: tuple[str, ...]
+    why: str = ""
+    dropped: bool = False
+
+
+Cleaner = Callable[[tuple[str, ...]], Cleaned]
+
+
+class Clean(Protocol):
+    """One step of cleaning: rewrites the texts of a row, or says that the row has to go."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    @property
+    def rewrites(self) -> bool:
+        """Whether texts change: rows with tags or answers that point into their text are not given to such a step."""
+
+    def cleaner(self, settings: Any) -> Cleaner:
+        """What is called with the texts of one row after the other; a second time over, it changes nothing more."""
+
+
+class Augment(Protocol):
+    """Makes new training rows of old ones; never asked for rows that are held out."""
+
+    @property
+    def Settings(self) -> type[BaseModel]: ...
+    @property
+    def takes(self) -> tuple[type[Example], ...]: ...
+    def vary(
+        self, examples: Sequence[Example], settings: Any, *, seed: int, ask: Ask
+    ) -> Iterator[tuple[int, Example]]:
+        """New examples, each with the index of the one that it was made from; the same ones by the same seed."""

@@ -1,0 +1,1 @@
+"""One file a way to make new training rows of old ones."""

@@ -1,0 +1,1 @@
+"""Files of any usual kind, read row by row, each row with the file and line where it stands."""

@@ -1,0 +1,39 @@
+"""The checks of the rows, one after the other, before anything is learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contracts import Looking
+from ..records import Alike, Example, Finding, Looked, Side
+
+if TYPE_CHECKING:
+    from ..encoding.codec import Codec
+    from ..recipe.sections import Recipe
+
+
+def audit(
+    recipe: Recipe, codec: Codec, sides: Mapping[Side, Sequence[Example]], alike: Sequence[Alike] = ()
+) -> dict[str, Looked]:
+    """What each check found that the recipe does not leave out, by its name."""
+    def count(texts: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([len(codec.encode(text).ids) for text in texts], np.int64)
+
+    given = Looking(recipe.task.type, recipe.training.max_length, count, alike)
+    return {section.type: section.module.look(sides, section.settings, given)
+            for section in recipe.data.audit if section.settings.severity != "off"}
+
+
+def findings(audited: Mapping[str, Looked]) -> list[Finding]:
+    """The findings of all checks."""
+    return [each.finding for looked in audited.values() for each in looked.noticed]
+
+
+def as_json(audited: Mapping[str, Looked]) -> dict[str, Any]:
+    """What `check --json` promises: of each check its findings with their rows, and its figures."""
+    return {name: {"noticed": [each.as_json() for each in looked.noticed],
+                   "figures": [each.as_json() for each in looked.figures]} for name, looked in audited.items()}
