@@ -110,12 +110,19 @@ class Noticed:
         return {**self.finding.as_json(), "count": self.count,
                 "rows": [{"where": row.where, "text": row.text} for row in self.rows]}
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Noticed:
+        """What `as_json` gave."""
+        finding = Finding(value["severity"], value["kind"], value["what"], value["where"], value["remedy"])
+        return cls(finding, value["count"], tuple(Seen(row["where"], row["text"]) for row in value["rows"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """Numbers to draw, in several series of the same places: bars by name, or a histogram's bins.
 
-    unit: what a number counts; names: of each bar; edges: of a histogram, one more than it has bins.
+    unit: what a number counts; names: of each bar; edges: of a histogram, one more than it has bins; across: what the
+    edges count, such as `tokens`; marks: places among them to draw a line at, such as `training.max_length`, by name.
     """
 
     title: str
@@ -123,11 +130,20 @@ class Figure:
     series: Mapping[str, tuple[float, ...]]
     names: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
+    across: str = ""
+    marks: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The parts under their own names."""
         return {"title": self.title, "unit": self.unit, "series": {name: list(each) for name, each in
-                self.series.items()}, "names": list(self.names), "edges": list(self.edges)}
+                self.series.items()}, "names": list(self.names), "edges": list(self.edges), "across": self.across,
+                "marks": dict(self.marks)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Figure:
+        """What `as_json` gave."""
+        return cls(value["title"], value["unit"], {name: tuple(each) for name, each in value["series"].items()},
+                   tuple(value["names"]), tuple(value["edges"]), value["across"], dict(value["marks"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +152,13 @@ class Looked:
 
     noticed: tuple[Noticed, ...] = ()
     figures: tuple[Figure, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The findings with their rows, and the figures."""
+        return {"noticed": [each.as_json() for each in self.noticed],
+                "figures": [each.as_json() for each in self.figures]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Looked:
+        """What `as_json` gave."""
+        return cls(tuple(map(Noticed.from_json, value["noticed"])), tuple(map(Figure.from_json, value["figures"])))

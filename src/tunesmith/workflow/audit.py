@@ -35,5 +35,4 @@ def findings(audited: Mapping[str, Looked]) -> list[Finding]:
 
 def as_json(audited: Mapping[str, Looked]) -> dict[str, Any]:
     """What `check --json` promises: of each check its findings with their rows, and its figures."""
-    return {name: {"noticed": [each.as_json() for each in looked.noticed],
-                   "figures": [each.as_json() for each in looked.figures]} for name, looked in audited.items()}
+    return {name: looked.as_json() for name, looked in audited.items()}
