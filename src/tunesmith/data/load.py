@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from ..errors import SHOWN_IN_FULL, Misuse, Problem, Problems
+from ..errors import Misuse, Problem, Problems
 from ..reading.files import find
 from ..reading.header import Header
 from ..reading.naming import is_unnamed
@@ -18,10 +17,12 @@ from ..reading.read import Way, aligned, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
+from .copies import Copies
 from .fields import normalised
 from .ledger import Ledger, from_problem
 from .odd import Odd
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
+from .shelf import Shelf
 from .turns import tidy
 
 SAMPLE = 1000
@@ -37,7 +38,7 @@ class Loaded:
     row was found not to name the columns.
     """
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     findings: tuple[Finding, ...]
     format: str
     rows: int = 0
@@ -56,9 +57,7 @@ class _Seen:
     rows: int = 0
     columns: dict[str, None] = field(default_factory=dict)
     fields: set[str] = field(default_factory=set)
-    digests: dict[bytes, str] = field(default_factory=dict)
-    copies: int = 0
-    first_copies: list[tuple[str, str]] = field(default_factory=list)
+    copies: Copies = field(default_factory=Copies)
     contexts: int = 0
     first_context: Row | None = None
 
@@ -83,7 +82,7 @@ def load(
     chosen, guessed = (found.section, found.columns) if found else (None, {})
     mapping.update(guessed)
     ledger.add(*(found.findings if found else ()))
-    examples: list[Example] = []
+    examples = Shelf()
     for row in chain(sample, stream):
         _count(row, seen)
         if chosen:
@@ -92,7 +91,7 @@ def load(
             made = _examples(row, ours, chosen, group, ledger, named=format is not None)
             for example in made:
                 odd.add(example)
-            examples += made
+            examples.extend(made)
     unused = _unused(seen, mapping, group) if chosen else ()
     told = list(_told(seen, mapping, group, chosen, files[0]))
     if not chosen and sample and not any(finding.kind == "data.unknown_column" for finding in told):
@@ -101,7 +100,7 @@ def load(
     if unused:
         ledger.add(Finding("note", "data.unused_columns", f"columns that are not used: {listed(unused)}", files[0]))
     unnamed = header is None and bool(sample) and is_unnamed(sample[0].values)
-    return Loaded(tuple(examples), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
+    return Loaded(examples.whole(), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
                   unused, {} if chosen else proposal(sample, list(seen.columns)), chosen, guessed, unnamed)
 
 
@@ -134,13 +133,7 @@ def _count(row: Row, seen: _Seen) -> None:
     """Count a row as it stood in the file."""
     seen.rows += 1
     seen.columns.update(dict.fromkeys(row.values))
-    text = json.dumps(row.values, sort_keys=True, ensure_ascii=False)
-    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    if digest in seen.digests:
-        seen.copies += 1
-        if len(seen.first_copies) < SHOWN_IN_FULL:
-            seen.first_copies.append((row.where, seen.digests[digest]))
-    seen.digests.setdefault(digest, row.where)
+    seen.copies.add(json.dumps(row.values, sort_keys=True, ensure_ascii=False), row.where)
 
 
 def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str, str]) -> None:
@@ -209,9 +202,10 @@ def _told(
                           where, "take it out, or name another format in `data.format`")
     if chosen and seen.first_context:
         yield _undecided_context(seen.first_context, seen.contexts, chosen)
-    if seen.copies:
-        yield Finding("warning", "data.duplicates", f"{seen.copies} row(s) are exact copies of earlier ones: "
-                      f"{pairs(seen.first_copies, 'of', seen.copies)}", seen.first_copies[0][0],
+    copies, places = seen.copies.found()
+    if copies:
+        yield Finding("warning", "data.duplicates", f"{copies} row(s) are exact copies of earlier ones: "
+                      f"{pairs(places, 'of', copies)}", places[0][0],
                       "take them out, unless they are meant to count more than once")
 
 

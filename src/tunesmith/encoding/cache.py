@@ -11,8 +11,9 @@ import json
 import mmap
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ LAYOUT = b"tunesmith tokens 1\n"
 DIGEST = hashlib.sha256().digest_size
 HEADER = len(LAYOUT) + DIGEST + 8
 ALIGNED = 64
+AT_ONCE = 1 << 24
 KEPT_FILES, KEPT_BYTES = 64, 8 << 30
 DRAFT = ".draft"
 SUFFIX = ".tokens"
@@ -87,15 +89,19 @@ def _put(file: BinaryIO, key: str, notes: Notes, arrays: Mapping[str, NDArray[An
     told += b" " * (_padded(HEADER + len(told)) - HEADER - len(told))
     digest = hashlib.sha256()
     file.write(LAYOUT + bytes(DIGEST))
-    for part in (len(told).to_bytes(8, "little"), told, *map(_bytes, arrays.values())):
+    for part in chain((len(told).to_bytes(8, "little"), told), *map(_parts, arrays.values())):
         digest.update(part)
         file.write(part)
     file.seek(len(LAYOUT))
     file.write(digest.digest())
 
 
-def _bytes(array: NDArray[Any]) -> bytes:
-    return array.tobytes() + bytes(_padded(array.nbytes) - array.nbytes)
+def _parts(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
+    """The bytes of an array, a little at a time: one that is mapped from a file is never held whole."""
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    for start in range(0, array.nbytes, AT_ONCE):
+        yield flat[start : start + AT_ONCE].data
+    yield bytes(_padded(array.nbytes) - array.nbytes)
 
 
 def _padded(size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..records import Document
 from . import shift
+from .growing import Growing
 
 Array = NDArray[Any]
 PER_DOCUMENT, PER_TOKEN = "document/", "token/"
@@ -54,51 +56,60 @@ class Flat(Sequence[Document]):
 
 
 class Flattening:
-    """Documents, taken in one after another."""
+    """Documents, taken in one after another; beyond some hundred megabytes they lie in a file of the cache."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[Array]] = {"ids": [], "weights": []}
-        self._examples: list[int] = []
-        self._targets: dict[int, Array] = {}
-        self._both_ways: list[bool] = []
-        self._columns: dict[str, dict[int, Array]] = {}
+        self._ids, self._targets, self._whole = Growing(np.int32), Growing(np.int32), Growing(np.uint8)
+        self._weights: Growing | None = None
+        self._lengths, self._examples, self._both_ways = array("q"), array("q"), array("B")
+        self._columns: dict[str, Growing] = {}
+        self._tokens = 0
+        self._aimed = False
 
     def take(self, documents: Sequence[Document], example: int) -> None:
         """Add all documents of an example; `example` is its index in its side. Columns that it lacks are zeros."""
         for document in documents:
             ids, targets, weights = document.ids, document.targets, document.weights
-            if targets[-1:] != shift.NO_TARGET or (targets[:-1] != ids[1:]).any():
-                self._targets[len(self._examples)] = targets
-            whole = weights.astype(np.uint8)
+            self._aimed |= bool(targets[-1:] != shift.NO_TARGET or (targets[:-1] != ids[1:]).any())
+            self._ids.append(ids)
+            self._targets.append(targets)
+            self._weigh(weights)
+            self._fill(PER_TOKEN, document.token_columns, self._tokens, len(ids))
+            self._fill(PER_DOCUMENT, {name: np.asarray(column)[None] for name, column in
+                                      document.document_columns.items()}, len(self._examples), 1)
+            self._tokens += len(ids)
+            self._lengths.append(len(ids))
             self._examples.append(example)
             self._both_ways.append(document.both_ways)
-            self._parts["ids"].append(ids.astype(np.int32))
-            self._parts["weights"].append(weights if (whole != weights).any() else whole)
-            place = len(self._examples) - 1
-            for name, column in document.token_columns.items():
-                self._columns.setdefault(PER_TOKEN + name, {})[place] = column
-            for name, column in document.document_columns.items():
-                self._columns.setdefault(PER_DOCUMENT + name, {})[place] = np.asarray(column)[None]
+
+    def _weigh(self, weights: NDArray[np.float32]) -> None:
+        whole = weights.astype(np.uint8)
+        if self._weights is None and (whole != weights).any():
+            self._weights = Growing(np.float32)
+            self._weights.append(self._whole.whole())
+        (self._whole if self._weights is None else self._weights).append(weights)
+
+    def _fill(self, prefix: str, columns: Mapping[str, Array], before: int, more: int) -> None:
+        """Put a document's columns, `more` rows each, after the `before` rows of earlier documents."""
+        for name, column in columns.items():
+            if prefix + name not in self._columns:
+                self._columns[prefix + name] = Growing(column.dtype, column.shape[1:])
+                self._columns[prefix + name].zeros(before)
+            self._columns[prefix + name].append(column)
+        for name in self._columns.keys() - {prefix + name for name in columns}:
+            if name.startswith(prefix):
+                self._columns[name].zeros(more)
 
     def flat(self) -> Flat:
         """The documents taken so far."""
-        lengths = [len(ids) for ids in self._parts["ids"]]
-        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items() if parts}
-        for name, given in self._columns.items():
-            like = next(iter(given.values()))
-            sizes = lengths if name.startswith(PER_TOKEN) else [1] * len(lengths)
-            arrays[name] = np.concatenate([
-                given[place] if place in given else np.zeros((size, *like.shape[1:]), like.dtype)
-                for place, size in enumerate(sizes)])
-        arrays.setdefault("ids", np.zeros(0, np.int32))
-        arrays.setdefault("weights", np.zeros(0, np.uint8))
-        arrays["borders"] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        arrays: dict[str, Array] = {"ids": self._ids.whole(), "weights": (self._weights or self._whole).whole()}
+        arrays |= {name: column.whole() for name, column in self._columns.items()}
+        arrays["borders"] = np.concatenate([[0], np.cumsum(np.asarray(self._lengths), dtype=np.int64)])
         arrays["examples"] = np.asarray(self._examples, np.int64)
         if any(self._both_ways):
             arrays["both_ways"] = np.asarray(self._both_ways, np.uint8)
-        if self._targets:
-            targets = [self._targets.get(place, shift.targets(ids)) for place, ids in enumerate(self._parts["ids"])]
-            arrays["targets"] = np.concatenate(targets).astype(np.int32)
+        if self._aimed:
+            arrays["targets"] = self._targets.whole()
         return Flat(arrays)
 
 

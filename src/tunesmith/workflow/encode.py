@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.ledger import Ledger
 from ..encoding.flat import Flat, Flattening
 from ..encoding.lengths import Lengths, TooLong
 from ..encoding.proof import Supervision
@@ -42,21 +43,20 @@ def encode(
     chosen = task or recipe.task
     lengths = Lengths(codec, max_length=recipe.training.max_length, too_long=too_long or recipe.data.too_long)
     proof, supervision, taken = chosen.module.proof(codec, head, chosen.settings), Supervision(), Flattening()
-    noticed: list[Finding] = []
-    proved: list[Finding] = []
+    noticed, proved = Ledger(), Ledger()
     for start in range(0, len(examples), TOGETHER):
         together = examples[start : start + TOGETHER]
         for index, (example, (made, found)) in enumerate(
             zip(together, chosen.module.encode(together, codec, chosen.settings, head), strict=True), start
         ):
-            noticed += found
+            noticed.add(*found)
             if not any(finding.severity == "error" for finding in found):
-                proved += proof.prove(made, example)
+                proved.add(*proof.prove(made, example))
             fitting = lengths.fit(made, example)
             for document in fitting:
                 supervision.count(document, example)
             taken.take(fitting, index)
-    findings = [*noticed, *proved, *proof.notes(), *lengths.findings(side)]
+    findings = [*noticed.findings(), *proved.findings(), *proof.notes(), *lengths.findings(side)]
     return Encoded(taken.flat(), findings, supervision.as_json())
 
 
