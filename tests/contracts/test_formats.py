@@ -14,6 +14,8 @@ from pydantic import BaseModel
 
 from tunesmith import catalog
 from tunesmith.data.load import load
+from tunesmith.data.places import at, written
+from tunesmith.data.texts import texts
 from tunesmith.data.turns import tidy
 from tunesmith.errors import Problem, Problems, Refusal
 from tunesmith.records import Answer, Conversation, Example, Labelled, Message, Pair, Question, Row, Tagged
@@ -237,6 +239,42 @@ def test_the_columns_that_are_read_are_columns_of_the_row(name):
     module = FORMATS[name]
     for sample in SAMPLES[name]:
         assert set(module.columns(sample, module.Settings())) <= sample.keys()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_texts_that_may_be_written_anew_are_texts_of_columns_that_are_read(name):
+    module = FORMATS[name]
+    for sample in SAMPLES[name]:
+        for place in module.texts(sample, module.Settings()):
+            assert isinstance(at(sample, place), str)
+            assert place[0] in module.columns(sample, module.Settings())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_a_row_written_anew_says_the_new_texts_and_keeps_its_labels(name, data):
+    contents, written_as = CONTENTS[name]
+    module = FORMATS[name]
+    values = json.loads(json.dumps(written_as(data.draw(contents))))
+    places = list(module.texts(values, module.Settings()))
+    (before,) = module.convert(Row(values, "f.jsonl:7"), module.Settings())
+    anew = written(values, places, [f"{at(values, place)}!" if at(values, place) else "" for place in places])
+    (after,) = module.convert(Row(anew, "f.jsonl:7"), module.Settings())
+    assert texts(after)[-1] == texts(before)[-1] + ("!" if places else "")
+    assert len(texts(after)) == len(texts(before))
+    assert [at(values, place) for place in places] == [at(anew, place)[:-1] for place in places]
+    if isinstance(before, Labelled):
+        assert after.labels == before.labels
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+def test_a_bad_row_has_only_texts_as_texts(name, data):
+    module = FORMATS[name]
+    sample = dict(data.draw(st.sampled_from(SAMPLES[name])))
+    column = data.draw(st.sampled_from(sorted(module.columns(sample, module.Settings()))))
+    sample[column] = data.draw(st.sampled_from(BAD_VALUES))
+    assert all(isinstance(at(sample, place), str) for place in module.texts(sample, module.Settings()))
 
 
 @pytest.mark.parametrize("name", FORMATS)

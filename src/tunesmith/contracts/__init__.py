@@ -7,11 +7,14 @@ properties, because modules cannot be checked otherwise. `tests/contracts` calls
 from .data import Ask as Ask
 from .data import Audit as Audit
 from .data import Augment as Augment
+from .data import Came as Came
 from .data import Clean as Clean
 from .data import Cleaned as Cleaned
 from .data import Cleaner as Cleaner
+from .data import Every as Every
 from .data import Format as Format
 from .data import Looking as Looking
+from .data import Place as Place
 from .exports import Export as Export
 from .exports import Reads as Reads
 from .exports import Reloaded as Reloaded

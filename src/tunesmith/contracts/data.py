@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Ask = Callable[[Sequence[str], str], Sequence[str]]  # prompts and the model that a user named: its answers
+Place = tuple[str | int, ...]  # where a text stands in a row: `("messages", 0, "content")`
 
 
 class Format(Protocol):
@@ -29,6 +30,9 @@ class Format(Protocol):
     def looks_like(self, fields: Mapping[str, Any]) -> bool: ...
     def columns(self, fields: Mapping[str, Any], settings: Any) -> Iterable[str]:
         """The columns of such a row that `convert` reads; the others are told as unused."""
+
+    def texts(self, fields: Mapping[str, Any], settings: Any) -> Iterable[Place]:
+        """Where the texts of such a row stand that may be written anew; none where tags or answers point into them."""
 
     def convert(self, row: Row, settings: Any, *, answered: bool = True) -> Sequence[Example]:
         """The examples of a row. answered: False where the row may lack what is to be predicted."""
@@ -63,12 +67,30 @@ class Audit(Protocol):
 class Cleaned:
     """What a cleaning step made of a row's texts: as many as came, in their order; and why, for the ledger.
 
-    why: what was changed, or with `dropped` why the row has to go; "" where it stays as it was.
+    why: what was changed, in kinds and counts and never in the words of the row; or with `dropped` why the row has to
+    go; "" where it stays as it was. more: further rows that a row of plain text was cut into, in their order.
     """
 
     texts: tuple[str, ...]
     why: str = ""
     dropped: bool = False
+    more: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What comes to a cleaning step that sees all rows: the texts of one, and its labels, tags or answers as a text."""
+
+    texts: tuple[str, ...]
+    beside: str = ""
+
+
+class Every(Protocol):
+    """All rows as they come to a cleaning step, to be read as often as needed and never held."""
+
+    def __iter__(self) -> Iterator[Came]: ...
+    def where(self, row: int) -> str:
+        """The `file:line` of a row, counted from 0."""
 
 
 Cleaner = Callable[[tuple[str, ...]], Cleaned]
@@ -83,8 +105,15 @@ class Clean(Protocol):
     def rewrites(self) -> bool:
         """Whether texts change: rows with tags or answers that point into their text are not given to such a step."""
 
-    def cleaner(self, settings: Any) -> Cleaner:
-        """What is called with the texts of one row after the other; a second time over, it changes nothing more."""
+    @property
+    def sees(self) -> Literal["a row", "all rows"]:
+        """What it judges by. A step that sees all rows runs after the others, in one place, and only drops."""
+
+    def cleaner(self, settings: Any, every: Every) -> Cleaner:
+        """What is called with the texts of one row after the other; a second time over, it changes nothing more.
+
+        every: read only by a step that sees all rows.
+        """
 
 
 class Augment(Protocol):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from ...contracts import Cleaned, Cleaner
+from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
 
-rewrites = True
+rewrites: Final = True
+sees: Final[Literal["a row"]] = "a row"
 _BLANKS, _LINES = re.compile(r"[^\S\n]+"), re.compile(r"\n{3,}")
 
 
@@ -22,7 +24,7 @@ class Settings(BaseModel):
     """Whether line breaks stay, at most two in a row; `false` makes one line of a text."""
 
 
-def cleaner(settings: Settings) -> Cleaner:
+def cleaner(settings: Settings, every: Every) -> Cleaner:
     """Each text with its blanks made plain."""
     def clean(texts: tuple[str, ...]) -> Cleaned:
         made = tuple(_plain(text, lines=settings.lines) for text in texts)

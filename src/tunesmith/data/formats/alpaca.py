@@ -10,10 +10,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.naming import is_instruction
 from ...records import Conversation, Message, Row
 from ..fields import text
+from ..places import leaves
 from ..turns import conversation
 
 makes: Final = Conversation
@@ -34,6 +36,11 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The four columns of this format that the row has."""
     return [name for name in ("system", "instruction", "input", "output") if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """All four columns."""
+    return leaves(fields, columns(fields, settings))
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:

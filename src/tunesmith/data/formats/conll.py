@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.naming import TAGS, WORDS, columns_of_lines, first, is_tagged
 from ...records import Row, Tagged
@@ -65,6 +66,11 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The words' column and the tags'."""
     return [name for name in _columns(fields) if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """None: each word has its tag."""
+    return ()
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Tagged]:

@@ -14,11 +14,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.naming import LABELS, SECONDS, TEXTS, first, is_instruction, is_pair, is_tagged, is_talk
 from ...records import Labelled, Row
 from ..fields import missing, normalised, text
 from ..label_names import LabelNames, named
+from ..places import leaves
 
 makes: Final = Labelled
 reads: Final[Literal["records"]] = "records"
@@ -52,6 +54,12 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The text's column, the second text's, the label's."""
     name = _text(fields)
     return [found for found in (name, _second(fields, name), first(fields, LABELS)) if found]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """The text and the second one, never the label."""
+    name = _text(fields)
+    return leaves(fields, [found for found in (name, _second(fields, name)) if found])
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Labelled]:

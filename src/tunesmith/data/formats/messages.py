@@ -14,10 +14,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.quoting import quoted
 from ...records import Call, Conversation, Message, Row
 from ..fields import wrong_type
+from ..places import leaves, turns
 from ..tools import calls
 from ..turns import column_of, from_list, speaker_key, unknown_role
 
@@ -28,7 +30,9 @@ _ROLES = {
     "system": "system", "user": "user", "assistant": "assistant", "model": "assistant",
     "tool": "tool", "function": "tool", "ipython": "tool",
 }
+_TOOLS = {name for name, role in _ROLES.items() if role == "tool"}
 _REASONING = ("reasoning_content", "reasoning", "thinking")
+_WORDS = ("text", "value", "thinking")  # of a part of a turn's content
 
 
 class Settings(BaseModel):
@@ -45,6 +49,17 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The turns, the system prompt and the tools."""
     return [name for name in (column_of(fields), "system", "tools") if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """What is said in the turns, what was thought before, and the system prompt; nothing that is of tools."""
+    yield from leaves(fields, ["system"])
+    for place, turn in turns(fields, "role", _ROLES.keys() - _TOOLS):
+        yield from ((*place, name) for name in ("content", *_REASONING) if isinstance(turn.get(name), str))
+        parts = turn.get("content")
+        for number, part in enumerate(parts if isinstance(parts, list) else ()):
+            if isinstance(part, Mapping) and part.get("type") in ("text", "reasoning", "thinking"):
+                yield from ((*place, "content", number, name) for name in _WORDS if isinstance(part.get(name), str))
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:
@@ -104,7 +119,7 @@ def _content(row: Row, place: str, content: Any) -> tuple[str, str, tuple[Call, 
         if not isinstance(part, Mapping) or kind not in ("text", "reasoning", "tool_call"):
             raise Refusal("data.content_part", f"{place} has a part of type {quoted(kind)}", row.where,
                           'write the content as text, or as parts {"type": "text", "text": "…"}')
-        value = next((part[name] for name in ("text", "value", "thinking", "tool_call") if name in part), None)
+        value = next((part[name] for name in (*_WORDS, "tool_call") if name in part), None)
         if kind == "tool_call":
             called += calls(row, place, value)
         elif isinstance(value, str):

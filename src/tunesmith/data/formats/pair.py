@@ -17,11 +17,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...contracts import Place
 from ...errors import Problem, Refusal, raise_all
 from ...reading.naming import is_question, is_squad, is_talk, is_translation, pair_of
 from ...reading.quoting import listed
 from ...records import Pair, Row
 from ..fields import missing, normalised, text
+from ..places import leaves
 
 makes: Final = Pair
 reads: Final[Literal["records"]] = "records"
@@ -53,6 +55,11 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     prompts, answers = pair_of(fields)
     both = ["translation"] if is_translation(fields) else [*prompts, *answers]
     return [name for name in (*both, "context", "target_language") if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """Prompt, answer and context; of lists each sentence, of a translation each language."""
+    return leaves(fields, [name for name in columns(fields, settings) if name != "target_language"])
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Pair]:

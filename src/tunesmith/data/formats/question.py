@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.naming import is_question, pair_of
 from ...reading.quoting import quoted
@@ -48,6 +49,11 @@ def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     prompts, answers = pair_of(fields)
     more = ("answer_start", "id") if settings.to == "extract" else ()
     return [name for name in (*prompts, *answers, "context", *more) if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """Those of a pair where the answer is written; none where it is to be found in the context, letter by letter."""
+    return pair.texts(fields, pair.Settings()) if settings.to == "chat" else ()
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Question | Pair]:

@@ -11,8 +11,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...records import Conversation, Message, Row
 from ..fields import wrong_type
+from ..places import leaves, turns
 from ..tools import calls
 from ..turns import column_of, from_list, speaker_key, unknown_role
 
@@ -25,6 +27,7 @@ _ROLES = {
     "function_call": "assistant", "tool_call": "assistant", "observation": "tool", "tool": "tool", "function": "tool",
 }
 _CALLS = {"function_call", "tool_call"}
+_SPEAKERS = {name for name, role in _ROLES.items() if role != "tool"} - _CALLS
 
 
 class Settings(BaseModel):
@@ -41,6 +44,14 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The turns, the system prompt and the tools."""
     return [name for name in (column_of(fields), "system", "tools") if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """What is said in the turns, and the system prompt; nothing that is of tools."""
+    yield from leaves(fields, ["system"])
+    for place, turn in turns(fields, "from", _SPEAKERS):
+        if isinstance(turn.get("value"), str):
+            yield (*place, "value")
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:

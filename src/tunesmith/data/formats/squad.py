@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...errors import Refusal
 from ...reading.naming import is_squad
 from ...reading.quoting import quoted
@@ -37,6 +38,11 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The question, its context, its answers, and what names it."""
     return [name for name in ("question", "context", "answers", "is_impossible", "id") if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """None: the answers point into the context."""
+    return ()
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Question]:

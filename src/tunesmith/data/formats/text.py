@@ -10,9 +10,11 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...contracts import Place
 from ...reading.naming import ANSWERS, LABELS, first, is_pair, is_squad, is_tagged, is_talk
 from ...records import Row, Text
 from ..fields import normalised, text
+from ..places import leaves
 
 makes: Final = Text
 reads: Final[Literal["records"]] = "records"
@@ -35,6 +37,11 @@ def looks_like(fields: Mapping[str, Any]) -> bool:
 def columns(fields: Mapping[str, Any], settings: Settings) -> Iterable[str]:
     """The text."""
     return [name for name in ("text",) if name in fields]
+
+
+def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
+    """The text."""
+    return leaves(fields, ["text"])
 
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Text]:
