@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tunesmith.encoding import schemes
+from tunesmith.data import schemes
 from tunesmith.records import Answer, Example, Labelled, Pair, Prediction, Question, Tagged, Text
 
 Rows = list[tuple[Prediction, Example]]

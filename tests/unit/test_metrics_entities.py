@@ -11,7 +11,7 @@ import pytest
 from seqeval import metrics as seqeval
 from seqeval.scheme import IOB2, IOBES
 
-from tunesmith.encoding import schemes
+from tunesmith.data import schemes
 from tunesmith.metrics import entity_f1, entity_f1_macro, entity_precision, entity_recall, word_accuracy
 from tunesmith.records import Prediction, Tagged
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ..data import schemes
 from ..records import Finding, Head
-from . import schemes
 
 RARE = 5  # times at most, and
 COMMONER = 20  # so many times as often must the tag be that was meant

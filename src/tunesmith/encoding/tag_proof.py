@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..data import schemes
 from ..records import Document, Example, Finding, Head, Tagged
-from . import schemes, slips
+from . import slips
 from .codec import Codec
 from .tagged import FROM
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..contracts import Model
-from ..encoding import schemes
+from ..data import schemes
 from ..records import Document, Head, Tagged
 from . import asking
 

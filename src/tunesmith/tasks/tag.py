@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ..contracts import Given, Model
-from ..encoding import schemes, slips
+from ..data import schemes
+from ..encoding import slips
 from ..encoding.codec import Codec
 from ..encoding.packing import batches, unchanged
 from ..encoding.tag_proof import proof

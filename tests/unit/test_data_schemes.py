@@ -8,7 +8,8 @@ import pytest
 from seqeval import scheme as seqeval_schemes
 from seqeval.metrics.sequence_labeling import get_entities
 
-from tunesmith.encoding import schemes, slips
+from tunesmith.data import schemes
+from tunesmith.encoding import slips
 from tunesmith.records import Head
 
 TYPES = ("PER", "LOC", "creative-work")
