@@ -125,5 +125,8 @@ class Augment(Protocol):
     def takes(self) -> tuple[type[Example], ...]: ...
     def vary(
         self, examples: Sequence[Example], settings: Any, *, seed: int, ask: Ask
-    ) -> Iterator[tuple[int, Example]]:
-        """New examples, each with the index of the one that it was made from; the same ones by the same seed."""
+    ) -> Iterator[tuple[int, Example | str]]:
+        """New examples, each with the index of the one that it was made from; the same ones by the same seed.
+
+        Where nothing could be made of a row that was drawn, why not, in a few words that many rows share.
+        """

@@ -3,37 +3,86 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..contracts import Ask
 from ..errors import Misuse
 from ..recipe import Section
 from ..records import Example, Finding
 
+MADE = re.compile(r"(.*:\d+) \(([\w.]+)\)", re.DOTALL)
+
+
+@dataclass(slots=True)
+class _Way:
+    """What one way made, and of how many rows it could make nothing, by the reason."""
+
+    made: list[Example] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
 
 def varied(
     examples: Sequence[Example], ways: Sequence[Section], *, seed: int, ask: Ask
 ) -> tuple[Sequence[Example], list[Finding]]:
-    """The rows and after them the new ones of each way, and how many there are of each.
+    """The rows and after them the new ones of each way, and what is told of each.
 
     A new row has its parent's group and source, and in its place `file:line (way)`. Ways are given the rows of the
-    files, never each other's. Raises Misuse for a way that takes no rows of this kind.
+    files, never each other's. One that says the same as its parent, or as another that was made of it, is not taken.
+    Raises Misuse for a way that takes no rows of this kind.
     """
-    made: list[Example] = []
-    counts: Counter[str] = Counter()
-    for way in ways:
-        if examples and not any(isinstance(example, way.module.takes) for example in examples):
-            kinds = " and ".join(f"{kind.__name__.lower()}s" for kind in way.module.takes)
-            raise Misuse("data.augment", f"`{way.type}` varies {kinds}, and the data holds "
-                         f"{type(examples[0]).__name__.lower()}s", "data.augment",
-                         "take it out; `tunesmith explain data.augment` lists the ways")
-        number = int.from_bytes(hashlib.sha256(f"{seed}\0augment\0{way.type}".encode()).digest()[:8], "big")
-        for parent, example in way.module.vary(examples, way.settings, seed=number, ask=ask):
-            old = examples[parent]
-            made.append(replace(example, where=f"{old.where} ({way.type})", group=old.group, source=old.source))
-            counts[way.type] += 1
-    told = [Finding("note", "data.augmented", f"`{way.type}` made {counts[way.type]} rows more of {len(examples)}",
-                    "data.augment") for way in ways]
-    return (*examples, *made), told
+    if not examples or not ways:
+        return examples, []
+    seen: set[bytes] = set()
+    found = {way.type: _made(examples, way, (seed, ask), seen) for way in ways}
+    told = [_told(name, each, len(examples)) for name, each in found.items()]
+    return (*examples, *(example for each in found.values() for example in each.made)), told
+
+
+def parent(where: str) -> tuple[str, str]:
+    """Where the row stands that one was made of, and in which way: its own place and "" for a row of a file."""
+    made = MADE.fullmatch(where)
+    return (made[1], made[2]) if made else (where, "")
+
+
+def of_files(examples: Iterable[Example]) -> Iterator[Example]:
+    """The examples that were not made of others."""
+    return (example for example in examples if not parent(example.where)[1])
+
+
+def _made(examples: Sequence[Example], way: Section, given: tuple[int, Ask], seen: set[bytes]) -> _Way:
+    if not any(isinstance(example, way.module.takes) for example in examples):
+        kinds = " and ".join(f"{kind.__name__.lower()}s" for kind in way.module.takes)
+        raise Misuse("data.augment", f"`{way.type}` varies {kinds}, and the data holds "
+                     f"{type(examples[0]).__name__.lower()}s", "data.augment",
+                     "take it out; `tunesmith explain data.augment` lists the ways")
+    seed, ask = given
+    number = int.from_bytes(hashlib.sha256(f"{seed}\0augment\0{way.type}".encode()).digest()[:8], "big")
+    found = _Way()
+    for place, example in way.module.vary(examples, way.settings, seed=number, ask=ask):
+        old = examples[place]
+        if isinstance(example, str):
+            found.reasons[example] += 1
+            continue
+        known = replace(example, where=old.where, group=old.group, source=old.source)
+        if known == old:
+            found.reasons["it says the same as before"] += 1
+        elif (mark := hashlib.sha256(repr(known).encode(errors="surrogatepass")).digest()) in seen:
+            found.reasons["the same was made of it already"] += 1
+        else:
+            seen.add(mark)
+            found.made.append(replace(known, where=f"{old.where} ({way.type})"))
+    return found
+
+
+def _told(name: str, found: _Way, rows: int) -> Finding:
+    """How many rows a way made, and why it did not make more; a warning where it made none."""
+    what = f"`{name}` made {len(found.made):,} rows more of {rows:,}"
+    if found.reasons:
+        many = found.reasons.total()
+        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.most_common())
+        what += f"; {many:,} times it could not: {reasons}"
+    return Finding("note" if found.made else "warning", "data.augmented", what, "data.augment",
+                   "" if found.made else "raise its `share`, or take it out")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import Looking
+from ..data.varied import of_files
 from ..records import Alike, Example, Finding, Looked, Side
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 def audit(
     recipe: Recipe, codec: Codec, sides: Mapping[Side, Sequence[Example]], alike: Sequence[Alike] = ()
 ) -> dict[str, Looked]:
-    """What each check found that the recipe does not leave out, by its name."""
+    """What each check found that the recipe does not leave out, by its name.
+
+    It looks at rows of files: one that was made of another resembles it on purpose.
+    """
     def count(texts: Sequence[str]) -> NDArray[np.int64]:
         return np.array([len(codec.encode(text).ids) for text in texts], np.int64)
 
+    if recipe.data.augment:
+        sides = {side: tuple(of_files(examples)) for side, examples in sides.items()}
     given = Looking(recipe.task.type, recipe.training.max_length, count, alike)
     return {section.type: section.module.look(sides, section.settings, given)
             for section in recipe.data.audit if section.settings.severity != "off"}
