@@ -180,8 +180,8 @@ def test_tags_stay_aligned_and_keep_to_their_scheme(name, scheme):
         assert len(row.words) == len(row.tags)
         assert all(word and not any(map(str.isspace, word)) for word in row.words)
         assert schemes.mended(row.tags, scheme) == list(row.tags)
-        kinds = [one.type for one in schemes.entities(row.tags, scheme)]
-        assert sorted(kinds) == sorted(one.type for one in schemes.entities(by_place[parent(row.where)[0]].tags, scheme))
+        new, old = (schemes.entities(each.tags, scheme) for each in (row, by_place[parent(row.where)[0]]))
+        assert sorted(one.type for one in new) == sorted(one.type for one in old)
 
 
 @pytest.mark.parametrize("name", [name for name, module in WAYS.items() if Tagged in module.takes])
