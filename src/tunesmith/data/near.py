@@ -1,75 +1,222 @@
-"""Texts that are nearly the same as others: at least a given share of their shingles stands in both (Jaccard index)."""
+"""Texts that are nearly the same as others: at least a given share of their shingles stands in both (Jaccard index).
+
+Texts that are worth comparing are found by `minhash`, and each pair is then compared exactly, so none is told that is
+not near. Copies are one text from the beginning. Where more than 64 different texts agree in a band, each is compared
+with the 63 that are next to it by the following band, and with the first: a phrase that half of all rows share then
+costs no more than the rows are many.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import tempfile
 from collections.abc import Iterable, Iterator
-from math import ceil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .shingles import shingles
+from .minhash import Signed, signed
+from .shingles import BITS, Numbers
 
-Shingles = frozenset[tuple[str, ...]]
 THRESHOLD = 0.8
+SIDE_BY_SIDE, AT_ONCE = 64, 1 << 22
+
+Indices = NDArray[np.int64]
+Shares = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
-def clusters(texts: Iterable[str], *, threshold: float = THRESHOLD) -> NDArray[np.int64]:
+def clusters(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
     """(N,) for each text the index of the first text of its cluster: what pairs that are near lead to, in any steps.
 
-    The texts are read once. Which texts share a cluster does not depend on their order.
+    The texts are read once. Which texts share a cluster does not depend on their order. threshold: the least Jaccard
+    index of a pair, above 0, at most 1.
     """
-    pairs, count = _pairs(texts, threshold)
-    first = np.arange(count)
-
-    def root(index: int) -> int:
-        while first[index] != index:
-            first[index] = first[first[index]]
-            index = int(first[index])
-        return index
-
-    for one, other, _ in pairs:
-        low, high = sorted((root(one), root(other)))
-        first[high] = low
-    return np.array([root(index) for index in range(count)], np.int64)
+    with tempfile.TemporaryDirectory(prefix="tunesmith-near-") as folder:
+        distinct = _Distinct.of(signed(texts, threshold, Path(folder)))
+        closure = _Closure(np.arange(len(distinct.first)))
+        _compare(distinct, threshold, closure)
+    return closure.first(distinct.first)[distinct.which]
 
 
-def alike(
-    texts: Iterable[str], *, threshold: float = THRESHOLD
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def alike(texts: Iterable[str], *, threshold: float = THRESHOLD) -> tuple[Indices, Shares]:
     """(P, 2) for each text that is near an earlier one, its own index and that of such a one; (P,) their Jaccard index.
 
-    In the order of the texts, which are read once.
+    In the order of the texts, which are read once. threshold: as of `clusters`.
     """
-    found = {one: (other, share) for one, other, share in _pairs(texts, threshold)[0]}
-    rows = sorted(found)
-    return (np.array([(row, found[row][0]) for row in rows], np.int64).reshape(-1, 2),
-            np.array([found[row][1] for row in rows], np.float64))
+    with tempfile.TemporaryDirectory(prefix="tunesmith-near-") as folder:
+        distinct = _Distinct.of(signed(texts, threshold, Path(folder)))
+        earlier = _Earlier(distinct.first, np.full(len(distinct.first), -1), np.ones(len(distinct.first)))
+        _compare(distinct, threshold, earlier)
+    rows = np.arange(len(distinct.which))
+    first = distinct.first[distinct.which]
+    copy = rows != first
+    other = np.where(copy, first, earlier.partner[distinct.which])
+    share = np.where(copy, 1.0, earlier.share[distinct.which])
+    told = other >= 0
+    return np.stack([rows, other], 1)[told], share[told]
 
 
-def _pairs(texts: Iterable[str], threshold: float) -> tuple[list[tuple[int, int, float]], int]:
-    """Every pair that is near, the later text first, of copies only that with the first one; and how many texts."""
-    first: dict[Shingles, int] = {}
-    copies: list[tuple[int, int, float]] = []
-    count = 0
-    for count, text in enumerate(texts, 1):
-        earlier = first.setdefault(shingles(text), count - 1)
-        if earlier != count - 1:
-            copies.append((count - 1, earlier, 1.0))
-    return copies + list(_joined(first, threshold)), count
+@dataclass(frozen=True, slots=True)
+class _Distinct:
+    """Texts without their copies, in an order of their own: by digest, so that the order of the rows is forgotten.
+
+    first: (U,) the first row of each; which: (N,) which of them each row is.
+    """
+
+    signed: Signed
+    first: Indices
+    which: Indices
+
+    @classmethod
+    def of(cls, made: Signed) -> _Distinct:
+        """The texts whose shingles are not all the same."""
+        _, first, which = np.unique(made.digests, return_index=True, return_inverse=True)
+        return cls(made, first, which)
 
 
-def _joined(first: dict[Shingles, int], threshold: float) -> Iterator[tuple[int, int, float]]:
-    """Pairs that share one of their rarest shingles: those that share none of them cannot be near."""
-    often = Counter(shingle for each in first for shingle in each)
-    having: defaultdict[tuple[str, ...], list[Shingles]] = defaultdict(list)
-    for each, row in first.items():
-        rarest = sorted(each, key=lambda shingle: (often[shingle], shingle))
-        rarest = rarest[: len(each) - ceil(threshold * len(each) - 1e-9) + 1]
-        for other in {other for shingle in rarest for other in having[shingle]}:
-            share = len(each & other) / len(each | other)
-            if share >= threshold:
-                yield row, first[other], share
-        for shingle in rarest:
-            having[shingle].append(each)
+class _Taker(Protocol):
+    """What becomes of pairs."""
+
+    def wants(self, one: Indices, other: Indices) -> Mask:
+        """Whether a pair could change anything."""
+
+    def take(self, one: Indices, other: Indices, share: Shares) -> None:
+        """Pairs that are near."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Closure:
+    """What hangs together: each text points to one before it, in the end to the first of its cluster."""
+
+    to: Indices
+
+    def wants(self, one: Indices, other: Indices) -> Mask:
+        """Not those that hang together already."""
+        return np.not_equal(self._roots(one), self._roots(other))
+
+    def take(self, one: Indices, other: Indices, share: Shares) -> None:
+        """Let the later root point to the earlier one, until there is only one."""
+        while len(one):
+            ends = self._roots(one), self._roots(other)
+            low, high = np.minimum(*ends), np.maximum(*ends)
+            np.minimum.at(self.to, high, low)
+            while (self.to[high] != self.to[self.to[high]]).any():
+                self.to[high] = self.to[self.to[high]]
+            one, other = one[low != high], other[low != high]
+
+    def first(self, rows: Indices) -> Indices:
+        """(U,) the first row of each text's cluster."""
+        roots = self._roots(np.arange(len(self.to)))
+        least = rows.copy()
+        np.minimum.at(least, roots, rows)
+        return least[roots]
+
+    def _roots(self, of: Indices) -> Indices:
+        found = self.to[of]
+        while (found != self.to[found]).any():
+            found = self.to[found]
+        self.to[of] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """For each text the earliest row that it was found near to, and how near; -1 where there is none."""
+
+    first: Indices
+    partner: Indices
+    share: Shares
+
+    def wants(self, one: Indices, other: Indices) -> Mask:
+        """Not those whose later text has a partner."""
+        later = np.where(self.first[one] > self.first[other], one, other)
+        return self.partner[later] < 0
+
+    def take(self, one: Indices, other: Indices, share: Shares) -> None:
+        """Keep of each text the earliest partner."""
+        swapped = self.first[one] < self.first[other]
+        later, row = np.where(swapped, other, one), self.first[np.where(swapped, one, other)]
+        order = np.lexsort((row, later))
+        least = order[np.unique(later[order], return_index=True)[1]]
+        self.partner[later[least]], self.share[later[least]] = row[least], share[least]
+
+
+def _compare(distinct: _Distinct, threshold: float, taker: _Taker) -> None:
+    """Hand on every pair that is near, of those that agree in a band and that can change anything."""
+    made = distinct.signed
+    large = np.flatnonzero(made.counts[distinct.first] >= made.fewest)
+    if not len(large):
+        return
+    compared = _Compared(made.values(), (np.cumsum(made.counts) - made.counts)[distinct.first],
+                         made.counts[distinct.first])
+    following = made.keys(0)[distinct.first[large]]
+    for band in range(made.bands.count):
+        keys, following = following, made.keys((band + 1) % made.bands.count)[distinct.first[large]]
+        for one, other in _side_by_side(keys, following):
+            one, other = large[one], large[other]
+            wanted = taker.wants(one, other)
+            one, other = one[wanted], other[wanted]
+            share = compared.shares(one, other, threshold)
+            near = share >= threshold
+            taker.take(one[near], other[near], share[near])
+
+
+def _side_by_side(keys: Numbers, following: Numbers) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs of texts with the same key: the neighbours, those one further apart and so on, then each with the first."""
+    order = np.argsort(keys)
+    same = keys[order[1:]] == keys[order[:-1]]
+    members = np.sort(order[np.concatenate([same, [False]]) | np.concatenate([[False], same])])
+    members = members[np.lexsort((following[members], keys[members]))]
+    here = keys[members]
+    for apart in range(1, SIDE_BY_SIDE):
+        pairs = np.flatnonzero(here[apart:] == here[:-apart])
+        if not len(pairs):
+            return
+        yield members[pairs], members[pairs + apart]
+    begins = np.flatnonzero(np.concatenate([[True], here[1:] != here[:-1]]))
+    heads = np.repeat(begins, np.diff([*begins, len(here)]))
+    far = np.flatnonzero(np.arange(len(here)) - heads >= SIDE_BY_SIDE)
+    yield members[heads[far]], members[far]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """The shingles of all texts, and where those of each distinct one stand."""
+
+    values: Numbers
+    starts: Indices
+    counts: Indices
+
+    def shares(self, one: Indices, other: Indices, threshold: float) -> Shares:
+        """(P,) the Jaccard index of each pair; 0 where their numbers of shingles are too different to reach it."""
+        made = np.zeros(len(one))
+        sizes = np.minimum(self.counts[one], self.counts[other]), np.maximum(self.counts[one], self.counts[other])
+        worth = np.flatnonzero(sizes[0] >= threshold * sizes[1] - 1e-9)
+        ends = np.cumsum((sizes[0] + sizes[1])[worth])
+        begin = 0
+        while begin < len(worth):
+            most = (ends[begin - 1] if begin else 0) + AT_ONCE
+            end = min(max(int(np.searchsorted(ends, most)), begin + 1), begin + (1 << (64 - BITS)))
+            some = worth[begin:end]
+            both = self._both(one[some], other[some])
+            made[some] = both / (sizes[0][some] + sizes[1][some] - both)
+            begin = end
+        return made
+
+    def _both(self, one: Indices, other: Indices) -> Indices:
+        """(P,) how many shingles stand in both texts of each pair: those that are there twice, once all are sorted."""
+        keys = np.sort(np.concatenate([self._under(one), self._under(other)]))
+        twice = keys[1:][keys[1:] == keys[:-1]]
+        return np.bincount((twice >> np.uint64(BITS)).astype(np.int64), minlength=len(one))
+
+    def _under(self, texts: Indices) -> Numbers:
+        """The shingles of texts, each with the number of its pair above it."""
+        counts = self.counts[texts]
+        begins = np.cumsum(counts) - counts
+        places = np.repeat(self.starts[texts] - begins, counts) + np.arange(counts.sum())
+        whose = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
+        keys: Numbers = whose << np.uint64(BITS) | self.values[places]
+        return keys
