@@ -45,6 +45,7 @@ FAMILIES: Mapping[str, str] = {
     "row": "a row that teaches nothing, or other than what stands in it, is told before it is trained on.",
     "run": "a run goes on only as what it was.",
     "runs": "a run must survive whatever ends it, and what it holds must be what was written.",
+    "sample": "rows that are labelled or looked at stand for all the others, so it is told how they were drawn.",
     "special": "tokens that end an answer must be the same in training, in the saved model and where it is served.",
     "steps": "the loop around the steps is yours; what it cannot have is said at once.",
     "system": "the operating system refused something; what was saved stands.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..reading.naming import OFTEN_LABELS, is_unnamed
+from ..reading.naming import FROM_ROW, OFTEN_LABELS, is_unnamed
 from ..records import Row
 
 SEPARATORS = (",", ";", "|")
@@ -31,7 +31,7 @@ def of_unnamed(sample: Sequence[Row], folder: Path) -> Guess | None:
     """What a table without a header holds: a text or two and a label, a pair of texts, or a text; None if unclear."""
     if not sample or not is_unnamed(sample[0].values):
         return None
-    names = list(sample[0].values)
+    names = [name for name in sample[0].values if name != FROM_ROW]
     values = {name: [row.values.get(name) for row in sample] for name in names}
     texts = {name: [value for value in found if isinstance(value, str)] for name, found in values.items()}
     if any(len(texts[name]) < len(sample) for name in names):

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import Misuse, Problem, Problems
 from ..reading.files import find
 from ..reading.header import Header
-from ..reading.naming import is_unnamed
+from ..reading.naming import FROM_ROW, is_unnamed
 from ..reading.quoting import listed, pairs
 from ..reading.read import Way, aligned, rows
 from ..recipe import Section
@@ -148,7 +148,7 @@ def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str,
 def _unused(seen: _Seen, mapping: Mapping[str, str], group: str | None) -> tuple[str, ...]:
     """The columns that no example holds and that nobody said to leave out."""
     left_out = {name for name, column in mapping.items() if not column}
-    used = naming.as_seen(seen.fields, mapping) | left_out | {group}
+    used = naming.as_seen(seen.fields, mapping) | left_out | {group, FROM_ROW}
     return tuple(name for name in seen.columns if name not in used)
 
 

@@ -19,9 +19,10 @@ LABELS = (
     "topics", "gold_label", "entailment_judgment", "relatedness_score", "is_duplicate", "Quality",
 )
 OFTEN_LABELS = ("type", "kind", "target", "rating", "stars", "polarity", "stance", "tag", "annotation", "output", "y")
+FROM_ROW = "from_row"  # what tunesmith writes into rows that it hands on: where each stood
 KNOWN = frozenset({
     *PROMPTS, *ANSWERS, *WORDS, *TAGS, *TEXTS, *SECONDS, *SECONDS.values(), *LABELS, "context", "instruction", "system",
-    "source", "target", "messages", "conversations", "id",
+    "source", "target", "messages", "conversations", "id", FROM_ROW,
 })
 
 
@@ -84,8 +85,8 @@ def is_tagged(fields: Mapping[str, Any]) -> bool:
         return isinstance(fields[word], list) and isinstance(fields[tag], list)
     lines = columns_of_lines(fields)
     named = [name for name in fields if name in WORDS or name in TAGS]
-    return bool(lines) and len(lines) + len(named) == len(fields) > 1 and all(
-        isinstance(value, list) for value in fields.values())
+    own = [value for name, value in fields.items() if name != FROM_ROW]
+    return bool(lines) and len(lines) + len(named) == len(own) > 1 and all(isinstance(value, list) for value in own)
 
 
 def columns_of_lines(fields: Mapping[str, Any]) -> list[str]:
@@ -95,7 +96,8 @@ def columns_of_lines(fields: Mapping[str, Any]) -> list[str]:
 
 def is_unnamed(fields: Mapping[str, Any]) -> bool:
     """Whether a row is one of a table whose columns have no names."""
-    return bool(fields) and len(columns_of_lines(fields)) == len(fields) and not any(
+    lines = columns_of_lines(fields)
+    return bool(lines) and len(lines) == len(fields) - (FROM_ROW in fields) and not any(
         isinstance(value, list) for value in fields.values())
 
 
