@@ -98,9 +98,11 @@ def draw(
     if rows < 1:
         raise Misuse("sample.rows", "no row is to be drawn", "--rows", "set it to 1 or more; 200 is usual")
     files = _Files(paths, base_folder, header)
-    ways = {"random": _any, "diverse": lambda each, many: _apart(each, many, seed, compared or Compared()),
-            "strata": lambda each, many: _of_every_kind(each, many, column, equal)}
-    sample: Sample = ways[by](((row, drawable(row, seed)) for row in files.read()), rows)
+    each = ((row, drawable(row, seed)) for row in files.read())
+    if by == "diverse":
+        sample = _apart(each, rows, seed, compared or Compared())
+    else:
+        sample = _any(each, rows) if by == "random" else _of_every_kind(each, rows, column, equal)
     if not sample.drawn:
         broken = [finding for finding in files.ledger.findings() if finding.severity == "error"]
         raise Refusal("sample.nothing", "no row can be read, so none can be drawn", broken[0].where if broken else "",
