@@ -105,8 +105,9 @@ def draw(
         sample = _any(each, rows) if by == "random" else _of_every_kind(each, rows, column, equal)
     if not sample.drawn:
         broken = [finding for finding in files.ledger.findings() if finding.severity == "error"]
-        raise Refusal("sample.nothing", "no row can be read, so none can be drawn", broken[0].where if broken else "",
-                      f"{broken[0].what}: {broken[0].remedy}" if broken else "name a file that holds rows")
+        first_wrong = f": {broken[0].what}" if broken else ""
+        raise Refusal("sample.nothing", f"no row can be read, so none can be drawn{first_wrong}",
+                      broken[0].where if broken else str(paths[0]), "set that right, or name a file that holds rows")
     if len(sample.drawn) < rows:
         files.ledger.add(Finding("note", "sample.few", f"there are {len(sample.drawn)} different rows, fewer than the "
                                  f"{rows} asked for: all of them are drawn", str(paths[0])))
