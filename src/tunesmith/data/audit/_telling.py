@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from ...errors import SHOWN_IN_FULL
 from ...records import Example, Finding, Noticed, Seen
+from ..personal import masked
 from ..texts import texts
 
 Severity = Literal["off", "note", "warning", "error"]
@@ -30,11 +31,12 @@ def noticed(
 
 
 def seen(examples: Iterable[Example]) -> list[Seen]:
-    """The rows as a finding shows them: the beginning of what they say."""
-    return [Seen(example.where, short(" / ".join(texts(example)))) for example in examples]
+    """The rows as a finding shows them: the beginning of what they say, personal data masked."""
+    return [Seen(example.where, short(" / ".join(texts(example))) if index < SHOWN_IN_FULL else "")
+            for index, example in enumerate(examples)]
 
 
 def short(text: str) -> str:
-    """At most 200 characters of a text, on one line."""
-    line = " ".join(text.split())
+    """At most 200 characters of a text, on one line, personal data in it masked."""
+    line = " ".join(masked(text).split())
     return line if len(line) <= LONGEST else line[:LONGEST] + "…"
