@@ -9,15 +9,18 @@ at 0.5 25%, at 0.3 1.3%.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from math import ceil, log
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .shingles import BITS, Numbers, mixed, shingled
+from ..cache import cache_folder
+from .shingles import BITS, Numbers, Shingled, mixed, shingled
 
 MISSED, MOST = 0.005, 128  # of the pairs at the threshold; minima of a text
 _SEED = 12
@@ -49,58 +52,70 @@ def bands_for(threshold: float) -> Bands:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Texts as they are compared, the greater part of it on the disk, in a folder of the caller's.
+    """Texts as they are compared, the greater part of it on the disk.
 
     digests: (N,) equal where all shingles are; counts: (N,) shingles of each text; fewest: texts with fewer shingles
-    are near to none but copies, so their keys say nothing.
+    are near to none but copies, so their keys say nothing; shingles, keys: the files, the latter one for each band.
     """
 
-    folder: Path
-    bands: Bands
     digests: Numbers
     counts: NDArray[np.int64]
     fewest: int
-
-    def keys(self, band: int) -> Numbers:
-        """(N,) equal where two texts agree in a band."""
-        return np.memmap(self.folder / f"band-{band}", np.uint64, "r")
+    shingles: IO[bytes]
+    keys: Sequence[IO[bytes]]
 
     def values(self) -> Numbers:
         """(S,) the shingles of all texts, each text's own in order."""
-        return np.memmap(self.folder / "shingles", np.uint64, "r")
+        return np.memmap(self.shingles, np.uint64, "r")
+
+    def band(self, number: int) -> Numbers:
+        """(N,) equal where two texts agree in a band."""
+        return np.memmap(self.keys[number % len(self.keys)], np.uint64, "r")
 
 
-def signed(texts: Iterable[str], threshold: float, folder: Path) -> Signed:
-    """What texts are compared by; they are read once."""
+@contextmanager
+def signed(texts: Iterable[str], threshold: float) -> Iterator[Signed]:
+    """What texts are compared by; they are read once. The files have no names, and are gone at the end."""
     bands = bands_for(threshold)
-    random = np.random.default_rng(_SEED)
-    orders = random.integers(0, 1 << 64, (2, bands.count, bands.rows), np.uint64)
+    orders = np.random.default_rng(_SEED).integers(0, 1 << 64, (2, bands.count, bands.rows), np.uint64)
     orders[0] |= np.uint64(1)
-    digests, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    fewest = next(count for count in range(1, 1 << 62) if count >= threshold * (count + 1) - 1e-9) if threshold < 1 \
-        else 1 << BITS
-    files = [(folder / f"band-{band}").open("wb") for band in range(bands.count)]
-    with (folder / "shingles").open("wb") as values:
+    with ExitStack() as files:
+        shingles, *keys = (files.enter_context(_file()) for _ in range(bands.count + 1))
+        made = Signed(np.zeros(0, np.uint64), np.zeros(0, np.int64), _fewest(threshold), shingles, keys)
+        digests, counts = [made.digests], [made.counts]
         for some in shingled(texts):
-            some.values.tofile(values)
             counts.append(some.counts)
             digests.append(np.add.reduceat(mixed(some.values), some.starts))
-            large = some.counts >= fewest
-            starts = np.cumsum(some.counts[large]) - some.counts[large]
-            chosen = some.values[np.repeat(large, some.counts)]
-            for band, file in enumerate(files):
-                keys = np.zeros(len(large), np.uint64)
-                if len(starts):
-                    keys[large] = _keys(chosen, starts, orders[:, band])
-                keys.tofile(file)
-    for file in files:
-        file.close()
-    return Signed(folder, bands, np.concatenate(digests), np.concatenate(counts), fewest)
+            some.values.tofile(shingles)
+            for keys_of, file in zip(_keys(some, orders, made.fewest), keys, strict=True):
+                keys_of.tofile(file)
+        for file in (shingles, *keys):
+            file.flush()
+        yield replace(made, digests=np.concatenate(digests), counts=np.concatenate(counts))
 
 
-def _keys(values: Numbers, starts: NDArray[np.int64], orders: NDArray[np.uint64]) -> Numbers:
-    """(N,) a band of each text: the minima under each order, joined."""
-    joined = np.zeros(len(starts), np.uint64)
-    for factor, shift in zip(*orders, strict=True):
-        joined = mixed(joined + np.minimum.reduceat(values * factor + shift, starts))
-    return joined
+def _file() -> IO[bytes]:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=cache_folder())
+
+
+def _fewest(threshold: float) -> int:
+    """The fewest shingles with which one more or one less is near."""
+    return next((count for count in range(1, 1 << 20) if count >= threshold * (count + 1)), 1 << BITS)
+
+
+def _keys(some: Shingled, orders: NDArray[np.uint64], fewest: int) -> Iterator[Numbers]:
+    """(N,) for each band: the minima of each text under each order of the band, joined; 0 of texts that are too short.
+
+    orders: (2, B, R) what a shingle is multiplied by, and what is added; the overflow shuffles them.
+    """
+    large = some.counts >= fewest
+    counts, values = some.counts[large], some.values[np.repeat(large, some.counts)]
+    starts = np.cumsum(counts) - counts
+    for band in range(orders.shape[1]):
+        keys = np.zeros(len(large), np.uint64)
+        joined = np.zeros(len(starts), np.uint64)
+        for factor, shift in zip(*orders[:, band], strict=True) if len(starts) else ():
+            joined = mixed(joined + np.minimum.reduceat(values * factor + shift, starts))
+        keys[large] = joined
+        yield keys

@@ -8,10 +8,8 @@ costs no more than the rows are many.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -34,10 +32,26 @@ def clusters(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
     The texts are read once. Which texts share a cluster does not depend on their order. threshold: the least Jaccard
     index of a pair, above 0, at most 1.
     """
-    with tempfile.TemporaryDirectory(prefix="tunesmith-near-") as folder:
-        distinct = _Distinct.of(signed(texts, threshold, Path(folder)))
+    with signed(texts, threshold) as made:
+        distinct = _Distinct.of(made)
         closure = _Closure(np.arange(len(distinct.first)))
-        _compare(distinct, threshold, closure)
+        _compare(distinct, distinct.all, threshold, closure)
+    return closure.first(distinct.first)[distinct.which]
+
+
+def kept(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
+    """(N,) for each text itself, or the earlier one that it is left out for; asked of those left, it leaves out none.
+
+    As `clusters`, but the first texts of clusters are compared with one another again: where a crowd was so large that
+    not all of it was compared, some of them may be near.
+    """
+    with signed(texts, threshold) as made:
+        distinct = _Distinct.of(made)
+        closure, among, before = _Closure(np.arange(len(distinct.first))), distinct.all, 0
+        while len(among) != before:
+            before = len(among)
+            _compare(distinct, among, threshold, closure)
+            among = np.unique(distinct.which[closure.first(distinct.first)])
     return closure.first(distinct.first)[distinct.which]
 
 
@@ -46,10 +60,10 @@ def alike(texts: Iterable[str], *, threshold: float = THRESHOLD) -> tuple[Indice
 
     In the order of the texts, which are read once. threshold: as of `clusters`.
     """
-    with tempfile.TemporaryDirectory(prefix="tunesmith-near-") as folder:
-        distinct = _Distinct.of(signed(texts, threshold, Path(folder)))
+    with signed(texts, threshold) as made:
+        distinct = _Distinct.of(made)
         earlier = _Earlier(distinct.first, np.full(len(distinct.first), -1), np.ones(len(distinct.first)))
-        _compare(distinct, threshold, earlier)
+        _compare(distinct, distinct.all, threshold, earlier)
     rows = np.arange(len(distinct.which))
     first = distinct.first[distinct.which]
     copy = rows != first
@@ -75,6 +89,11 @@ class _Distinct:
         """The texts whose shingles are not all the same."""
         _, first, which = np.unique(made.digests, return_index=True, return_inverse=True)
         return cls(made, first, which)
+
+    @property
+    def all(self) -> Indices:
+        """(U,) the number of each."""
+        return np.arange(len(self.first))
 
 
 class _Taker(Protocol):
@@ -144,17 +163,16 @@ class _Earlier:
         self.partner[later[least]], self.share[later[least]] = row[least], share[least]
 
 
-def _compare(distinct: _Distinct, threshold: float, taker: _Taker) -> None:
-    """Hand on every pair that is near, of those that agree in a band and that can change anything."""
-    made = distinct.signed
-    large = np.flatnonzero(made.counts[distinct.first] >= made.fewest)
+def _compare(distinct: _Distinct, among: Indices, threshold: float, taker: _Taker) -> None:
+    """Hand on every pair of some texts that is near, of those that agree in a band and that can change anything."""
+    made, counts = distinct.signed, distinct.signed.counts[distinct.first]
+    large = among[counts[among] >= made.fewest]
     if not len(large):
         return
-    compared = _Compared(made.values(), (np.cumsum(made.counts) - made.counts)[distinct.first],
-                         made.counts[distinct.first])
-    following = made.keys(0)[distinct.first[large]]
-    for band in range(made.bands.count):
-        keys, following = following, made.keys((band + 1) % made.bands.count)[distinct.first[large]]
+    compared = _Compared(made.values(), (np.cumsum(made.counts) - made.counts)[distinct.first], counts)
+    following = made.band(0)[distinct.first[large]]
+    for band in range(len(made.keys)):
+        keys, following = following, made.band(band + 1)[distinct.first[large]]
         for one, other in _side_by_side(keys, following):
             one, other = large[one], large[other]
             wanted = taker.wants(one, other)
