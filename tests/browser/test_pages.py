@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from checked import checked
 from compared import compared
 from judged import METRICS, judged
 from previewed import previewed
+from tunesmith.pages.check import check_page
 from tunesmith.pages.compare import compare_page
 from tunesmith.pages.preview import preview_page
 from tunesmith.pages.verdict import verdict_page
@@ -21,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "verdict": lambda: verdict_page(judged(hostile=True)),
     "preview": lambda: preview_page(previewed(hostile=True)),
     "compare": lambda: compare_page(compared(hostile=True), METRICS),
+    "check": lambda: check_page(checked(hostile=True, ok=False)),
 }
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
@@ -192,3 +195,46 @@ def test_nothing_moves_for_who_wants_no_motion(look) -> None:
     assert opened.page.evaluate(
         "[...document.querySelectorAll('*')].every(each => getComputedStyle(each).transitionDuration === '0s'"
         " && getComputedStyle(each).animationName === 'none')")
+
+
+def test_a_check_is_reached_from_the_overview_by_keys_and_its_commands_are_copied(look) -> None:
+    opened = look("check", permissions=["clipboard-read", "clipboard-write"])
+    link = opened.page.get_by_role("link", name="Copies")
+    link.focus()
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_url("**#check-copies")
+    assert opened.page.locator("#check-copies").evaluate("each => Math.abs(each.getBoundingClientRect().top) < 120")
+    button = opened.page.locator("#check-copies button.copy").first
+    button.focus()
+    opened.page.keyboard.press("Enter")
+    opened.page.get_by_role("button", name="Copied").wait_for()
+    assert opened.page.evaluate("navigator.clipboard.readText()").startswith("tunesmith clean data/cards.csv")
+
+
+def test_without_scripts_a_check_lacks_nothing_but_its_buttons(look) -> None:
+    with_scripts, without = look("check"), look("check", java_script_enabled=False)
+    assert with_scripts.count("button.copy") > 0 == without.count("button")
+    for part in (".noticed > li", ".bars tbody tr", ".panel rect", ".rows tr"):
+        assert without.count(part) == with_scripts.count(part) > 0
+
+
+def test_the_limit_stands_where_it_belongs_between_the_bars(look) -> None:
+    opened = look("check")
+    panel = opened.page.locator(".panel").first
+    [box, mark] = [panel.bounding_box(), panel.locator(".mark").bounding_box()]
+    # 300 lies in the sixth of seven bins, which goes from 256 to 512
+    assert (mark["x"] - box["x"]) / box["width"] == pytest.approx((5 + 44 / 256) / 7, abs=0.005)
+
+
+def test_fifty_labels_scroll_inside_their_frame_and_are_all_there_on_paper(look) -> None:
+    opened = look("check", viewport=PHONE)
+    frame = "document.querySelector('.tall:has(.bars)')"
+    assert opened.page.evaluate(f"{frame}.scrollHeight > {frame}.clientHeight")
+    assert opened.count(".bars tbody tr") == 50
+    opened.page.emulate_media(media="print")
+    assert opened.page.evaluate(f"{frame}.scrollHeight <= {frame}.clientHeight + 1")
+
+
+def test_arabic_runs_from_the_right_on_a_checks_page(look) -> None:
+    cell = look("check").page.locator(".rows td", has_text="أين").first
+    assert cell.evaluate("each => getComputedStyle(each).direction") == "rtl"

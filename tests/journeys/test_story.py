@@ -63,7 +63,8 @@ def test_init_never_writes_over_a_recipe(recipe, shop):
 def test_check_says_what_is_supervised_and_how_the_rows_are_split(recipe):
     told = tunesmith("check", recipe, "--json")
     assert told.code == 0
-    assert told.json.keys() == {"ok", "findings", "supervised", "rows", "layout", "sources", "also"}
+    assert told.json.keys() == {
+        "ok", "findings", "supervised", "rows", "layout", "sources", "also", "audit", "amounts", "facts"}
     assert told.json["ok"] is True
     assert told.json["supervised"].keys() == {"tokens", "share", "by_role"}
     assert 0 < told.json["supervised"]["share"] < 1
@@ -106,8 +107,8 @@ def test_train_answers_with_run_step_loss_and_verdict(trained):
 
 
 def test_the_run_folder_holds_what_it_should(run):
-    for name in ("recipe.yaml", "lineage.json", "check.json", "records.jsonl", "timings.jsonl", "verdict.json",
-                 "verdict.md", "verdict.html", "checkpoints/step-00000004/manifest.json"):
+    for name in ("recipe.yaml", "lineage.json", "check.json", "check.html", "records.jsonl", "timings.jsonl",
+                 "verdict.json", "verdict.md", "verdict.html", "checkpoints/step-00000004/manifest.json"):
         assert (run / name).is_file(), name
     steps = [record for record in map(json.loads, (run / "records.jsonl").read_text().splitlines())
              if record["kind"] == "step"]

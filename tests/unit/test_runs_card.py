@@ -89,3 +89,42 @@ STRANGE = ["a: b # c", "- dash", "'quoted\"", "ends: ", "yes", "no", "1:20", "1e
 @pytest.mark.parametrize("strange", STRANGE)
 def test_a_strange_name_stays_text(strange):
     assert ModelCard(card.render(facts(name=strange))).data.to_dict()["model-index"][0]["name"] == strange
+
+
+def checked(*warnings: str) -> dict:
+    plain = {"kind": "audit.x", "where": "/home/lovelace/rows.jsonl:3", "remedy": "", "count": 3,
+             "rows": [{"where": "a:1", "text": "a private question"}]}
+    noticed = [{**plain, "severity": "warning", "what": what} for what in warnings]
+    note = {**plain, "severity": "note", "what": "a note"}
+    return {"rows": {"train": 800, "validation": 0, "test": 1200}, "audit": {
+        "copies": {"noticed": noticed, "figures": []}, "html": {"noticed": [note], "figures": []}},
+        "amounts": {"train": {"documents": 800, "tokens": 12_000, "supervised": 800, "longest": 60}}}
+
+
+def test_the_card_tells_how_many_rows_there_were_and_what_warns_of_them():
+    card_text = card.render(facts(check=checked("12 rows stand twice", "9 labels are rare: `a_b` and c_d")))
+    data = card_text.partition("## Data\n\n")[2].partition("\n## ")[0]
+    assert data.splitlines()[0] == (
+        "800 rows in train, 1,200 rows in test; 800 of 12,000 tokens in train are learnt.")
+    assert "- 12 rows stand twice\n- 9 labels are rare: `a_b` and c\\_d\n" in data
+    assert "a note" not in data and "private" not in data
+
+
+def test_rows_without_a_warning_are_said_to_have_been_checked():
+    assert "checked for copies, html: nothing warns of them" in card.render(facts(check=checked()))
+
+
+def test_many_warnings_stay_a_few_lines_of_the_card():
+    data = card.render(facts(check=checked(*(f"warning {number} " + "x" * 900 for number in range(30)))))
+    section = data.partition("## Data")[2].partition("\n## ")[0]
+    assert "- and 22 more, in `check.json`" in section and len(section) < 4000
+
+
+def test_neither_a_path_nor_a_tag_gets_into_the_card_from_a_warning():
+    told = card.render(facts(check=checked("rows of `/home/lovelace/secret/a.csv` and /home/x/b.csv hold <img src=x> "
+                                           "and [a](http://evil.example/x/y)")))
+    assert "rows of `a.csv` and b.csv hold \\<img src=x> and \\[a\\](http://evil.example/x/y)" in told
+
+
+def test_a_run_of_an_earlier_release_has_no_such_section():
+    assert "## Data" not in card.render(facts(check={"ok": True})) and "## Data" not in card.render(facts())

@@ -1,19 +1,39 @@
-"""Findings for a person: the gravest first, twenty of them and each kind among those, the rest counted by kind."""
+"""Findings for a person: the gravest first, twenty of them and each kind among those, the rest counted by kind.
+
+What a check of the rows noticed is shown with a few rows; its notes are a line each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import textwrap
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from ..errors import SHOWN_IN_FULL
-from ..records import Finding, Severity
+from ..records import Finding, Looked, Noticed, Severity
+from ..visible import visible
 from ._output import CYAN, RED, YELLOW
 from ._problems import tally
 
 STYLES: dict[Severity, str] = {"error": RED, "warning": YELLOW, "note": CYAN}
+ROWS: Final = 3  # of what a check noticed
+PIPED: Final = 100  # letters of a line with a row, where nobody says how many fit
+NARROWEST: Final = 40
+PLACE: Final = 36  # letters of a place, before which rows stand in a column
+
+Line = Callable[[str, str], None]
 
 
-def show(findings: Sequence[Finding], line: Callable[[str, str], None]) -> None:
-    """Write the findings with `line(text, style)`; those that differ in their place alone are told once."""
+def show(
+    findings: Sequence[Finding], line: Line, *, looked: Mapping[str, Looked] | None = None, width: int | None = None,
+) -> None:
+    """Write the findings with `line(text, style)`; those that differ in their place alone are told once.
+
+    looked: what the checks of the rows noticed, whose findings these are too; width: where sentences are broken.
+    """
+    noticed = {each.finding: (name, each) for name, one in (looked or {}).items() for each in one.noticed}
     alike: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: tuple(STYLES).index(finding.severity)):
         alike.setdefault((finding.severity, finding.what, finding.remedy), []).append(finding)
@@ -21,16 +41,24 @@ def show(findings: Sequence[Finding], line: Callable[[str, str], None]) -> None:
     rest: list[str] = []
     for number, group in enumerate(alike.values()):
         shown = group[:SHOWN_IN_FULL] if number in told else []
-        if shown:
-            _write(shown[0], [finding.where for finding in shown], line)
+        if shown and shown[0] in noticed:
+            _write_noticed(*noticed[shown[0]], line, width)
+        elif shown:
+            _write(shown[0], [finding.where for finding in shown], line, width)
         rest += [finding.kind for finding in group[len(shown):]]
     for kind, count in tally(rest).items():
         line(f"… and {count} more of `{kind}`", "")
 
 
-def show_one(finding: Finding, line: Callable[[str, str], None]) -> None:
+def show_one(finding: Finding, line: Line) -> None:
     """Write one finding: severity and what, then where and what to do."""
-    _write(finding, [finding.where], line)
+    _write(finding, [finding.where], line, None)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many there are of each severity; nothing where there is none."""
+    counts = tally(finding.severity for finding in sorted(findings, key=lambda one: tuple(STYLES).index(one.severity)))
+    return "   ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
 
 
 def _told(kinds: Sequence[str]) -> set[int]:
@@ -41,9 +69,43 @@ def _told(kinds: Sequence[str]) -> set[int]:
     return set(list(order)[:SHOWN_IN_FULL])
 
 
-def _write(finding: Finding, places: Sequence[str], line: Callable[[str, str], None]) -> None:
-    line(f"{finding.severity}: {finding.what}", STYLES[finding.severity])
+def _write(finding: Finding, places: Sequence[str], line: Line, width: int | None) -> None:
+    _sentence(f"{finding.severity}: {finding.what}", STYLES[finding.severity], line, width)
     for number, place in enumerate(filter(None, places)):
         line(f"{'       ' if number else '  at:  '}{place}", "")
     if finding.remedy:
-        line(f"  fix: {finding.remedy}", "")
+        _sentence(f"  fix: {finding.remedy}", "", line, width)
+
+
+def _write_noticed(check: str, noticed: Noticed, line: Line, width: int | None) -> None:
+    """What a check noticed, its name behind it: that is what an entry of `data.audit` is called."""
+    finding = replace(noticed.finding, what=f"{noticed.finding.what} [{check}]")
+    if finding.severity == "note":
+        more = f" and {noticed.count - 1} more" if noticed.count > 1 else ""
+        at = f" ({finding.where}{more})" if finding.where else ""
+        _sentence(f"note: {finding.what}{at}", CYAN, line, width)
+        return
+    shown = noticed.rows[:ROWS]
+    column = min(PLACE, max((len(row.where) for row in shown), default=0))
+    places = [_fitting(f"{row.where.ljust(column)}  {row.text}", (width or PIPED) - 7) for row in shown]
+    left = noticed.count - len(shown)
+    places += [f"… {left:,} more"] if shown and left > 0 else []
+    _write(finding, places or [finding.where], line, width)
+
+
+def _sentence(text: str, style: str, line: Line, width: int | None) -> None:
+    """The text, on a terminal broken between words, so that what goes on stands below where it began."""
+    broken = textwrap.wrap(text, max(width, NARROWEST), subsequent_indent=" " * 7, break_long_words=False,
+                           break_on_hyphens=False) if width else [text]
+    for each in broken or [text]:
+        line(each, style)
+
+
+def _fitting(text: str, cells: int) -> str:
+    """As much of the text as fits into so many cells of a terminal, of which a Chinese letter takes two."""
+    text, used = visible(" ".join(text.splitlines())), 0
+    for place, letter in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(letter) in "WF" else 0 if unicodedata.combining(letter) else 1
+        if used > cells - 1:
+            return text[:place] + "…"
+    return text

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,11 @@ class Screen:
     def colours(self) -> bool:
         """Whether what is asked for may be coloured."""
         return coloured(self.out)
+
+    @property
+    def width(self) -> int | None:
+        """How many letters fit into a line of a terminal; None where lines go elsewhere, and may be of any length."""
+        return shutil.get_terminal_size().columns if self.out.isatty() else None
 
 
 class _Listener(logging.Handler):

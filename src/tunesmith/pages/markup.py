@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..visible import visible
 
-VOID: Final = frozenset({"br", "col", "hr", "input", "link", "meta"})
+VOID: Final = frozenset({"br", "col", "hr", "input", "link", "meta", "wbr"})
 NAMELESS: Final = re.compile(r"[\ufffe\uffff\U0001fffe\U0001ffff]")  # what HTML's parser complains of, beside controls
 
 

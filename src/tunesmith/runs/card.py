@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from ..records import SIDES
 from .redact import redacted
 
 PIPELINES = {"causal": "text-generation", "masked": "fill-mask", "encoder-decoder": "text2text-generation",
@@ -20,8 +21,12 @@ PIPELINES = {"causal": "text-generation", "masked": "fill-mask", "encoder-decode
 LIBRARIES = {("transformers", "none"): "sentence-transformers"}  # beside what opens it everywhere, what it is for
 OWN_SECTIONS = ("run",)
 LONGEST_DIGEST = 32
+MOST_WARNINGS = 8
+LONGEST_WARNING = 300
 PLAIN = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*", re.ASCII)
 OTHER_WORDS = frozenset({"y", "yes", "n", "no", "on", "off", "true", "false", "null"})
+PATH = re.compile(r"(?<![\w./:<])/(?:[^\s/`]+/)+")
+SPECIAL = re.compile(r"[<\[\]*_|\\]")
 TITLES = {"base": "the base's files", "data_train": "training rows", "data_validation": "validation rows",
           "data_test": "test rows", "tokenizer": "tokenizer", "template": "chat template", "recipe": "recipe"}
 
@@ -39,7 +44,8 @@ class Use:
 class Facts:
     """What a card tells. Mappings are as the run's own files hold them.
 
-    library: what opens the folder that the card stands in; base, data: names for others; parity: that of an export.
+    library: what opens the folder that the card stands in; base, data: names for others; parity: that of an export;
+    check: what was found in the rows before the run began.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Facts:
     uses: Sequence[Use]
     notes: Sequence[str] = ()
     parity: Mapping[str, Any] | None = None
+    check: Mapping[str, Any] | None = None
 
 
 def render(facts: Facts) -> str:
@@ -112,6 +119,7 @@ def _sections(facts: Facts) -> Iterator[str]:
     yield "## How to use it"
     yield from (f"With {use.program}:\n\n```{use.language}\n{use.code}\n```" for use in facts.uses)
     yield _parity(facts.parity)
+    yield _data(facts.check)
     yield "## What it was made from"
     yield _table(("what", "SHA-256, first half"), [
         (TITLES.get(name, name), f"`{str(digest)[:LONGEST_DIGEST]}`")
@@ -153,6 +161,30 @@ def _elsewhere(verdict: Mapping[str, Any] | None) -> str:
     head = ("data", "word", "metric", "base", "tuned", "95% interval of the difference", "rows")
     return ("## What tuning cost elsewhere\n\nMeasured on rows of other kinds; *kept* means that the whole interval is "
             f"within 2% of the base's value.\n\n{_table(head, lines)}")
+
+
+def _data(check: Mapping[str, Any] | None) -> str:
+    """How many rows there were on each side, and the warnings of the checks that looked them over."""
+    if check is None or "amounts" not in check:
+        return ""  # a run of an earlier release
+    rows = ", ".join(f"{count:,} rows in {side}" for side in SIDES if (count := check["rows"][side]))
+    learnt = check["amounts"]["train"]
+    warnings = [each for told in check["audit"].values() for each in told["noticed"] if each["severity"] == "warning"]
+    told = [f"- {_one_line(each['what'])}" for each in warnings[:MOST_WARNINGS]]
+    left = len(warnings) - len(told)
+    told += [f"- and {left} more, in `check.json`"] if left else []
+    found = "Of what the rows were checked for, these are warnings:\n\n" + "\n".join(told) if told else \
+        f"The rows were checked for {', '.join(check['audit'])}: nothing warns of them." if check["audit"] else ""
+    return (f"## Data\n\n{rows}; {learnt['supervised']:,} of {learnt['tokens']:,} tokens in train are learnt.\n\n"
+            f"{found}").rstrip()
+
+
+def _one_line(text: str) -> str:
+    """A sentence that holds words of rows, which must not become a tag or a link, and of paths the names alone."""
+    line = " ".join(PATH.sub("", text).split())
+    line = line if len(line) <= LONGEST_WARNING else f"{line[:LONGEST_WARNING]}…".replace("`", "")
+    parts = re.split(r"(`[^`]*`)", line)
+    return "".join(part if place % 2 else SPECIAL.sub(r"\\\g<0>", part) for place, part in enumerate(parts))
 
 
 def _parity(parity: Mapping[str, Any] | None) -> str:

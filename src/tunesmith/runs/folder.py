@@ -47,6 +47,11 @@ class Run:
         return self.path / "check.json"
 
     @property
+    def check_page_file(self) -> Path:
+        """The same as one HTML page."""
+        return self.path / "check.html"
+
+    @property
     def records_file(self) -> Path:
         """What the recipe determines, a line a step."""
         return self.path / "records.jsonl"

@@ -39,4 +39,5 @@ def render(
         lineage=lineage.read(run.lineage_file),
         verdict=durable.read_json(run.verdict_file) if run.verdict_file.is_file() else None,
         uses=uses, notes=[NOT_THE_ORIGINAL.format(file=known.gguf)] if known.gguf else [], parity=parity,
+        check=durable.read_json(run.check_file) if run.check_file.is_file() else None,
     ))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..encoding.flat import examples_of
-from ..records import SIDES, Finding
+from ..encoding.flat import examples_of, lengths_of, supervised_of
+from ..records import SIDES, Document, Finding, Looked
 from . import elsewhere, observers, order
 from .prepare import Prepared, prepare
 
@@ -23,7 +23,8 @@ class CheckReport:
     supervised: tokens of the training side, their share of all, and how many by role; layout: how the base's network
     is likely to be given its documents, from its configuration alone; sources: share, rows and rows taken of each,
     where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured; audit: of each check of
-    the rows what it found, its rows, and figures to draw.
+    the rows what it looks for, what it found, its rows, and figures to draw; amounts: of each side its documents, their
+    tokens, how many of those are supervised, and the longest document; facts: base, task, and how long rows may be.
     """
 
     ok: bool
@@ -34,6 +35,13 @@ class CheckReport:
     sources: Mapping[str, Mapping[str, Any]]
     also: Mapping[str, int]
     audit: Mapping[str, Any]
+    amounts: Mapping[str, Mapping[str, int]]
+    facts: Mapping[str, Any]
+
+    @property
+    def looked(self) -> dict[str, Looked]:
+        """What each check found, as records."""
+        return {name: Looked.from_json(each) for name, each in self.audit.items()}
 
     def as_json(self) -> dict[str, Any]:
         """The report under the names that `check --json` promises."""
@@ -46,6 +54,8 @@ class CheckReport:
             "sources": dict(self.sources),
             "also": dict(self.also),
             "audit": dict(self.audit),
+            "amounts": dict(self.amounts),
+            "facts": dict(self.facts),
         }
 
 
@@ -71,5 +81,19 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
         else layouts.UNKNOWN,
         sources=order.as_json(order.order(recipe, train, prepared.sources), train),
         also={name: len(set(examples_of(other.documents).tolist())) for name, other in prepared.also.items()},
-        audit=prepared.audit,
+        audit={section.type: {"looks_for": _first_sentence(section.module), **prepared.audit[section.type]}
+               for section in recipe.data.audit if section.type in prepared.audit},
+        amounts={side: _amounts(prepared.documents[side]) for side in SIDES},
+        facts={"base": recipe.base.name, "task": recipe.task.type, "max_length": recipe.training.max_length,
+               "too_long": recipe.data.too_long},
     )
+
+
+def _first_sentence(module: Any) -> str:
+    return " ".join((module.__doc__ or "").split()).partition(". ")[0].rstrip(".") + "."
+
+
+def _amounts(documents: Sequence[Document]) -> dict[str, int]:
+    lengths = lengths_of(documents)
+    return {"documents": len(lengths), "tokens": int(lengths.sum()), "supervised": int(supervised_of(documents).sum()),
+            "longest": int(lengths.max(initial=0))}

@@ -18,7 +18,7 @@ from ..runs import checkpoints, durable, folder, lineage, lock, signals
 from ..runs.folder import Run
 from ..runs.records import Journal, cut
 from ..runs.redact import redacted
-from . import elsewhere, observers
+from . import check_page, elsewhere, observers
 from .check import report
 from .events import Event, Found, Said, silent
 from .judge import judge
@@ -115,9 +115,12 @@ def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prep
     elsewhere.refuse_missing(recipe)
     prepared = prepare(recipe, date=date)
     for finding in prepared.findings:
-        if finding.severity != "error":
+        if finding.severity == "warning":
             observe(Found(finding))
     refuse(prepared.findings)
+    notes = sum(finding.severity == "note" for finding in prepared.findings)
+    if notes:
+        observe(Said(f"and {notes} note{'s' if notes > 1 else ''} about the rows, in the run's `check.html`"))
     return prepared
 
 
@@ -130,7 +133,9 @@ def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, 
     ))
     if prepared.learnt is not None:
         durable.write_json(run.vocabulary_file, prepared.learnt.as_json())
-    durable.write_json(run.check_file, redacted(report(recipe, prepared).as_json()))
+    checked = redacted(report(recipe, prepared).as_json())
+    durable.write_json(run.check_file, checked)
+    durable.write_file(run.check_page_file, check_page.render(run.name, checked).encode())
     durable.write_file(run.recipe_file, write.dump(recipe).encode())
 
 
