@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data import near
 from tunesmith.data.minhash import bands_for
-from tunesmith.data.near import SIDE_BY_SIDE, alike, clusters, kept
+from tunesmith.data.near import SIDE_BY_SIDE, alike, clusters
 from tunesmith.data.shingles import NOTHING, WIDTH, words
 
 LONG = "one two three four five six seven eight nine ten eleven twelve"
@@ -175,16 +175,6 @@ def test_in_a_crowd_of_rows_near_ones_are_found_too():
     assert jaccard(rows[0], near[0]) > 0.9 and jaccard(rows[0], rows[1]) < 0.8
     found = clusters([*rows, *near])
     assert sum(found[1500:] < 1500) >= 190
-
-
-def test_what_is_kept_of_a_crowd_is_kept_again():
-    frame = " ".join(f"frame{place}" for place in range(40))
-    rows = [f"{frame} {text}" for text in sentences(600, 8)]
-    rows += [edited(row, -1) for row in rows]
-    first = kept(rows)
-    left = [row for place, row in enumerate(rows) if first[place] == place]
-    assert 600 <= len(left) < 700
-    assert kept(left).tolist() == list(range(len(left)))
 
 
 def test_nothing_stays_on_the_disk(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -43,13 +43,15 @@ class Looking:
     """What an audit is handed beside the rows.
 
     task: the name of what is learnt; longest: the most tokens of a document; count: of texts, how many tokens each has;
-    alike: each row that is nearly the same as another, with the first such one, whatever their sides.
+    alike: each row that is nearly the same as another, with the first such one, whatever their sides; also: the rows of
+    each entry of `evaluation.also`.
     """
 
     task: str
     longest: int
     count: Callable[[Sequence[str]], NDArray[np.int64]]
     alike: Sequence[Alike] = ()
+    also: Mapping[str, Sequence[Example]] = field(default_factory=dict)
 
 
 class Audit(Protocol):

@@ -35,23 +35,7 @@ def clusters(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
     with signed(texts, threshold) as made:
         distinct = _Distinct.of(made)
         closure = _Closure(np.arange(len(distinct.first)))
-        _compare(distinct, distinct.all, threshold, closure)
-    return closure.first(distinct.first)[distinct.which]
-
-
-def kept(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
-    """(N,) for each text itself, or the earlier one that it is left out for; asked of those left, it leaves out none.
-
-    As `clusters`, but the first texts of clusters are compared with one another again: where a crowd was so large that
-    not all of it was compared, some of them may be near.
-    """
-    with signed(texts, threshold) as made:
-        distinct = _Distinct.of(made)
-        closure, among, before = _Closure(np.arange(len(distinct.first))), distinct.all, 0
-        while len(among) != before:
-            before = len(among)
-            _compare(distinct, among, threshold, closure)
-            among = np.unique(distinct.which[closure.first(distinct.first)])
+        _compare(distinct, threshold, closure)
     return closure.first(distinct.first)[distinct.which]
 
 
@@ -63,7 +47,7 @@ def alike(texts: Iterable[str], *, threshold: float = THRESHOLD) -> tuple[Indice
     with signed(texts, threshold) as made:
         distinct = _Distinct.of(made)
         earlier = _Earlier(distinct.first, np.full(len(distinct.first), -1), np.ones(len(distinct.first)))
-        _compare(distinct, distinct.all, threshold, earlier)
+        _compare(distinct, threshold, earlier)
     rows = np.arange(len(distinct.which))
     first = distinct.first[distinct.which]
     copy = rows != first
@@ -89,12 +73,6 @@ class _Distinct:
         """The texts whose shingles are not all the same."""
         _, first, which = np.unique(made.digests, return_index=True, return_inverse=True)
         return cls(made, first, which)
-
-    @property
-    def all(self) -> Indices:
-        """(U,) the number of each."""
-        return np.arange(len(self.first))
-
 
 class _Taker(Protocol):
     """What becomes of pairs."""
@@ -163,10 +141,10 @@ class _Earlier:
         self.partner[later[least]], self.share[later[least]] = row[least], share[least]
 
 
-def _compare(distinct: _Distinct, among: Indices, threshold: float, taker: _Taker) -> None:
-    """Hand on every pair of some texts that is near, of those that agree in a band and that can change anything."""
+def _compare(distinct: _Distinct, threshold: float, taker: _Taker) -> None:
+    """Hand on every pair that is near, of those that agree in a band and that can change anything."""
     made, counts = distinct.signed, distinct.signed.counts[distinct.first]
-    large = among[counts[among] >= made.fewest]
+    large = np.flatnonzero(counts >= made.fewest)
     if not len(large):
         return
     compared = _Compared(made.values(), (np.cumsum(made.counts) - made.counts)[distinct.first], counts)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def audit(
-    recipe: Recipe, codec: Codec, sides: Mapping[Side, Sequence[Example]], alike: Sequence[Alike] = ()
+    recipe: Recipe, codec: Codec, sides: Mapping[Side, Sequence[Example]], alike: Sequence[Alike] = (),
+    *, also: Mapping[str, Sequence[Example]],
 ) -> dict[str, Looked]:
     """What each check found that the recipe does not leave out, by its name.
 
@@ -29,7 +30,7 @@ def audit(
 
     if recipe.data.augment:
         sides = {side: tuple(of_files(examples)) for side, examples in sides.items()}
-    given = Looking(recipe.task.type, recipe.training.max_length, count, alike)
+    given = Looking(recipe.task.type, recipe.training.max_length, count, alike, also)
     return {section.type: section.module.look(sides, section.settings, given)
             for section in recipe.data.audit if section.settings.severity != "off"}
 
