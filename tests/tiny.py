@@ -149,16 +149,21 @@ def tiny_encoder(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.floa
 
 
 @cache
-def tiny_letters() -> Any:
-    """A transformers fast tokenizer as T5 has it, of the unigram kind, whose pieces are single characters."""
+def tiny_letters(sentinels: int = 0) -> Any:
+    """A transformers fast tokenizer as T5 has it, of the unigram kind, whose pieces are single characters.
+
+    sentinels: how many tokens it has for gaps, `<extra_id_0>` and so on.
+    """
     from transformers import T5Tokenizer
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     pieces += [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:?!-'"]
-    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=CONTEXT, clean_up_tokenization_spaces=False)
+    return T5Tokenizer(vocab=pieces, extra_ids=sentinels, model_max_length=CONTEXT, clean_up_tokenization_spaces=False)
 
 
-def tiny_t5(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
+def tiny_t5(
+    folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, sentinels: int = 0, **changes: Any,
+) -> Path:
     """Write a tiny random T5 into `folder` and return it; it has no dropout unless told.
 
     Hidden 32, 2 layers on each side, 4 heads. `changes` go into its configuration.
@@ -166,7 +171,7 @@ def tiny_t5(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, 
     from transformers import T5Config, T5ForConditionalGeneration
 
     settings: dict[str, Any] = {
-        "vocab_size": len(tiny_letters()),
+        "vocab_size": len(tiny_letters(sentinels)),
         "d_model": 32,
         "d_kv": 8,
         "d_ff": 64,
@@ -181,5 +186,5 @@ def tiny_t5(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, 
         network = T5ForConditionalGeneration(T5Config(**settings))
     folder.mkdir(parents=True, exist_ok=True)
     network.to(dtype).save_pretrained(folder)
-    tiny_letters().save_pretrained(folder)
+    tiny_letters(sentinels).save_pretrained(folder)
     return folder

@@ -45,7 +45,7 @@ START = Position(cursor={"epoch": 0, "index": 0, "step": 0})
 def bases(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("tasks")
     return {"writes": tiny_base(folder / "writes"), "reads both ways": tiny_encoder(folder / "reads"),
-            "seq2seq": tiny_t5(folder / "both")}
+            "seq2seq": tiny_t5(folder / "both"), "denoise": tiny_t5(folder / "gaps", sentinels=12)}
 
 
 @pytest.fixture(params=TASKS)
