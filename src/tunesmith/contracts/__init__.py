@@ -5,6 +5,7 @@ properties, because modules cannot be checked otherwise. `tests/contracts` calls
 """
 
 from .data import Ask as Ask
+from .data import Asking as Asking
 from .data import Audit as Audit
 from .data import Augment as Augment
 from .data import Came as Came

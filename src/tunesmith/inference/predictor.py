@@ -17,9 +17,9 @@ from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
 from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
-from ..models.model import LanguageModel
+from ..models.model import CAUSAL, LanguageModel
 from ..recipe import read
-from ..records import Conversation, Message
+from ..records import Conversation, Head, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ def open(name: str, *, base: bool = False) -> Predictor:
     return open_base(name)
 
 
-def open_base(name: str) -> Predictor:
-    """A base as it is, with its own template."""
+def open_base(name: str, head: Head = CAUSAL) -> Predictor:
+    """A base as it is, with its own template and what stands on its network."""
     found = bases.find(name)
     device = precision.device("auto")
     dtype, _ = precision.choose("auto", device)
-    model = LanguageModel.frozen(load.network(found, dtype=dtype, device=device))
+    model = LanguageModel.frozen(load.network(found, dtype=dtype, device=device, head=head), head)
     return Predictor(name, model, load.codec(found, None, datetime.now().astimezone()), shipped_sampling(found))
 
 

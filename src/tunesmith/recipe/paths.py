@@ -16,6 +16,7 @@ from .starred import Section
 
 COMMAND_LINE = "command line"
 SomeRows = TypeVar("SomeRows", bound=Rows)
+MaybeSection = TypeVar("MaybeSection", Section, Section | None)
 TEMPLATES = (".jinja", ".jinja2", ".j2", ".txt")
 
 
@@ -43,11 +44,13 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     also = {name: _located(rows, start(("evaluation", "also", name, "files")))
             for name, rows in recipe.evaluation.also.items()}
     format = _with_files(data.format, start(("data", "format")))
+    augment = tuple(_with_models(_with_files(way, start(("data", "augment"))), start(("data", "augment")))
+                    for way in data.augment)
     return recipe.model_copy(update={
         "base": recipe.base.model_copy(update={
             "name": base(recipe.base.name, start(("base", "name"))), "vocabulary": vocabulary}),
         "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix,
-                                        "format": format}),
+                                        "format": format, "augment": augment}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
 
@@ -57,11 +60,17 @@ def _located(rows: SomeRows, folder: Path) -> SomeRows:
                                    "format": _with_files(rows.format, folder)})
 
 
-def _with_files(section: Section | None, folder: Path) -> Section | None:
+def _with_files(section: MaybeSection, folder: Path) -> MaybeSection:
     """The section with absolute paths in the options that name files."""
     if section is None:
-        return None
+        return section
     found = {name: absolute(file, folder) for name, file in located.files(section.settings)}
+    return replace(section, settings=section.settings.model_copy(update=found)) if found else section
+
+
+def _with_models(section: Section, folder: Path) -> Section:
+    """The section with absolute paths in the options that name models."""
+    found = {name: base(model, folder) for name, model in located.models(section.settings)}
     return replace(section, settings=section.settings.model_copy(update=found)) if found else section
 
 

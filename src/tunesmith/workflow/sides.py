@@ -16,6 +16,7 @@ from ..errors import Misuse
 from ..recipe.sources import MAIN
 from ..records import SIDES, Conversation, Example, Finding, Side
 from . import parts
+from .answers import ask
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -38,11 +39,6 @@ class Read:
     left: Mapping[str, int]
     findings: list[Finding]
     held: Mapping[str, int]
-
-
-def ask(prompts: Sequence[str], model: str) -> Sequence[str]:
-    """What a model that the recipe names answers to prompts."""
-    raise Misuse("data.augment", f"`{model}` cannot be asked yet", "data.augment", "leave this way out")
 
 
 def read_sides(recipe: Recipe) -> Read:

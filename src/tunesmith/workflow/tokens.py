@@ -50,8 +50,10 @@ CLOCK = re.compile(rb"strftime_now|\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")
 def key(recipe: Recipe, base: Base, date: str) -> str | None:
     """What the tokens are kept under; None where a task or a format that is not ours makes them.
 
-    Raises Misuse for data files that are missing.
+    Raises Misuse for data files that are missing, and for models that rows are made with.
     """
+    from ..models import bases
+
     rows = (*recipe.data.mix.values(), *recipe.evaluation.also.values())
     sections = [recipe.task, recipe.data.format, *recipe.data.audit, *recipe.data.augment,
                 *(each.format for each in rows), *(each.task for each in recipe.evaluation.also.values())]
@@ -65,6 +67,8 @@ def key(recipe: Recipe, base: Base, date: str) -> str | None:
         "tools": digest_file(Path(recipe.data.tools)) if recipe.data.tools else None,
         "beside": {file: digest_file(Path(file)) for section in sections if section is not None
                    for _, file in located.files(section.settings) if Path(file).is_file()},
+        "asked": {name: bases.find(name, "data.augment").digest for way in recipe.data.augment
+                  for _, name in located.models(way.settings)},
         "template": hashlib.sha256(named).hexdigest(),
         "context": base.context,
         "added": [each.as_json() if isinstance(each, Pieces) else each.model_dump() for each in base.added],
