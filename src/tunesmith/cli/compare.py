@@ -54,7 +54,7 @@ def _show(found: Comparison, screen: Screen) -> None:
     for letter, each in zip(letters, found.runs, strict=True):
         screen.say(f"{letter}  {each.run}" + ("" if each.finished else "  (not finished)"))
     _table("options that differ", letters, [
-        (each.name, [_option(value, origin) for value, origin in zip(each.values, each.origins, strict=True)])
+        (each.name, [_option(value, origin) for value, origin in zip(each.told(), each.origins, strict=True)])
         for each in found.options], screen)
     _table("loss", letters, list(_losses(found.runs)), screen)
     _table("against the base", letters, list(_verdicts(found.runs)), screen)

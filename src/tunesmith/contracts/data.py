@@ -14,7 +14,22 @@ from ..records import Alike, Example, Looked, Row, Side
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Ask = Callable[[Sequence[str], str], Sequence[str]]  # prompts and the model that a user named: its answers
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a model that a user named is asked about texts.
+
+    words: with `{text}` for the text, for a model that is spoken with; plain: the same for one that makes one text of
+    another, or goes on with it; most: the most tokens of an answer; languages: of the text and of the answer, as a
+    tokenizer that marks languages names them.
+    """
+
+    words: str
+    plain: str = "{text}"
+    most: int = 256
+    languages: tuple[str, str] = ("", "")
+
+
+Ask = Callable[[Sequence[str], str, Asking], Sequence[str]]  # texts and the model: its answers, "" where none is whole
 Place = tuple[str | int, ...]  # where a text stands in a row: `("messages", 0, "content")`
 
 

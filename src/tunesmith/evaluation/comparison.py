@@ -53,6 +53,23 @@ class Differing:
     values: tuple[Any, ...]
     origins: tuple[str, ...] = ()
 
+    def told(self) -> tuple[Any, ...]:
+        """The values for a reader: of lists of sections their names, or where these are the same what differs."""
+        lists = [each for each in self.values if each is not None]
+        if not any(lists) or not all(isinstance(each, list | tuple) and all(
+                isinstance(one, dict) and "type" in one for one in each) for each in lists):
+            return self.values
+        names = [tuple(one["type"] for one in each) for each in lists]
+        same = len(set(names)) == 1
+        return tuple(None if each is None else ", ".join(_differing(each, lists) if same else (
+            one["type"] for one in each)) or "none" for each in self.values)
+
+
+def _differing(sections: Sequence[Mapping[str, Any]], all_of_them: Sequence[Any]) -> list[str]:
+    """The options of sections in which not all of several lists of the same sections agree."""
+    return [f"{section['type']}.{name}: {value}" for place, section in enumerate(sections)
+            for name, value in section.items() if any(other[place].get(name) != value for other in all_of_them)]
+
 
 @dataclass(frozen=True, slots=True)
 class Beside:

@@ -115,7 +115,7 @@ def _table(rows: Sequence[Differing], found: Comparison, label: str) -> Markup:
                *(tag("th", LETTERS[place], at={"scope": "col"}) for place in range(len(found.runs))))
     body = (tag("tr", tag("th", tag("code", each.name), at={"scope": "row"}),
                 *(_cell(value, each.origins[place] if each.origins else "")
-                  for place, value in enumerate(each.values))) for each in rows)
+                  for place, value in enumerate(each.told()))) for each in rows)
     return tag("div.scroll", tag("table.options", tag("thead", head), tag("tbody", body)),
                at={"tabindex": "0", "role": "region", "aria-label": label})
 

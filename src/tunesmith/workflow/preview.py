@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.load import way
 from ..data.recognise import recognise_files
+from ..data.varied import parent
 from ..encoding.flat import examples_of
 from ..errors import Misuse
 from ..reading.read import rows as read_rows
@@ -36,15 +37,19 @@ def preview(recipe: Recipe, *, rows: int = 8, row: str | None = None) -> list[di
 
 
 def stages(recipe: Recipe, where: str) -> list[tuple[str, str]]:
-    """One row at each stage of its way, as pairs of the stage's name and what the row is there."""
+    """One row at each stage of its way, and what was made of it, as pairs of the stage's name and what it is there."""
     prepared = prepare(recipe)
-    told = []
+    told: list[tuple[str, str]] = []
+    before: Example | None = None
     for number, (side, example, document) in enumerate(of_row(recipe, prepared, where)):
+        place, way = parent(example.where)
         if number == 0:
-            told.append(("row", json.dumps(row_at(recipe, example.where), ensure_ascii=False, indent=2)))
+            told.append(("row", json.dumps(row_at(recipe, place), ensure_ascii=False, indent=2)))
+        if example is not before:
             values = json.dumps(asdict(example), ensure_ascii=False, indent=2)
-            told.append((f"example: {type(example).__name__}", values))
+            told.append((f"example{f' made by {way}' if way else ''}: {type(example).__name__}", values))
             told.append(("side", side))
+        before = example
         told.append((f"document {number + 1}: text", document.text))
         told.append((f"document {number + 1}: tokens", "\n".join(lines(document, prepared.head.labels))))
     return told
@@ -74,9 +79,12 @@ def _in_turn(examples: Sequence[int], side: Side, prepared: Prepared) -> Sequenc
 
 
 def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
-    """The documents of one row; raises Misuse where there is none."""
-    wanted = Path(where.rpartition(":")[0]).name, where.rpartition(":")[2]
-    found = list(every(recipe, prepared, wanted=wanted))
+    """The documents of one row, and those of the rows made of it; raises Misuse where there is none.
+
+    `FILE:LINE (WAY)` is only what that way made of it.
+    """
+    wanted, way = place(where), parent(where)[1]
+    found = [each for each in every(recipe, prepared, wanted=wanted) if way in ("", parent(each[1].where)[1])]
     if not found:
         here = [one for one in prepared.findings if one.kind != "data.duplicates" and place(one.where) == wanted]
         if here:
@@ -88,8 +96,11 @@ def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
 
 
 def place(where: str) -> tuple[str, str]:
-    """File name and line of a row; the folder is left out, so that a row can be named as the user sees it."""
-    file, _, line = where.rpartition(":")
+    """File name and line of a row, or of the one that it was made of.
+
+    The folder is left out, so that a row can be named as the user sees it.
+    """
+    file, _, line = parent(where)[0].rpartition(":")
     return Path(file).name, line
 
 

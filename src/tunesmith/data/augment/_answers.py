@@ -24,7 +24,7 @@ def taken(
 ) -> Iterator[tuple[int, Example | str]]:
     """The rows with the answers in the places of their texts, or why an answer cannot stand there.
 
-    answers: of all texts of all rows, in their order; apart: how many times as long as the text, or as short, it may be.
+    answers: of all texts of all rows, in their order; apart: how many times as long as the text one may be.
     """
     left = iter(answers)
     for index, example in rows:

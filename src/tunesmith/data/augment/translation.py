@@ -41,7 +41,7 @@ class Settings(BaseModel):
     """The model that translates back; null: the same one. Name one where each knows one direction (Marian)."""
 
     language: str = "English"
-    """The language of the rows, as the models call it: `Azerbaijani` for one that is asked in words, `azj_Latn` (NLLB)."""
+    """The language of the rows, as the models call it: `Azerbaijani` where one is asked in words, `azj_Latn` (NLLB)."""
 
     through: str = "French"
     """The language between, likewise: `French`, `fra_Latn`. One that the models know well, and unlike the rows' own."""
