@@ -74,7 +74,8 @@ def _write(finding: Finding, places: Sequence[str], line: Line, width: int | Non
     for number, place in enumerate(filter(None, places)):
         line(f"{'       ' if number else '  at:  '}{place}", "")
     if finding.remedy:
-        _sentence(f"  fix: {finding.remedy}", "", line, width)
+        # a command that was broken into lines could not be copied from a terminal
+        _sentence(f"  fix: {finding.remedy}", "", line, None if "`tunesmith " in finding.remedy else width)
 
 
 def _write_noticed(check: str, noticed: Noticed, line: Line, width: int | None) -> None:
