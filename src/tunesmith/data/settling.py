@@ -1,0 +1,183 @@
+"""One row through the steps of cleaning, as often as one of them still changes something: then none ever will again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..contracts import Came, Cleaner, Every, Place
+from ..errors import Misuse, Problem, Problems, Refusal
+from ..recipe import Section
+from ..records import Example, Finding, Labelled, Question, Row, Tagged, Text
+from . import columns as naming
+from .ledger import from_problem
+from .personal import masked
+from .places import at, leaves, written
+from .recognise import shape
+from .texts import texts
+
+ROUNDS = 50
+READ = "read"  # by the ledger, the step that a row does not pass which cannot be used
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with rows, and with which of their texts.
+
+    steps: those that see a row, in their order; last: those that see all rows; format: what the rows are, None where
+    `columns` names the texts; mapping: as `data.columns`, where columns were told by what they hold; named: whether the
+    user named the format.
+    """
+
+    steps: tuple[Section, ...]
+    last: tuple[Section, ...] = ()
+    format: Section | None = None
+    columns: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row, or of one of the pieces it was cut into: its values, None where it was dropped.
+
+    told: steps, and what each said; the last one dropped the row where it was. finding: where the row cannot be used.
+    """
+
+    where: str
+    values: Mapping[str, Any] | None
+    told: tuple[tuple[str, str], ...] = ()
+    piece: int = 1
+    pieces: int = 1
+    finding: Finding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What steps see of a row. places: where its texts stand; none where they may not be written anew."""
+
+    came: Came
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    texts: tuple[str, ...]
+    told: dict[str, dict[str, None]]
+    dropped: bool = False
+    rounds: int = 0
+
+
+class Settler:
+    """Settles rows by a plan. every: for the steps that see all rows, which the steps of a plan are not."""
+
+    def __init__(self, plan: Plan, every: Every) -> None:
+        self._plan = plan
+        self._steps = [(one.type, one.module.rewrites, one.module.cleaner(one.settings, every)) for one in plan.steps]
+
+    def settle(self, row: Row) -> Sequence[Outcome]:
+        """What became of a row: of one that was cut, an outcome for each piece. Raises Refusal where steps disagree."""
+        try:
+            view = viewed(row, self._plan)
+        except (Problem, Problems) as error:
+            if isinstance(error, Misuse):
+                raise
+            return [unusable(finding) for finding in from_problem(error)][:1]
+        steps = [(name, cleaner) for name, rewrites, cleaner in self._steps if view.places or not rewrites]
+        pieces = list(_settled(view.came.texts, steps, row.where))
+        if len(pieces) > 1 and not self._may_cut():
+            raise Refusal("clean.not_text", f"a step would cut the row into {len(pieces)}, and it is no plain text",
+                          row.where, "set `sentences.characters=0`, which cuts nothing, or leave `sentences` out")
+        return [self._outcome(row, view, piece, (number, len(pieces))) for number, piece in enumerate(pieces, 1)]
+
+    def _may_cut(self) -> bool:
+        return self._plan.format is None or self._plan.format.module.makes is Text
+
+    def _outcome(self, row: Row, view: View, piece: _Piece, of: tuple[int, int]) -> Outcome:
+        told = tuple((name, "; ".join(whys)) for name, whys in piece.told.items())
+        if piece.dropped:
+            return Outcome(row.where, None, told, *of)
+        if piece.texts == view.came.texts:
+            return Outcome(row.where, row.values, told, *of)
+        values = written(row.values, view.places, piece.texts)
+        emptied = [place for place, before, after in zip(view.places, view.came.texts, piece.texts, strict=True)
+                   if before.strip() and not after.strip()]
+        if emptied and not _usable(Row(values, row.where), self._plan):
+            name = ".".join(map(str, emptied[0]))
+            step, why = told[-1]
+            return Outcome(row.where, None, (*told[:-1], (step, f"{why}; nothing is left of `{name}`")), *of)
+        return Outcome(row.where, values, told, *of)
+
+
+def unusable(finding: Finding) -> Outcome:
+    """The outcome of a row that cannot be read or is not what the others are."""
+    told = replace(finding, what=masked(finding.what))  # a refusal may quote what stands there
+    return Outcome(finding.where, None, ((READ, told.what),), finding=told)
+
+
+def viewed(row: Row, plan: Plan) -> View:
+    """What steps see of a row. Raises Refusal for one that its format refuses."""
+    if plan.columns:
+        places = tuple(leaves(row.values, plan.columns))
+        return View(Came(tuple(at(row.values, place) for place in places)), places)
+    assert plan.format is not None
+    ours, module = naming.renamed(row, plan.mapping), plan.format.module
+    if not plan.named and not module.looks_like(ours.values):
+        other = shape(ours.values)
+        if other and {other, plan.format.type} != {"pair", "question"}:
+            raise Refusal("data.mixed", f"the row has the format {other}, most others {plan.format.type}", row.where,
+                          "put rows of one format into one file, or convert this row")
+    examples = module.convert(ours, plan.format.settings)
+    places = tuple((plan.mapping.get(str(place[0]), place[0]), *place[1:])
+                   for place in module.texts(ours.values, plan.format.settings))
+    said = tuple(at(row.values, place) for place in places) if places else \
+        tuple(text for example in examples for text in texts(example))
+    return View(Came(said, "\n".join(_beside(example) for example in examples)), places)
+
+
+def _beside(example: Example) -> str:
+    """What is learnt of an example beside its texts, as a text: rows that differ in it are no copies."""
+    if isinstance(example, Labelled):
+        return repr(example.labels)
+    if isinstance(example, Tagged):
+        return repr(example.tags)
+    return repr(example.answers) if isinstance(example, Question) else ""
+
+
+def _usable(row: Row, plan: Plan) -> bool:
+    try:
+        return any(text.strip() for text in viewed(row, plan).came.texts)
+    except (Problem, Problems):
+        return False
+
+
+def _settled(said: tuple[str, ...], steps: Sequence[tuple[str, Cleaner]], where: str) -> Iterator[_Piece]:
+    """The pieces that texts are cut into, or the one that they are, each as no step changes it any more."""
+    waiting = [_Piece(said, {})]
+    while waiting:
+        piece = waiting.pop()
+        if piece.rounds == ROUNDS:
+            raise Refusal("clean.unsettled", f"the steps undo each other's work without end: {', '.join(piece.told)}",
+                          where, "leave one of them out, or set their options so that they agree")
+        after = _round(piece, steps)
+        if after[0].dropped or (len(after) == 1 and after[0].texts == piece.texts):
+            yield after[0]
+        else:
+            waiting += reversed(after)
+
+
+def _round(piece: _Piece, steps: Sequence[tuple[str, Cleaner]]) -> list[_Piece]:
+    """The piece after all steps; where one of them cuts it, its parts, which begin again."""
+    now, told = piece.texts, {name: dict(whys) for name, whys in piece.told.items()}
+    for name, cleaner in steps:
+        cleaned = cleaner(now)
+        if cleaned.why:
+            told.setdefault(name, {})[cleaned.why] = None
+        if cleaned.dropped:
+            told[name] = told.pop(name)
+            return [_Piece(now, told, dropped=True)]
+        now = cleaned.texts
+        if cleaned.more:
+            return [_Piece(each, told, rounds=piece.rounds + 1) for each in (now, *cleaned.more)]
+    return [_Piece(now, told, rounds=piece.rounds + 1)]
