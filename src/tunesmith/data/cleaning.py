@@ -13,7 +13,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ..contracts import Came, Every
 from ..errors import Problem, Problems, Refusal, raise_all
 from ..reading.files import find
 from ..reading.read import Way, aligned, rows
@@ -25,7 +24,7 @@ from .cleaning_wish import Wish, refuse_columns, refuse_places, sections, withou
 from .ledger import Ledger
 from .load import way
 from .recognise import not_recognised, recognise, recognise_files
-from .settling import Outcome, Plan, Settler, unusable, viewed
+from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
 from .spool import Spool
 
 SAMPLE = 1000
@@ -146,20 +145,6 @@ def here(found: Iterable[Row | Finding], plan: Plan) -> Iterator[Outcome]:
     settler = Settler(plan, NOTHING)
     for one in found:
         yield from settler.settle(one) if isinstance(one, Row) else [unusable(one)]
-
-
-class _Nothing:
-    """No rows, for steps that look at none but the one they are given."""
-
-    def __iter__(self) -> Iterator[Came]:
-        return iter(())
-
-    def where(self, row: int) -> str:
-        """There is none."""
-        raise IndexError(row)
-
-
-NOTHING: Every = _Nothing()
 
 
 def _judged(settled: Iterator[Outcome], section: Section, plan: Plan, folder: Path | None) -> Iterator[Outcome]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..records import Finding, Row
-from .cleaning import NOTHING, Opened, Report
+from .cleaning import Opened, Report
 from .cleaning_ledger import Tally, what
 from .cleaning_wish import Wish
 from .personal import masked
-from .settling import Outcome, Plan, Settler, unusable, viewed
+from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
 
 EACH, MOST = 2, 10  # examples of one step, and of all
 BEFORE, LONGEST = 20, 160  # characters shown before the first difference, and altogether

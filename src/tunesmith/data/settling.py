@@ -69,6 +69,20 @@ class _Piece:
     rounds: int = 0
 
 
+class _Nothing:
+    """No rows, for steps that look at none but the one they are given."""
+
+    def __iter__(self) -> Iterator[Came]:
+        return iter(())
+
+    def where(self, row: int) -> str:
+        """There is none."""
+        raise IndexError(row)
+
+
+NOTHING: Every = _Nothing()
+
+
 class Settler:
     """Settles rows by a plan. every: for the steps that see all rows, which the steps of a plan are not."""
 
