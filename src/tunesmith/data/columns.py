@@ -36,14 +36,12 @@ def as_seen(fields: Iterable[str], columns: Mapping[str, str]) -> set[str]:
     return {columns.get(field) or field for field in fields}
 
 
-def unknown(columns: Mapping[str, str], group: str | None, seen: Iterable[str], where: str) -> list[Finding]:
+def unknown(columns: Mapping[str, str], group: Sequence[str], seen: Iterable[str], where: str) -> list[Finding]:
     """A finding for each column that the recipe names and no row has."""
     have = list(seen)
-    named = {f"data.columns.{field}": column for field, column in columns.items() if column}
-    if group is not None:
-        named["data.group"] = group
+    named = [(f"data.columns.{field}", column) for field, column in columns.items() if column]
     findings = []
-    for option, column in named.items():
+    for option, column in [*named, *(("data.group", column) for column in group)]:
         if column not in have:
             near = nearest(column, have)
             findings.append(Finding(

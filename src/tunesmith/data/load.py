@@ -17,8 +17,8 @@ from ..reading.read import Way, aligned, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
+from . import groups
 from .copies import Copies
-from .fields import normalised
 from .ledger import Ledger, from_problem
 from .odd import Odd
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
@@ -64,15 +64,15 @@ class _Seen:
 
 def load(
     train: str | Sequence[str], *, format: Section | None = None, columns: Mapping[str, str] | None = None,
-    group: str | None = None, header: Header = None, base_folder: Path = Path(),
+    group: str | Sequence[str] | None = None, header: Header = None, base_folder: Path = Path(),
 ) -> Loaded:
     """The examples of files, folders or globs, and everything that is wrong or odd about them, as findings.
 
-    columns: our field names to the user's columns; group: the column that names the group; header: of tables, as
-    `data.header`. Rows that cannot be used are errors among the findings, and reading goes on. Raises Misuse for paths
-    that are missing or no files.
+    columns: our field names to the user's columns; group: the column, or columns, that name the group; header: of
+    tables, as `data.header`. Rows that cannot be used are errors among the findings, and reading goes on. Raises Misuse
+    for paths that are missing or no files.
     """
-    ledger, seen, mapping, odd = Ledger(), _Seen(), dict(columns or {}), Odd()
+    ledger, seen, mapping, odd, by = Ledger(), _Seen(), dict(columns or {}), Odd(), groups.columns(group)
     files, aside = find(train, base_folder)
     ledger.add(*aside)
     named = format or recognise_files(files, base_folder)
@@ -88,12 +88,12 @@ def load(
         if chosen:
             ours = naming.renamed(row, mapping)
             _count_fields(ours, seen, chosen, mapping)
-            made = _examples(row, ours, chosen, group, ledger, named=format is not None)
+            made = _examples(row, ours, chosen, by, ledger, named=format is not None)
             for example in made:
                 odd.add(example)
             examples.extend(made)
-    unused = _unused(seen, mapping, group) if chosen else ()
-    told = list(_told(seen, mapping, group, chosen, files[0]))
+    unused = _unused(seen, mapping, by) if chosen else ()
+    told = list(_told(seen, mapping, by, chosen, files[0]))
     if not chosen and sample and not any(finding.kind == "data.unknown_column" for finding in told):
         ledger.add(not_recognised(sample, list(seen.columns)))
     ledger.add(*told, *odd.told())
@@ -145,15 +145,15 @@ def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str,
         seen.first_context = seen.first_context or ours
 
 
-def _unused(seen: _Seen, mapping: Mapping[str, str], group: str | None) -> tuple[str, ...]:
+def _unused(seen: _Seen, mapping: Mapping[str, str], group: Sequence[str]) -> tuple[str, ...]:
     """The columns that no example holds and that nobody said to leave out."""
     left_out = {name for name, column in mapping.items() if not column}
-    used = naming.as_seen(seen.fields, mapping) | left_out | {group, FROM_ROW}
+    used = naming.as_seen(seen.fields, mapping) | left_out | {*group, FROM_ROW}
     return tuple(name for name in seen.columns if name not in used)
 
 
 def _examples(
-    row: Row, ours: Row, chosen: Section, group: str | None, ledger: Ledger, *, named: bool
+    row: Row, ours: Row, chosen: Section, group: Sequence[str], ledger: Ledger, *, named: bool
 ) -> Sequence[Example]:
     """The examples of one row; none, and an error in the ledger, where it is of another shape or wrong."""
     module = chosen.module
@@ -170,14 +170,14 @@ def _examples(
     except (Problem, Problems) as error:
         ledger.add(*from_problem(error))
         return ()
-    if group is None:
+    if not group:
         return made
-    value = row.values.get(group)
-    if value in (None, ""):
-        ledger.add(Finding("error", "data.no_group", f"the row has no `{group}`, which `data.group` names", row.where,
+    label = groups.label(row.values, group)
+    if label is None:
+        without = " and no ".join(f"`{name}`" for name in group)
+        ledger.add(Finding("error", "data.no_group", f"the row has no {without}, which `data.group` names", row.where,
                            "fill it in, or leave `data.group` out"))
         return ()
-    label = normalised(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
     return [replace(example, group=label) for example in made]
 
 
@@ -190,7 +190,7 @@ def _settled(example: Example, ledger: Ledger) -> Example:
 
 
 def _told(
-    seen: _Seen, mapping: Mapping[str, str], group: str | None, chosen: Section | None, where: str
+    seen: _Seen, mapping: Mapping[str, str], group: Sequence[str], chosen: Section | None, where: str
 ) -> Iterator[Finding]:
     """What only all rows together show."""
     if seen.rows:

@@ -6,8 +6,9 @@ import json
 import os
 import tempfile
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 from typing import IO, overload
 
 import numpy as np
@@ -97,6 +98,18 @@ class Shelf(Sequence[Example]):
         return os.pread(self._file.fileno(), end - start, start)
 
 
+Change = Callable[[Example, int], Example]
+
+
+def picked(
+    whole: Sequence[Example], places: Iterable[int], change: Change = lambda example, _: example
+) -> Sequence[Example]:
+    """Some examples, each changed: a plain tuple where the whole is one, else made anew whenever they are asked for."""
+    if isinstance(whole, tuple | list):
+        return tuple(change(whole[place], place) for place in places)
+    return Picked(whole, np.fromiter(places, np.int64), change)
+
+
 class Picked(Sequence[Example]):
     """Some examples of a sequence, in an order of their own, each changed as it is handed out.
 
@@ -105,7 +118,7 @@ class Picked(Sequence[Example]):
 
     def __init__(
         self, whole: Sequence[Example], places: NDArray[np.int64],
-        change: Callable[[Example, int], Example] = lambda example, _: example,
+        change: Change = lambda example, _: example,
     ) -> None:
         self._whole, self._places, self._change = whole, places, change
 
@@ -121,3 +134,35 @@ class Picked(Sequence[Example]):
             return Picked(self._whole, self._places[place], self._change)
         at = int(self._places[place])
         return self._change(self._whole[at], at)
+
+
+def laid(parts: Sequence[Sequence[Example]]) -> Sequence[Example]:
+    """Sequences one after the other: a plain tuple where all of them are, else none of them copied."""
+    if all(isinstance(part, tuple | list) for part in parts):
+        return tuple(chain.from_iterable(parts))
+    return Laid(parts)
+
+
+class Laid(Sequence[Example]):
+    """Sequences of examples, one after the other, none of them copied."""
+
+    def __init__(self, parts: Sequence[Sequence[Example]]) -> None:
+        self._parts = [part for part in parts if len(part)]
+        self._ends = list(accumulate(map(len, self._parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[Example]:
+        return chain.from_iterable(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Example: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Example]: ...
+    def __getitem__(self, place: int | slice) -> Example | Sequence[Example]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        at = range(len(self))[place]
+        part = bisect_right(self._ends, at)
+        return self._parts[part][at - (self._ends[part - 1] if part else 0)]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from ..errors import SHOWN_IN_FULL, Misuse
 from ..reading.quoting import pairs
 from ..records import SIDES, Example, Finding, Severity, Side
+from .shelf import picked
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 def split(
-    examples: Iterable[Example], validation: float, test: float, *, seed: int
+    examples: Sequence[Example], validation: float, test: float, *, seed: int
 ) -> dict[Side, Sequence[Example]]:
     """The examples of each side, in their order; a group is never parted.
 
@@ -23,10 +28,10 @@ def split(
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise Misuse("data.shares", f"the shares {validation} and {test} leave nothing to train on", "data.validation",
                      "set `data.validation` and `data.test` to shares that add up to less than 1")
-    sides: dict[Side, list[Example]] = {side: [] for side in SIDES}
-    for example in examples:
-        sides[_side(example.group, validation, test, seed)].append(example)
-    return {side: tuple(found) for side, found in sides.items()}
+    places: dict[Side, list[int]] = {side: [] for side in SIDES}
+    for place, example in enumerate(examples):
+        places[_side(example.group, validation, test, seed)].append(place)
+    return {side: picked(examples, found) for side, found in places.items()}
 
 
 def _side(group: str, validation: float, test: float, seed: int) -> Side:
@@ -52,53 +57,93 @@ def empty_sides(sides: Mapping[Side, Sequence[Example]], validation: float, test
     return findings
 
 
+Own = Mapping[str, int]  # by the place of a row whose cluster has several groups, the digest of its own one
+
+
 def apart(
-    sides: Mapping[Side, Sequence[Example]], wanted: Literal["warn", "drop", "refuse"]
+    sides: Mapping[Side, Sequence[Example]], wanted: Literal["warn", "drop", "refuse"], own: Own = NOTHING
 ) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
     """The sides, and what is told of groups that stand on two of them.
 
     drop: rows of a group that an earlier side has are left out of the later one, in the order of `SIDES`.
     """
     if wanted != "drop":
-        return dict(sides), leaks(sides, "error" if wanted == "refuse" else "warning")
+        return dict(sides), leaks(sides, "error" if wanted == "refuse" else "warning", own)
     kept: dict[Side, Sequence[Example]] = {}
     findings: list[Finding] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, list[str]] = {}
     for side in SIDES:
-        shared = [example for example in sides.get(side, ()) if example.group in seen]
-        kept[side] = tuple(example for example in sides.get(side, ()) if example.group not in seen)
+        found = sides.get(side, ())
+        shared = [example for example in found if example.group in seen]
+        kept[side] = picked(found, [place for place, each in enumerate(found) if each.group not in seen])
         if shared:
-            findings += _left_out(side, shared, kept[side], seen)
+            findings += _left_out(side, shared, len(kept[side]), _places(shared, seen, own))
         for example in kept[side]:
-            seen.setdefault(example.group, example.where)
+            seen.setdefault(example.group, []).append(example.where)
     return kept, findings
 
 
-def _left_out(
-    side: Side, shared: Sequence[Example], kept: Sequence[Example], seen: Mapping[str, str]
-) -> Iterator[Finding]:
+def _left_out(side: Side, shared: Sequence[Example], kept: int, places: Sequence[_Same]) -> Iterator[Finding]:
     """The counts of what a side loses, and an error where it loses everything."""
-    places = [(where, seen[group]) for group, where in {each.group: each.where for each in reversed(shared)}.items()]
     earlier = " or ".join(f"the {each} side" for each in SIDES[: SIDES.index(side)])
-    yield Finding("note", "data.left_out", f"{len(shared)} of {len(shared) + len(kept)} rows of the {side} side are "
-                  f"left out: their {len(places)} group(s) are in {earlier} too: "
-                  f"{pairs(places[:-4:-1], 'as', len(places))}", places[-1][0])
+    yield Finding("note", "data.left_out", f"{len(shared)} of {len(shared) + kept} rows of the {side} side are left "
+                  f"out: their {len(places)} group(s) are in {earlier} too{_shown(places)}", places[0].where)
     if not kept:
         yield Finding("error", "data.empty_side", f"every row of the {side} side stands in {earlier} too",
                       f"data.{side}", "name another file for this side, or a share such as 0.1")
 
 
-def leaks(sides: Mapping[Side, Sequence[Example]], severity: Severity = "warning") -> list[Finding]:
+def leaks(
+    sides: Mapping[Side, Sequence[Example]], severity: Severity = "warning", own: Own = NOTHING
+) -> list[Finding]:
     """A finding for each pair of sides that share groups: what is measured there was partly learnt."""
-    groups = {side: {example.group: example.where for example in found} for side, found in sides.items()}
+    groups = {side: {example.group for example in found} for side, found in sides.items()}
     findings = []
     for index, side in enumerate(SIDES):
         for other in SIDES[index + 1:]:
-            shared = [group for group in groups.get(other, {}) if group in groups.get(side, {})]
+            shared = groups.get(side, set()) & groups.get(other, set())
             if shared:
-                places = [(groups[other][group], groups[side][group]) for group in shared]
+                rows: dict[str, list[str]] = {}
+                for example in sides[side]:
+                    if example.group in shared:
+                        rows.setdefault(example.group, []).append(example.where)
+                places = _places([example for example in sides[other] if example.group in shared], rows, own)
                 findings.append(Finding(
-                    severity, "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too: "
-                    f"{pairs(places[:SHOWN_IN_FULL], 'as', len(places))}", places[0][0],
+                    severity, "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too"
+                    f"{_shown(places)}", places[0].where,
                     "take these rows out of one of the two files, or set `data.leaks` to `drop`"))
     return findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """A row of one side and one of another that should not be on two; alike: they are only nearly the same."""
+
+    where: str
+    other: str
+    alike: bool
+
+
+def _places(held: Iterable[Example], rows: Mapping[str, Sequence[str]], own: Own) -> list[_Same]:
+    """For each group that is held out and trained on too, its rows that show it best: the same ones where there are."""
+    found: dict[str, _Same] = {}
+    for example in held:
+        known = found.get(example.group)
+        if known is not None and not known.alike:
+            continue
+        mine = own.get(example.where)
+        same = next((where for where in rows[example.group] if own.get(where) == mine), None)
+        if same is not None:
+            found[example.group] = _Same(example.where, same, alike=False)
+        elif known is None:
+            found[example.group] = _Same(example.where, rows[example.group][0], alike=True)
+    return sorted(found.values(), key=lambda each: each.alike)
+
+
+def _shown(places: Sequence[_Same]) -> str:
+    """Some rows that are the same, and some that are near-duplicates, as the end of a sentence."""
+    same, alike = ([(each.where, each.other) for each in places if each.alike is near] for near in (False, True))
+    told = f": {pairs(same[:SHOWN_IN_FULL], 'as', len(same))}" if same else ""
+    if alike:
+        told += f"{';' if same else ':'} {len(alike)} as near-duplicates, {pairs(alike[:3], 'beside', len(alike))}"
+    return told

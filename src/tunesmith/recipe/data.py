@@ -95,11 +95,19 @@ class Data(Options):
     Use the prompt that the model will be served with.
     """
 
-    group: str | None = None
+    group: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The column whose equal values keep rows on one side of the split; null: by the first user turn, or the text.
 
     Name the customer, the document or the ticket where rows of one source resemble each other; else the test rows are
-    no news to the model, and the verdict too good.
+    no news to the model, and the verdict too good. Of several, `[author, document]`, one that two rows share is enough.
+    """
+
+    near: float | None = Field(default=0.8, ge=0.5, le=1)
+    """How alike two rows are that stay on one side of the split as if they were of one group; null: not compared.
+
+    0.5 to 1: the share of their shingles (three words in a row) that both have, of all that they say or of what they
+    ask; without a system prompt. 1 keeps texts together that differ in case or punctuation alone. Try 0.9, or null,
+    where all rows repeat one long text.
     """
 
     leaks: Literal["warn", "drop", "refuse"] = "warn"

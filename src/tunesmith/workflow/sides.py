@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..data import aside, documents, split
-from ..data.load import Loaded, load
+from ..data import aside, split
+from ..data.shelf import laid, picked
 from ..data.system import with_system
 from ..data.turns import last_only
 from ..data.varied import varied
 from ..encoding.thinking import without_thoughts
-from ..errors import Misuse
 from ..recipe.sources import MAIN
-from ..records import SIDES, Conversation, Example, Finding, Side
+from ..records import SIDES, Alike, Conversation, Example, Finding, Side
 from . import parts
 from .answers import ask
+from .gathered import gather
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
-    from ..recipe.sources import Rows
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Read:
     sides: the examples of each; in training and validation those of the recipe's own files come first, then each source
     of `data.mix`, and each has its source's name where anything is mixed in. sources: how many examples each of them
     gave to train on, in that order; none where nothing is mixed in; held: the same of the validation side. also: the
-    rows of each entry of `evaluation.also` that are measured; left: how many more rows those files have.
+    rows of each entry of `evaluation.also` that are measured; left: how many more rows those files have; alike: rows
+    that are nearly the same as others, as they stood in the files.
     """
 
     sides: Mapping[Side, Sequence[Example]]
@@ -39,14 +39,17 @@ class Read:
     left: Mapping[str, int]
     findings: list[Finding]
     held: Mapping[str, int]
+    alike: Sequence[Alike] = ()
 
 
 def read_sides(recipe: Recipe) -> Read:
     """Examples of each side as the recipe wants them, and what was noticed."""
-    sides, findings = _own_sides(recipe)
-    asides = {name: _aside(recipe, name, findings) for name in recipe.evaluation.also}
+    found = gather(recipe)
+    findings = found.findings
+    sides = _own_sides(recipe, found.files, findings)
+    asides = {name: _aside(recipe, name, examples) for name, examples in found.also.items()}
     also = {name: measured for name, (measured, _) in asides.items()}
-    mixed = {name: _mixed(recipe, name, also, findings) for name in recipe.data.mix}
+    mixed = {name: _mixed(recipe, name, examples, also, findings) for name, examples in found.mix.items()}
     findings += _learnt_too(sides["train"], also)
     sources: dict[str, int] = {}
     held: dict[str, int] = {}
@@ -55,58 +58,42 @@ def read_sides(recipe: Recipe) -> Read:
         sides["train"], sources = _joined(sides["train"], learnt)
         sides["validation"], held = _joined(sides["validation"], {name: some for name, (_, some) in mixed.items()})
     left = {name: more for name, (_, more) in asides.items()}
-    sides, leaks = split.apart(sides, recipe.data.leaks)
+    sides, leaks = split.apart(sides, recipe.data.leaks, found.clusters.own_groups())
     held = {name: sum(example.source == name for example in sides["validation"]) for name in held}
-    return Read(sides, sources, also, left, findings + leaks, held)
+    return Read(sides, sources, also, left, findings + leaks, held, found.clusters.alike)
 
 
 def _joined(
     own: Sequence[Example], mixed: Mapping[str, Sequence[Example]]
-) -> tuple[tuple[Example, ...], dict[str, int]]:
+) -> tuple[Sequence[Example], dict[str, int]]:
     """The training file's own rows and then those of each source, each with its source's name; and how many of each."""
-    parts = {MAIN: [replace(example, source=MAIN) for example in own], **mixed}
-    joined = tuple(example for examples in parts.values() for example in examples)
-    return joined, {name: len(examples) for name, examples in parts.items()}
+    parts = {MAIN: picked(own, range(len(own)), lambda example, _: replace(example, source=MAIN)), **mixed}
+    return laid(list(parts.values())), {name: len(examples) for name, examples in parts.items()}
 
 
-def _own_sides(recipe: Recipe) -> tuple[dict[Side, Sequence[Example]], list[Finding]]:
+def _own_sides(
+    recipe: Recipe, files: Mapping[Side, Sequence[Example]], findings: list[Finding]
+) -> dict[Side, Sequence[Example]]:
     """What `data.train`, `data.validation` and `data.test` name, split."""
-    findings: list[Finding] = []
-    named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
-    files: dict[str, list[Example]] = {side: [] for side in SIDES}
-    for side, wanted in named.items():
-        if isinstance(wanted, float):
-            continue
-        loaded = load(
-            wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
-            header=recipe.data.header,
-        )
-        findings += loaded.findings
-        if recipe.data.format is None:
-            findings += _recognised(loaded, f"data.{side}")
-        texts = documents.shaped(taken(recipe, loaded.examples), recipe.data.documents,
-                                 by_group=recipe.data.group is not None)
-        if recipe.data.documents.characters:
-            findings.append(Finding("note", "data.documents", f"the {len(loaded.examples)} rows of `data.{side}` make "
-                                    f"{len(texts)} texts", f"data.{side}"))
-        files[side] = [shaped(recipe, example, recipe.data.system) for example in texts]
-    shares = {side: wanted if isinstance(wanted, float) else 0.0 for side, wanted in named.items()}
-    parts = split.split(files["train"], shares["validation"], shares["test"], seed=recipe.training.seed)
-    findings += split.empty_sides(parts, shares["validation"], shares["test"]) if files["train"] else []
+    named = {side: _shaped(recipe, examples, recipe.data.system) for side, examples in files.items()}
+    validation, test = (wanted if isinstance(wanted, float) else 0.0
+                        for wanted in (recipe.data.validation, recipe.data.test))
+    parts = split.split(named["train"], validation, test, seed=recipe.training.seed)
+    findings += split.empty_sides(parts, validation, test) if named["train"] else []
     parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask)
     findings += told
-    return {side: parts[side] if side == "train" else (*parts[side], *files[side]) for side in SIDES}, findings
+    return {side: parts[side] if side == "train" else laid([parts[side], named[side]]) for side in SIDES}
 
 
 def _mixed(
-    recipe: Recipe, name: str, also: Mapping[str, Sequence[Example]], findings: list[Finding]
+    recipe: Recipe, name: str, examples: Sequence[Example], also: Mapping[str, Sequence[Example]],
+    findings: list[Finding],
 ) -> tuple[Sequence[Example], Sequence[Example]]:
     """The rows of a source that are trained on, and those that are held out: all but those that are measured."""
     option, rows = f"data.mix.{name}", recipe.data.mix[name]
-    examples = taken(recipe, _loaded(rows, option, findings))
     for other, measured in also.items():
         marked = aside.marks(measured)
-        left = [example for example in examples if not aside.known(example, marked)]
+        left = picked(examples, [place for place, example in enumerate(examples) if not aside.known(example, marked)])
         if len(left) < len(examples):
             findings.append(Finding(
                 "note", "data.mix_aside", f"{len(examples) - len(left)} of {len(examples)} rows of `{option}` are "
@@ -116,41 +103,17 @@ def _mixed(
     if not examples:
         findings.append(Finding("error", "data.empty", f"no row of `{option}` is left to train on", option,
                                 "give it more rows, or take it out"))
-    examples = [replace(shaped(recipe, example, rows.system), source=name) for example in examples]
-    parts = split.split(examples, rows.validation, 0.0, seed=recipe.training.seed)
+    named = _shaped(recipe, examples, rows.system, source=name)
+    parts = split.split(named, rows.validation, 0.0, seed=recipe.training.seed)
     return parts["train"], parts["validation"]
 
 
-def _aside(recipe: Recipe, name: str, findings: list[Finding]) -> tuple[Sequence[Example], int]:
+def _aside(recipe: Recipe, name: str, examples: Sequence[Example]) -> tuple[Sequence[Example], int]:
     """The rows of an entry of `evaluation.also` that are measured, and how many more it has."""
     rows = recipe.evaluation.also[name]
-    examples = _loaded(rows, f"evaluation.also.{name}", findings)
     drawn = aside.drawn(examples, rows.rows, seed=recipe.training.seed)
     part = parts.of_entry(recipe, name) if parts.parts(recipe) else ""
-    return [replace(shaped(recipe, example, rows.system), source=part) for example in drawn], len(examples) - len(drawn)
-
-
-def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:
-    """The examples of files that stand under an option of their own, which the findings then name."""
-    loaded = load(rows.files, format=rows.format, columns=rows.columns, header=rows.header)
-    own = {"data.columns": f"{option}.columns", "data.format": f"{option}.format",
-           "data.header": f"{option}.header",
-           "data: {columns": f"{option}: {{columns"}
-    for finding in loaded.findings:
-        what, where, remedy = finding.what, finding.where, finding.remedy
-        for general, here in own.items():
-            what, where, remedy = (text.replace(general, here) for text in (what, where, remedy))
-        findings.append(replace(finding, what=what, where=where, remedy=remedy))
-    if rows.format is None:
-        findings += _recognised(loaded, option)
-    return loaded.examples
-
-
-def _recognised(loaded: Loaded, option: str) -> list[Finding]:
-    if not loaded.format:
-        return []
-    return [Finding("note", "data.format", f"`{option}` holds {len(loaded.examples)} rows, read as `{loaded.format}`",
-                    option)]
+    return _shaped(recipe, drawn, rows.system, source=part), len(examples) - len(drawn)
 
 
 def _learnt_too(train: Sequence[Example], also: Mapping[str, Sequence[Example]]) -> list[Finding]:
@@ -166,6 +129,17 @@ def _learnt_too(train: Sequence[Example], also: Mapping[str, Sequence[Example]])
     ]
 
 
+def _shaped(
+    recipe: Recipe, examples: Sequence[Example], system: str | None, *, source: str | None = None
+) -> Sequence[Example]:
+    """The examples as they are learnt, and where it is given with the name of their source."""
+    def change(example: Example, place: int) -> Example:
+        made = shaped(recipe, example, system)
+        return made if source is None else replace(made, source=source)
+
+    return picked(examples, range(len(examples)), change)
+
+
 def shaped(recipe: Recipe, example: Example, system: str | None) -> Example:
     """The example with a default system prompt, and with the turns and thoughts that are to be learnt."""
     example = with_system(example, system)
@@ -173,17 +147,3 @@ def shaped(recipe: Recipe, example: Example, system: str | None) -> Example:
         return example
     example = last_only(example) if recipe.data.turns == "last" else example
     return without_thoughts(example) if recipe.data.thinking == "no_think" else example
-
-
-def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
-    """The examples, if the task takes their kind; raises Misuse otherwise."""
-    takes = recipe.task.module.takes
-    strange = next((example for example in examples if not isinstance(example, takes)), None)
-    if strange is None:
-        return examples
-    kinds = " or ".join(f"{kind.__name__.lower()}s" for kind in takes)
-    raise Misuse(
-        "task.examples", f"task `{recipe.task.type}` takes {kinds}, and the data holds"
-        f" {type(strange).__name__.lower()}s", strange.where,
-        "use another `task`, or say in `data.format` and `data.columns` how the rows are to be read",
-    )

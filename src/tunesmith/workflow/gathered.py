@@ -1,0 +1,109 @@
+"""All rows that a recipe names, read, and named after what belongs together among them, whichever file it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from ..data import documents, groups
+from ..data.load import Loaded, load
+from ..data.shelf import laid
+from ..errors import Misuse
+from ..records import SIDES, Example, Finding, Side
+
+if TYPE_CHECKING:
+    from ..recipe.sections import Recipe
+    from ..recipe.sources import Rows
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The rows of the files of each side, of each source that is mixed in, and of each entry of `evaluation.also`.
+
+    clusters: what belongs together, of all of them one after the other in this order.
+    """
+
+    files: Mapping[Side, Sequence[Example]]
+    mix: Mapping[str, Sequence[Example]]
+    also: Mapping[str, Sequence[Example]]
+    clusters: groups.Clusters
+    findings: list[Finding]
+
+
+def gather(recipe: Recipe) -> Gathered:
+    """Every row, in the group that decides its side."""
+    findings: list[Finding] = []
+    files = _files(recipe, findings)
+    also = {name: _loaded(rows, f"evaluation.also.{name}", findings) for name, rows in recipe.evaluation.also.items()}
+    mix = {name: taken(recipe, _loaded(rows, f"data.mix.{name}", findings)) for name, rows in recipe.data.mix.items()}
+    parts = [*files.values(), *mix.values(), *also.values()]
+    rule = groups.Rule(recipe.data.near, groups.columns(recipe.data.group))
+    clusters = groups.clusters(laid(parts), rule)
+    shares = [share for share in (recipe.data.validation, recipe.data.test) if isinstance(share, float) and share]
+    findings += groups.told(clusters, rule, min(shares, default=0.0))
+    starts = accumulate(map(len, parts), initial=0)
+    named = iter([clusters.of(part, start) for part, start in zip(parts, starts, strict=False)])
+    return Gathered({side: next(named) for side in files}, {name: next(named) for name in mix},
+                    {name: next(named) for name in also}, clusters, findings)
+
+
+def _files(recipe: Recipe, findings: list[Finding]) -> dict[Side, Sequence[Example]]:
+    """What `data.train`, `data.validation` and `data.test` name; of a share no rows."""
+    named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
+    files: dict[Side, Sequence[Example]] = dict.fromkeys(SIDES, ())
+    for side in SIDES:
+        wanted = named[side]
+        if isinstance(wanted, float):
+            continue
+        loaded = load(
+            wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
+            header=recipe.data.header,
+        )
+        findings += loaded.findings
+        if recipe.data.format is None:
+            findings += _recognised(loaded, f"data.{side}")
+        files[side] = documents.shaped(taken(recipe, loaded.examples), recipe.data.documents,
+                                       by_group=recipe.data.group is not None)
+        if recipe.data.documents.characters:
+            findings.append(Finding("note", "data.documents", f"the {len(loaded.examples)} rows of `data.{side}` make "
+                                    f"{len(files[side])} texts", f"data.{side}"))
+    return files
+
+
+def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:
+    """The examples of files that stand under an option of their own, which the findings then name."""
+    loaded = load(rows.files, format=rows.format, columns=rows.columns, header=rows.header)
+    own = {"data.columns": f"{option}.columns", "data.format": f"{option}.format",
+           "data.header": f"{option}.header",
+           "data: {columns": f"{option}: {{columns"}
+    for finding in loaded.findings:
+        what, where, remedy = finding.what, finding.where, finding.remedy
+        for general, here in own.items():
+            what, where, remedy = (text.replace(general, here) for text in (what, where, remedy))
+        findings.append(replace(finding, what=what, where=where, remedy=remedy))
+    if rows.format is None:
+        findings += _recognised(loaded, option)
+    return loaded.examples
+
+
+def _recognised(loaded: Loaded, option: str) -> list[Finding]:
+    if not loaded.format:
+        return []
+    return [Finding("note", "data.format", f"`{option}` holds {len(loaded.examples)} rows, read as `{loaded.format}`",
+                    option)]
+
+
+def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
+    """The examples, if the task takes their kind; raises Misuse otherwise."""
+    takes = recipe.task.module.takes
+    strange = next((example for example in examples if not isinstance(example, takes)), None)
+    if strange is None:
+        return examples
+    kinds = " or ".join(f"{kind.__name__.lower()}s" for kind in takes)
+    raise Misuse(
+        "task.examples", f"task `{recipe.task.type}` takes {kinds}, and the data holds"
+        f" {type(strange).__name__.lower()}s", strange.where,
+        "use another `task`, or say in `data.format` and `data.columns` how the rows are to be read",
+    )
