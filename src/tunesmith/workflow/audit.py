@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,9 @@ from ..records import Alike, Example, Finding, Looked, Side
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
     from ..recipe.sections import Recipe
+
+FILE: Final = re.compile(r"(.+):\d+")
+DATA: Final = re.compile(r"(?<=tunesmith clean )DATA\b")
 
 
 def audit(
@@ -31,8 +37,18 @@ def audit(
     if recipe.data.augment:
         sides = {side: tuple(of_files(examples)) for side, examples in sides.items()}
     given = Looking(recipe.task.type, recipe.training.max_length, count, alike, also)
-    return {section.type: section.module.look(sides, section.settings, given)
+    return {section.type: named(section.module.look(sides, section.settings, given))
             for section in recipe.data.audit if section.settings.severity != "off"}
+
+
+def named(looked: Looked) -> Looked:
+    """With the file of the first row in place of `DATA`: the command that mends something can be run as it stands."""
+    return replace(looked, noticed=tuple(replace(each, finding=_named(each.finding)) for each in looked.noticed))
+
+
+def _named(finding: Finding) -> Finding:
+    row = FILE.fullmatch(finding.where)
+    return replace(finding, remedy=DATA.sub(lambda _: shlex.quote(row[1]), finding.remedy)) if row else finding
 
 
 def findings(audited: Mapping[str, Looked]) -> list[Finding]:
