@@ -12,17 +12,17 @@ import re
 from typing import Final
 
 # Elements that need no end and that nobody writes for anything else
-_ALONE = "br|hr|p|li|td|tr|th|dt|dd"
+ALONE = "br|hr|p|li|td|tr|th|dt|dd"
 # Those that count where their end stands in the text too, or with attributes
 _WITH_END = ("a|abbr|b|big|blockquote|body|center|cite|dd|dl|div|em|font|footer|h[1-6]|head|html|i|iframe|ins|nav|nobr|"
              "ol|pre|script|small|span|strike|strong|style|sub|sup|table|tbody|thead|tt|u|ul")
-EVERY = (f"{_ALONE}|{_WITH_END}|address|article|aside|audio|base|bdi|bdo|button|canvas|caption|code|col|colgroup|data|"
+EVERY = (f"{ALONE}|{_WITH_END}|address|article|aside|audio|base|bdi|bdo|button|canvas|caption|code|col|colgroup|data|"
          "datalist|del|details|dfn|dialog|embed|fieldset|figcaption|figure|form|header|hgroup|img|input|kbd|label|"
          "legend|link|main|map|mark|menu|meta|meter|noscript|object|optgroup|option|output|param|picture|progress|q|rp|rt|ruby|"
          "s|samp|search|section|select|source|strike|summary|svg|template|textarea|tfoot|time|title|track|var|video|wbr")
 _END = r"(?:\s+[^<>]*)?/?>"
 _DECIDES = re.compile(
-    rf"<(?:{_ALONE}){_END}|</(?:{_ALONE}|{_WITH_END})\s*>"
+    rf"<(?:{ALONE}){_END}|</(?:{ALONE}|{_WITH_END})\s*>"
     r"|<(?:a|img|font|span|div|table|td|p|iframe|link|meta)\s+[\w-]+\s*=\s*[\"'\w#][^<>]*>|<!DOCTYPE html|<!--.*?-->",
     re.I | re.DOTALL)
 # Entities that nobody writes for anything else, with their semicolon; `&sum;` may be an address in C

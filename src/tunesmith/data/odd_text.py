@@ -84,19 +84,18 @@ def visible(text: str) -> str:
 
 
 def homoglyphs(word: str) -> str:
-    """A word of two scripts in one of them, "" where it is meant: where one's letters have no twins in the other."""
+    """A word of two scripts in that of most of its letters, "" where the others have no twins in it, or are as many."""
     cyrillic, latin = _CYRILLIC.findall(word), _LATIN.findall(word)
-    if not cyrillic or not latin:
-        return ""
-    if all(letter in TWINS for letter in cyrillic) and len(latin) >= len(cyrillic):
+    if len(latin) > len(cyrillic) > 0 and all(letter in TWINS for letter in cyrillic):
         return word.translate(_TO_LATIN)
-    few = len(latin) < len(cyrillic) and all(ord(letter) in _TO_CYRILLIC for letter in latin)
-    return word.translate(_TO_CYRILLIC) if few else ""
+    if len(cyrillic) > len(latin) > 0 and all(ord(letter) in _TO_CYRILLIC for letter in latin):
+        return word.translate(_TO_CYRILLIC)
+    return ""
 
 
 def of_one_script(text: str) -> str:
     """The text with each such word in one script."""
-    return _MIXED.sub(lambda match: homoglyphs(match[0]) or match[0], text)
+    return text if not _CYRILLIC.search(text) else _MIXED.sub(lambda match: homoglyphs(match[0]) or match[0], text)
 
 
 def is_mojibake(text: str) -> bool:
