@@ -1,0 +1,40 @@
+"""Figures of what checks have counted: bars by name, and histograms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...records import Figure, Side
+
+MOST_BARS = 40
+BINS = 30
+
+
+def bars(title: str, unit: str, counts: Mapping[Side, Counter[str]], *, most: int = MOST_BARS) -> Figure:
+    """A bar for each name, those of the most first, the others together as one."""
+    total: Counter[str] = Counter()
+    for found in counts.values():
+        total.update(found)
+    names = sorted(total, key=lambda name: (-total[name], name))
+    shown, rest = names[:most], names[most:]
+    series: dict[str, tuple[float, ...]] = {}
+    for side, found in counts.items():
+        others = (float(sum(found[name] for name in rest)),) if rest else ()
+        series[side] = (*(float(found[name]) for name in shown), *others)
+    return Figure(title, unit, series, names=(*shown, *((f"{len(rest)} others",) if rest else ())))
+
+
+def histogram(
+    title: str, unit: str, values: Mapping[Side, NDArray[np.float64]], *, marks: Mapping[str, float] | None = None
+) -> Figure:
+    """How many values fall into each of some 30 bins of one width, and into those that the marks are in."""
+    known = np.concatenate([*values.values(), np.array([*(marks or {}).values()], np.float64)])
+    edges = np.histogram_bin_edges(known, BINS)
+    series: dict[str, tuple[float, ...]] = {
+        side: tuple(np.histogram(found, edges)[0].astype(np.float64).tolist())
+        for side, found in values.items()}
+    return Figure(title, unit, series, edges=tuple(edges.tolist()), marks=dict(marks or {}))

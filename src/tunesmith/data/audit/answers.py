@@ -1,0 +1,160 @@
+"""Answers that teach nothing: blank, boilerplate, the same one over and over, the prompt again, or cut off in a sentence.
+
+Empty answers are refused where rows are read. Source of the phrases: what filters of instruction sets leave out, among
+them those of Vicuna (FastChat's `optional_clean.py` and its like) and WizardLM's "unfiltered" sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, Field
+
+from ...contracts import Looking
+from ...reading.quoting import quoted
+from ...recipe.kinds import STRICT
+from ...records import Example, Looked, Noticed, Side
+from ._frequent import frequent
+from ._parts import answers, plain
+from ._repeats import every
+from ._telling import Found, Severity, noticed
+
+CLEAN = "`tunesmith clean DATA --output CLEAN.jsonl --steps quality`"
+FEW = 5  # rows at least before a share of them is told
+# The whole answer is one of these, but for case and the marks at its end
+HOLLOW = frozenset({
+    "n/a", "na", "none", "null", "nil", "nan", "todo", "tbd", "test", "unknown", "no answer", "not applicable",
+    "not available", "no output", "no input", "<noinput>", "<nooutput>", "noinput", "nooutput", "idk", "-", "--", "---",
+    "?", "...", "…", "see above", "i don't know", "i do not know", "i'm not sure", "i am not sure", "no idea",
+    "i have no idea", "bilmirəm", "bilmiyorum", "не знаю", "я не знаю", "ich weiß nicht", "je ne sais pas", "no lo sé",
+})
+MODEL = re.compile(
+    r"\b(?:as an? (?:\w+[ -]){0,3}(?:ai|language model|artificial intelligence)\b|i(?:'|’)?a?m (?:just |only )?an? "
+    r"(?:\w+[ -]){0,2}(?:ai|language model)\b|my (?:training data|knowledge cut-?off)|trained by openai"
+    r"|bir (?:süni intellekt|dil) modeli)", re.I)
+REFUSAL = re.compile(
+    r"\s*(?:(?:i(?:'|’)?a?m (?:really |very |so )?(?:sorry|afraid)|i apologi[sz]e|sorry|unfortunately)\b.{0,40}?\b)?(?:i|we) "
+    r"(?:can(?:'|’)t|can ?not|won(?:'|’)t|will not|am (?:unable|not able) to|(?:'|’)m (?:unable|not able) to|am not allowed to) "
+    r"(?:help|assist|answer|comply|provide|fulfil|do|discuss|complete|engage|support|give|write|create|generate)", re.I | re.S)
+SENTENCES = re.compile(r"[.!?…。]['\")\]»”]?\s+\S")
+OPEN = re.compile(r"[^\W\d_][,;–-]?$|[,;(–]$")  # ends in a letter, or in what something has to follow
+NO_PROSE = re.compile(r"```|https?://\S*$|^\s*(?:[-*•#|>]|\d+[.)])", re.M)
+
+
+class Settings(BaseModel):
+    """From which share of the answers on something is told, and what counts as boilerplate."""
+
+    model_config = STRICT
+
+    severity: Severity = "warning"
+    """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run."""
+
+    same: float = Field(default=0.02, gt=0, le=1)
+    """The share of all answers from which on one and the same is told, above 0 to 1.
+
+    Where a few answers make up most of the rows they are a choice among these, and none is told. 1: never told.
+    """
+
+    cut: float = Field(default=0.1, gt=0, le=1)
+    """The share of the longer answers, 200 characters and more, that may end in a sentence, above 0 to 1.
+
+    Answers cut to a length by whoever made them end anywhere; a model learns to stop there. Single ones are not told.
+    """
+
+    phrases: tuple[str, ...] = ()
+    """More phrases that no answer should hold, such as `contact our hotline`; case does not count."""
+
+
+@dataclass(slots=True)
+class _Kinds:
+    """The rows of each kind of answer."""
+
+    hollow: Found = field(default_factory=Found)
+    model: Found = field(default_factory=Found)
+    refusal: Found = field(default_factory=Found)
+    echo: Found = field(default_factory=Found)
+    cut: Found = field(default_factory=Found)
+    phrases: Found = field(default_factory=Found)
+    long: int = 0
+    count: int = 0
+
+
+LONG = 200
+
+
+def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
+    """A finding for each kind of answer that there is; nothing of rows whose answers are no texts."""
+    found = _Kinds()
+    phrases = tuple(map(plain, settings.phrases))
+    for example in every(sides):
+        for asked, answer in answers(example):
+            _sort(example, asked, answer, phrases, found)
+    return Looked((*_told(found, settings), *_same(sides, found.count, settings)))
+
+
+def _sort(example: Example, asked: str, answer: str, phrases: Sequence[str], found: _Kinds) -> None:
+    """Put an answer where it belongs, one of the kinds at most."""
+    found.count += 1
+    if len(answer) < 40 and _bare(answer) in HOLLOW:
+        found.hollow.add(example, f"{asked[-100:]} → {answer}")
+    elif MODEL.search(answer):
+        found.model.add(example, answer)
+    elif REFUSAL.match(answer):
+        found.refusal.add(example, answer)
+    elif phrases and any(phrase in plain(answer) for phrase in phrases):
+        found.phrases.add(example, answer)
+    elif len(answer) == len(asked) and plain(answer) == plain(asked):
+        found.echo.add(example, answer)
+    elif len(answer) >= LONG:
+        found.long += 1
+        end = answer[-80:].rstrip()
+        if OPEN.search(end) and not NO_PROSE.search(answer) and SENTENCES.search(answer):
+            found.cut.add(example, f"… {end}")
+
+
+def _bare(answer: str) -> str:
+    """A short answer without case and without the marks at its end."""
+    text = plain(answer)
+    return text.rstrip(".!") or text
+
+
+def _told(found: _Kinds, settings: Settings) -> Iterator[Noticed]:
+    kinds = (
+        (found.hollow, "audit.hollow_answers", "say nothing, such as `N/A` or `I don't know`",
+         "write real answers, or take these rows out"),
+        (found.model, "audit.model_talk", "speak of being a language model",
+         "take these rows out, unless the model is meant to say so of itself"),
+        (found.refusal, "audit.refusals", "refuse", "nothing, where refusing is meant to be learnt; else take them out"),
+        (found.phrases, "audit.unwanted_phrases", "hold a phrase that the recipe does not want",
+         "mend or take out these rows; `data.audit` names the phrases"),
+        (found.echo, "audit.echoes", "repeat what was asked", "write real answers, or take these rows out"),
+    )
+    for rows, kind, what, remedy in kinds:
+        if rows.count:
+            yield noticed(settings, kind, f"{rows.count} of {found.count} answers {what}", rows.rows, remedy,
+                          count=rows.count)
+    if found.cut.count >= max(FEW, settings.cut * found.long):
+        yield noticed(settings, "audit.cut_answers", f"{found.cut.count} of {found.long} longer answers end in the "
+                      "middle of a sentence", found.cut.rows, "find where they were cut, and take the whole ones",
+                      count=found.cut.count)
+
+
+def _same(sides: Mapping[Side, Sequence[Example]], count: int, settings: Settings) -> Iterator[Noticed]:
+    """Single answers that many rows have, unless all have one of a few."""
+    if settings.same == 1 or count < FEW / settings.same:
+        return
+    common, total = frequent(lambda: (plain(answer) for example in every(sides) for _, answer in answers(example)),
+                             settings.same)
+    if not common or sum(common.values()) > total / 2:
+        return
+    most = sorted(common, key=lambda answer: (-common[answer], answer))
+    found = Found()
+    for example in every(sides):
+        for _, answer in answers(example):
+            if plain(answer) in common:
+                found.add(example, answer)
+    yield noticed(settings, "audit.same_answers", f"{found.count} of {total} answers are one of {len(most)}: "
+                  + ", ".join(f"{quoted(answer)} ({common[answer]})" for answer in most[:5]), found.rows,
+                  "keep some of each, unless the same is right so often", count=found.count)

@@ -1,0 +1,91 @@
+"""Rows that say what another row says, but for case, blanks and forms of Unicode: on one side, and across the sides."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from ...contracts import Looking
+from ...errors import SHOWN_IN_FULL
+from ...reading.quoting import pairs
+from ...recipe.kinds import STRICT
+from ...records import Conversation, Example, Figure, Looked, Noticed, Side
+from ._parts import learnt, mark, plain, spoken
+from ._repeats import Places, every, first_alike, in_order
+from ._telling import Severity, noticed, shown
+
+Sides = Mapping[Side, Sequence[Example]]
+
+
+class Settings(BaseModel):
+    """How grave copies are."""
+
+    model_config = STRICT
+
+    severity: Severity = "warning"
+    """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run."""
+
+
+def look(sides: Sides, settings: Settings, given: Looking) -> Looked:
+    """Copies inside each side, held-out rows that an earlier side has, and bars of both."""
+    marks = np.frombuffer(array("Q", (_mark(example) for example in every(sides))), np.uint64)
+    if len(marks) == 0:
+        return Looked()
+    places = Places(sides)
+    here = places.sides(np.arange(len(marks)))
+    inside = _inside(marks, here)
+    first = first_alike(marks)
+    across = np.flatnonzero(here[first] < here)
+    names = [side for side, _ in in_order(sides)]
+    figure = Figure("Copies", "rows", {
+        name: (float(np.count_nonzero(here[inside[:, 0]] == number)), float(np.count_nonzero(here[across] == number)))
+        for number, name in enumerate(names)}, names=("of a row of the side", "of a row of an earlier side"))
+    found = [*_told_inside(inside, places, settings), *_told_across(across, first, places, settings)]
+    return Looked(tuple(found), (figure,) if len(inside) or len(across) else ())
+
+
+def _mark(example: Example) -> int:
+    """All that a row says, and all that is learnt of it."""
+    texts = [text for role_and_text in spoken(example) for text in role_and_text]
+    also = learnt(example) or ()
+    known = () if isinstance(example, Conversation) else ("", *also)
+    return mark(map(plain, (*texts, *known)))
+
+
+def _inside(marks: NDArray[np.uint64], here: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N, 2) rows that an earlier one of their own side is a copy of, and that one."""
+    found = []
+    for number in range(int(here[-1]) + 1):
+        rows = np.flatnonzero(here == number)
+        first = rows[first_alike(marks[rows])] if len(rows) else rows
+        found.append(np.stack([rows, first], axis=1)[first < rows])
+    return np.concatenate(found)
+
+
+def _told_inside(copies: NDArray[np.int64], places: Places, settings: Settings) -> Iterator[Noticed]:
+    if not len(copies):
+        return
+    shown_first = [(places[one], places[other]) for one, other in copies[:SHOWN_IN_FULL].tolist()]
+    what = f"{len(copies)} row(s) are copies of earlier ones of their side, but for case and blanks: " \
+        f"{pairs([(one.where, other.where) for one, other in shown_first[:3]], 'of', len(copies))}"
+    yield noticed(settings, "audit.copies", what, [shown(one) for one, _ in shown_first],
+                  "take them out, unless they are meant to count more than once: `tunesmith clean DATA --output "
+                  "CLEAN.jsonl --steps duplicates`", count=len(copies))
+
+
+def _told_across(
+    across: NDArray[np.int64], first: NDArray[np.int64], places: Places, settings: Settings
+) -> Iterator[Noticed]:
+    """Held-out rows whose group an earlier side has too are told as leaks, by their groups; these are the others."""
+    both = ((places[one], places[int(first[one])]) for one in across.tolist())
+    left = [(one.where, other.where, shown(one)) for one, other in both if one.group != other.group]
+    if not left:
+        return
+    what = f"{len(left)} held-out row(s) stand on an earlier side too, but for case and blanks, in other groups: " \
+        f"{pairs([(one, other) for one, other, _ in left[:3]], 'as', len(left))}"
+    yield noticed(settings, "audit.copies_across", what, [each for *_, each in left], "take them out of one of the "
+                  "files, or put such rows into one group with `data.group`: what is measured there was learnt")
