@@ -29,7 +29,8 @@ def bars(title: str, unit: str, counts: Mapping[Side, Counter[str]], *, most: in
 
 
 def histogram(
-    title: str, unit: str, values: Mapping[Side, NDArray[np.float64]], *, marks: Mapping[str, float] | None = None
+    title: str, unit: str, values: Mapping[Side, NDArray[np.float64]], *, across: str = "",
+    marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """How many values fall into each of some 30 bins of one width, and into those that the marks are in."""
     known = np.concatenate([*values.values(), np.array([*(marks or {}).values()], np.float64)])
@@ -37,4 +38,4 @@ def histogram(
     series: dict[str, tuple[float, ...]] = {
         side: tuple(np.histogram(found, edges)[0].astype(np.float64).tolist())
         for side, found in values.items()}
-    return Figure(title, unit, series, edges=tuple(edges.tolist()), marks=dict(marks or {}))
+    return Figure(title, unit, series, edges=tuple(edges.tolist()), across=across, marks=dict(marks or {}))

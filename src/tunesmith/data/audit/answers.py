@@ -1,4 +1,4 @@
-"""Answers that teach nothing: blank, boilerplate, the same one over and over, the prompt again, or cut off in a sentence.
+"""Answers that teach nothing: boilerplate, the same one over and over, the prompt again, or cut off in a sentence.
 
 Empty answers are refused where rows are read. Source of the phrases: what filters of instruction sets leave out, among
 them those of Vicuna (FastChat's `optional_clean.py` and its like) and WizardLM's "unfiltered" sets.
@@ -21,23 +21,27 @@ from ._parts import answers, plain
 from ._repeats import every
 from ._telling import Found, Severity, noticed
 
-CLEAN = "`tunesmith clean DATA --output CLEAN.jsonl --steps quality`"
+RARE = 0.01  # of the answers: what would be a warning is a note below this
 FEW = 5  # rows at least before a share of them is told
+LONG = 200  # characters from which on an answer is looked at for where it ends
 # The whole answer is one of these, but for case and the marks at its end
 HOLLOW = frozenset({
-    "n/a", "na", "none", "null", "nil", "nan", "todo", "tbd", "test", "unknown", "no answer", "not applicable",
-    "not available", "no output", "no input", "<noinput>", "<nooutput>", "noinput", "nooutput", "idk", "-", "--", "---",
-    "?", "...", "…", "see above", "i don't know", "i do not know", "i'm not sure", "i am not sure", "no idea",
-    "i have no idea", "bilmirəm", "bilmiyorum", "не знаю", "я не знаю", "ich weiß nicht", "je ne sais pas", "no lo sé",
+    "n/a", "null", "todo", "tbd", "no answer", "not applicable", "not available", "no output", "no input", "<noinput>",
+    "<nooutput>", "noinput", "nooutput", "idk", "--", "---", "...", "…", "see above", "i don't know", "i don’t know",
+    "i do not know", "i'm not sure", "i am not sure", "no idea", "i have no idea", "bilmirəm", "bilmiyorum", "не знаю",
+    "я не знаю", "ich weiß nicht", "je ne sais pas", "no lo sé",
 })
+_I_AM = r"(?:i['’]m|i am)"
+_CANNOT = r"(?:can['’]?t|cannot|can not|won['’]t|will not|(?:am|['’]m) (?:unable|not able|not allowed) to)"
+_TELLING = (" ai", "language model", "artificial", "openai", "cutoff", "cut-off", "dil modeli", "süni intellekt")
 MODEL = re.compile(
-    r"\b(?:as an? (?:\w+[ -]){0,3}(?:ai|language model|artificial intelligence)\b|i(?:'|’)?a?m (?:just |only )?an? "
-    r"(?:\w+[ -]){0,2}(?:ai|language model)\b|my (?:training data|knowledge cut-?off)|trained by openai"
-    r"|bir (?:süni intellekt|dil) modeli)", re.I)
+    rf"\b(?:as an? (?:\w+[ -]){{0,3}}(?:ai|language model|artificial intelligence)"
+    rf"|{_I_AM} (?:just |only )?an? (?:\w+[ -]){{0,2}}(?:ai|language model)|my knowledge cut-?off|trained by openai)\b"
+    r"|\bbir (?:süni intellekt|dil) modeli", re.I)
 REFUSAL = re.compile(
-    r"\s*(?:(?:i(?:'|’)?a?m (?:really |very |so )?(?:sorry|afraid)|i apologi[sz]e|sorry|unfortunately)\b.{0,40}?\b)?(?:i|we) "
-    r"(?:can(?:'|’)t|can ?not|won(?:'|’)t|will not|am (?:unable|not able) to|(?:'|’)m (?:unable|not able) to|am not allowed to) "
-    r"(?:help|assist|answer|comply|provide|fulfil|do|discuss|complete|engage|support|give|write|create|generate)", re.I | re.S)
+    rf"\s*(?:(?:{_I_AM} (?:\w+ )?(?:sorry|afraid)|i apologi[sz]e|sorry|unfortunately)\b.{{0,40}}?\b)?"
+    rf"(?:(?:i|we) ?{_CANNOT}) "
+    r"(?:help|assist|answer|comply|provide|fulfil|do|discuss|engage|support|give|write|create)", re.I | re.S)
 SENTENCES = re.compile(r"[.!?…。]['\")\]»”]?\s+\S")
 OPEN = re.compile(r"[^\W\d_][,;–-]?$|[,;(–]$")  # ends in a letter, or in what something has to follow
 NO_PROSE = re.compile(r"```|https?://\S*$|^\s*(?:[-*•#|>]|\d+[.)])", re.M)
@@ -81,31 +85,37 @@ class _Kinds:
     count: int = 0
 
 
-LONG = 200
-
-
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
     """A finding for each kind of answer that there is; nothing of rows whose answers are no texts."""
     found = _Kinds()
     phrases = tuple(map(plain, settings.phrases))
+    rewrites = given.task == "seq2seq"  # a translation may say what its source says, and refuse with it
     for example in every(sides):
         for asked, answer in answers(example):
-            _sort(example, asked, answer, phrases, found)
+            found.count += 1
+            if rewrites or not _empty_talk(example, asked, answer, found):
+                _sort(example, asked, answer, phrases, found)
     return Looked((*_told(found, settings), *_same(sides, found.count, settings)))
 
 
-def _sort(example: Example, asked: str, answer: str, phrases: Sequence[str], found: _Kinds) -> None:
-    """Put an answer where it belongs, one of the kinds at most."""
-    found.count += 1
+def _empty_talk(example: Example, asked: str, answer: str, found: _Kinds) -> bool:
+    """Whether an answer has no content of its own; it is counted then."""
     if len(answer) < 40 and _bare(answer) in HOLLOW:
         found.hollow.add(example, f"{asked[-100:]} → {answer}")
-    elif MODEL.search(answer):
+    elif _talks_of_models(answer):
         found.model.add(example, answer)
     elif REFUSAL.match(answer):
         found.refusal.add(example, answer)
-    elif phrases and any(phrase in plain(answer) for phrase in phrases):
+    else:
+        return False
+    return True
+
+
+def _sort(example: Example, asked: str, answer: str, phrases: Sequence[str], found: _Kinds) -> None:
+    """Put an answer where it belongs, in one of the other kinds at most."""
+    if phrases and any(phrase in plain(answer) for phrase in phrases):
         found.phrases.add(example, answer)
-    elif len(answer) == len(asked) and plain(answer) == plain(asked):
+    elif abs(len(answer) - len(asked)) < 10 and plain(answer) == plain(asked):
         found.echo.add(example, answer)
     elif len(answer) >= LONG:
         found.long += 1
@@ -120,21 +130,29 @@ def _bare(answer: str) -> str:
     return text.rstrip(".!") or text
 
 
+def _talks_of_models(answer: str) -> bool:
+    """Whether it says to be a model; most answers hold none of the words that this takes."""
+    small = answer.casefold()
+    return any(word in small for word in _TELLING) and MODEL.search(answer) is not None
+
+
 def _told(found: _Kinds, settings: Settings) -> Iterator[Noticed]:
     kinds = (
         (found.hollow, "audit.hollow_answers", "say nothing, such as `N/A` or `I don't know`",
          "write real answers, or take these rows out"),
         (found.model, "audit.model_talk", "speak of being a language model",
          "take these rows out, unless the model is meant to say so of itself"),
-        (found.refusal, "audit.refusals", "refuse", "nothing, where refusing is meant to be learnt; else take them out"),
+        (found.refusal, "audit.refusals", "refuse what was asked",
+         "nothing, where refusing is meant to be learnt; else take these rows out"),
         (found.phrases, "audit.unwanted_phrases", "hold a phrase that the recipe does not want",
          "mend or take out these rows; `data.audit` names the phrases"),
         (found.echo, "audit.echoes", "repeat what was asked", "write real answers, or take these rows out"),
     )
     for rows, kind, what, remedy in kinds:
         if rows.count:
+            few = rows.count < RARE * found.count and settings.severity == "warning"
             yield noticed(settings, kind, f"{rows.count} of {found.count} answers {what}", rows.rows, remedy,
-                          count=rows.count)
+                          count=rows.count, severity="note" if few else None)
     if found.cut.count >= max(FEW, settings.cut * found.long):
         yield noticed(settings, "audit.cut_answers", f"{found.cut.count} of {found.long} longer answers end in the "
                       "middle of a sentence", found.cut.rows, "find where they were cut, and take the whole ones",
@@ -155,6 +173,6 @@ def _same(sides: Mapping[Side, Sequence[Example]], count: int, settings: Setting
         for _, answer in answers(example):
             if plain(answer) in common:
                 found.add(example, answer)
-    yield noticed(settings, "audit.same_answers", f"{found.count} of {total} answers are one of {len(most)}: "
+    yield noticed(settings, "audit.same_answers", f"{found.count} of {total} answers are always the same: "
                   + ", ".join(f"{quoted(answer)} ({common[answer]})" for answer in most[:5]), found.rows,
                   "keep some of each, unless the same is right so often", count=found.count)

@@ -1,0 +1,131 @@
+"""How many rows and tokens each source and each role has, how long rows are, and what cutting them would cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from ...contracts import Looking
+from ...recipe.kinds import STRICT
+from ...records import Example, Figure, Looked, Noticed, Question, Side
+from ._drawing import bars, histogram
+from ._parts import ANSWERS, mark, spoken
+from ._telling import Found, Severity, noticed
+
+TOGETHER = 64  # rows whose tokens are counted at once
+Sides = Mapping[Side, Sequence[Example]]
+
+
+class Settings(BaseModel):
+    """Of how many rows tokens are counted."""
+
+    model_config = STRICT
+
+    severity: Severity = "note"
+    """How grave it is where rows are longer than `training.max_length`: `off`, `note`, `warning` or `error`."""
+
+    rows: int = Field(default=500, ge=10, le=1_000_000_000)
+    """Of about how many rows of each side tokens are counted, from 10; those of the others are reckoned from these.
+
+    Drawn by what stands in the rows, so that their order does not matter. A larger number takes longer.
+    """
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What is counted of one side; every: how many rows stand for one whose tokens are counted."""
+
+    every: int
+    sources: Counter[str] = field(default_factory=Counter)
+    roles: Counter[str] = field(default_factory=Counter)
+    lengths: list[int] = field(default_factory=list)
+    lost: int = 0
+    lost_answers: int = 0
+    long: Found = field(default_factory=Found)
+
+    @property
+    def answers(self) -> int:
+        """The tokens of answers."""
+        return sum(self.roles[role] for role in ANSWERS)
+
+
+def look(sides: Sides, settings: Settings, given: Looking) -> Looked:
+    """Bars of rows and tokens, a histogram of lengths, and what is lost of rows longer than the limit."""
+    counted: dict[Side, _Counted] = {}
+    for side, examples in sides.items():
+        counted[side] = found = _Counted(-(-len(examples) // settings.rows) or 1)
+        drawn = _drawn(examples, found)
+        while together := list(islice(drawn, TOGETHER)):
+            _count(together, found, given)
+    if not any(found.lengths for found in counted.values()):
+        return Looked()
+    return Looked(tuple(_told(sides, counted, settings, given)), tuple(_figures(counted, given)))
+
+
+def _drawn(examples: Sequence[Example], found: _Counted) -> Iterator[Example]:
+    """The rows whose tokens are counted; of all of them the source is."""
+    for example in examples:
+        found.sources[example.source or example.where.rpartition(":")[0].rpartition("/")[2]] += 1
+        if found.every == 1 or mark(text for _, text in spoken(example)) % found.every == 0:
+            yield example
+
+
+def _count(examples: Sequence[Example], found: _Counted, given: Looking) -> None:
+    spans = [list(spoken(example)) for example in examples]
+    tokens = iter(given.count([text for each in spans for _, text in each]).tolist())
+    for example, each in zip(examples, spans, strict=True):
+        parts = [(role, int(next(tokens))) for role, _ in each]
+        for role, number in parts:
+            found.roles[role] += number
+        together = given.task != "seq2seq"  # there a source and its target are two documents
+        length = (sum if together else max)(number for _, number in parts)
+        found.lengths.append(length)
+        if length > given.longest and not isinstance(example, Question):  # a context is read in windows
+            found.long.add(example, f"{length} tokens")
+            before = 0
+            for role, number in parts:
+                lost = min(number, max(0, before + number - given.longest))
+                found.lost += lost
+                found.lost_answers += lost * (role in ANSWERS)
+                before += number * together
+
+
+def _told(
+    sides: Sides, counted: Mapping[Side, _Counted], settings: Settings, given: Looking
+) -> Iterator[Noticed]:
+    """What cutting would cost, the tokens of the texts alone: what a template adds is not in it."""
+    long = sum(found.long.count * found.every for found in counted.values())
+    if not long:
+        return
+    rows = sum(map(len, sides.values()))
+    lost, whole, answers, all_answers = (
+        sum(one * found.every for one, found in zip(each, counted.values(), strict=True)) for each in (
+            [found.lost for found in counted.values()], [sum(found.lengths) for found in counted.values()],
+            [found.lost_answers for found in counted.values()], [found.answers for found in counted.values()]))
+    sampled = any(found.every > 1 for found in counted.values())
+    told = f", and {answers / all_answers:.1%} of those of the answers" if all_answers else ""
+    most = max(max(found.lengths, default=0) for found in counted.values())
+    yield noticed(
+        settings, "audit.long_rows", f"{'about' if sampled else 'at least'} {long:,} of {rows:,} rows are longer than "
+        f"`training.max_length` ({given.longest}): cut there, they lose {lost:,} tokens, {lost / whole:.1%} of all"
+        f"{told}", [row for found in counted.values() for row in found.long.rows],
+        f"set `training.max_length` to more (the longest text has {most} tokens, its template not counted), or say in "
+        "`data.too_long` what becomes of such rows: `split` loses nothing of texts and conversations", count=long)
+
+
+def _figures(counted: Mapping[Side, _Counted], given: Looking) -> Iterator[Figure]:
+    yield bars("Rows by source", "rows", {side: found.sources for side, found in counted.items()})
+    yield bars("Tokens by role", "tokens", {
+        side: Counter({role: number * found.every for role, number in found.roles.items()})
+        for side, found in counted.items()})
+    figure = histogram(
+        "Lengths", "rows", {side: np.array(found.lengths, np.float64) for side, found in counted.items()},
+        across="tokens", marks={"training.max_length": float(given.longest)})
+    series: dict[str, tuple[float, ...]] = {
+        side: tuple(number * counted[side].every for number in figure.series[side]) for side in counted}
+    yield Figure(figure.title, figure.unit, series, edges=figure.edges, across=figure.across, marks=figure.marks)
