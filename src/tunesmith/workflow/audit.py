@@ -31,8 +31,11 @@ def audit(
 
     It looks at rows of files: one that was made of another resembles it on purpose.
     """
+    from ..encoding.codec import Piece
+
     def count(texts: Sequence[str]) -> NDArray[np.int64]:
-        return np.array([len(codec.encode(text).ids) for text in texts], np.int64)
+        codec.foresee([Piece(text, control=True)] for text in texts)
+        return np.array([len(codec.encode(text, control=True).ids) for text in texts], np.int64)
 
     if recipe.data.augment:
         sides = {side: tuple(of_files(examples)) for side, examples in sides.items()}

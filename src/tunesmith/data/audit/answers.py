@@ -21,6 +21,7 @@ from ._parts import answers, plain
 from ._repeats import every
 from ._telling import Found, Severity, noticed
 
+MEANT = "; where it is meant, `data.audit: [{type: answers, severity: off}]`"
 RARE = 0.01  # of the answers: what would be a warning is a note below this
 FEW = 5  # rows at least before a share of them is told
 LONG = 200  # characters from which on an answer is looked at for where it ends
@@ -139,14 +140,14 @@ def _talks_of_models(answer: str) -> bool:
 def _told(found: _Kinds, settings: Settings) -> Iterator[Noticed]:
     kinds = (
         (found.hollow, "audit.hollow_answers", "say nothing, such as `N/A` or `I don't know`",
-         "write real answers, or take these rows out"),
+         "write real answers, or take these rows out" + MEANT),
         (found.model, "audit.model_talk", "speak of being a language model",
-         "take these rows out, unless the model is meant to say so of itself"),
+         "take these rows out, unless the model is to say so of itself" + MEANT),
         (found.refusal, "audit.refusals", "refuse what was asked",
-         "nothing, where refusing is meant to be learnt; else take these rows out"),
+         "take these rows out, unless refusing is to be learnt" + MEANT),
         (found.phrases, "audit.unwanted_phrases", "hold a phrase that the recipe does not want",
          "mend or take out these rows; `data.audit` names the phrases"),
-        (found.echo, "audit.echoes", "repeat what was asked", "write real answers, or take these rows out"),
+        (found.echo, "audit.echoes", "repeat what was asked", "write real answers, or take these rows out" + MEANT),
     )
     for rows, kind, what, remedy in kinds:
         if rows.count:
@@ -155,7 +156,7 @@ def _told(found: _Kinds, settings: Settings) -> Iterator[Noticed]:
                           count=rows.count, severity="note" if few else None)
     if found.cut.count >= max(FEW, settings.cut * found.long):
         yield noticed(settings, "audit.cut_answers", f"{found.cut.count} of {found.long} longer answers end in the "
-                      "middle of a sentence", found.cut.rows, "find where they were cut, and take the whole ones",
+                      "middle of a sentence", found.cut.rows, "find where they were cut" + MEANT,
                       count=found.cut.count)
 
 
@@ -175,4 +176,4 @@ def _same(sides: Mapping[Side, Sequence[Example]], count: int, settings: Setting
                 found.add(example, answer)
     yield noticed(settings, "audit.same_answers", f"{found.count} of {total} answers are always the same: "
                   + ", ".join(f"{quoted(answer)} ({common[answer]})" for answer in most[:5]), found.rows,
-                  "keep some of each, unless the same is right so often", count=found.count)
+                  "keep some of each, unless the same is right so often" + MEANT, count=found.count)

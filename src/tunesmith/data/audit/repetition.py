@@ -114,8 +114,8 @@ def _common(
     most = sorted(phrases, key=lambda phrase: (-phrases[phrase], phrase))
     what = f"{sum(phrases.values())} of {texts} texts {where} with the same words: " \
         + ", ".join(f"{quoted(phrase)} ({phrases[phrase]})" for phrase in most[:5])
-    return noticed(settings, "audit.same_phrases", what, found.rows, "take headers and signatures out; leave what the "
-                   "model is meant to write", count=found.count)
+    return noticed(settings, "audit.same_phrases", what, found.rows, "take headers and signatures out; where they "
+                   "are meant, `data.audit: [{type: repetition, phrases: 1}]`", count=found.count)
 
 
 def _edges(example: Example) -> Iterator[Edge]:
