@@ -198,4 +198,4 @@ def test_a_check_that_is_off_looks_at_nothing():
     recipe = parse({"base": "b", "task": "chat", "data": {"train": "a.jsonl", "audit": [
         {"type": name, "severity": "off"} for name in CHECKS]}}, source="here")
     codec: Any = SimpleNamespace()
-    assert auditing.audit(recipe, codec, {"train": CLEAN["chat"]}) == {}
+    assert auditing.audit(recipe, codec, {"train": CLEAN["chat"]}, also={}) == {}

@@ -49,8 +49,8 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
         pairs([(pair.one.where, pair.other.where) for pair in most[:3]], "as", len(found))
     rows = [shown(pair.one, f"{pair.share:.0%} as {Path(pair.other.where).name}: {short(' / '.join(texts(pair.one)))}")
             for pair in most]
-    remedy = "nothing: rows that are split stay with those like them on one side, as `data.group` says; to keep one of " \
-        "each: `tunesmith clean DATA --output CLEAN.jsonl --steps duplicates`"
+    remedy = "nothing: rows that are split stay with those like them on one side, as `data.group` says; to keep one " \
+        "of each: `tunesmith clean DATA --output CLEAN.jsonl --steps duplicates`"
     return Looked((noticed(settings, "audit.near", what, rows, remedy, count=len(found)),),
                   (_figure(sides, side, found),))
 
