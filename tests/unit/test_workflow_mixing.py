@@ -9,14 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tiny import tiny_base
 from tunesmith.cli import main
+from tunesmith.encoding.packing import batches
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe
+from tunesmith.records import Document, Position
 from tunesmith.runs.records import read as records
+from tunesmith.workflow import order as planning
 from tunesmith.workflow import train as story
 from tunesmith.workflow.check import check
 from tunesmith.workflow.events import Event, Found, Stepped
@@ -108,8 +114,8 @@ def test_check_tells_how_often_each_source_will_be_seen(make: Any) -> None:
     recipe = make(data=replayed(0.2))
     report = check(recipe)
     rows = report.rows["train"] - 60
-    assert report.sources == {"train": {"share": 0.8, "rows": rows, "taken": 24},
-                              "general": {"share": 0.2, "rows": 60, "taken": 6}}
+    assert report.sources == {"train": {"share": 0.8, "rows": rows, "taken": 24, "times": 24 / rows},
+                              "general": {"share": 0.2, "rows": 60, "taken": 6, "times": 0.1}}
     [_, finding] = [finding for finding in report.findings if finding.kind == "data.mix"]
     assert finding.what == "`general` gives 0.2 of the rows: 6 until the end, each of its 60 0.1 times"
     assert report.as_json()["sources"] == report.sources
@@ -127,6 +133,63 @@ def test_an_epoch_is_the_training_file_seen_once(make: Any) -> None:
     recipe = make("training.steps=null", "training.epochs=2", data=replayed(0.2))
     sources = check(recipe).sources
     assert sources["train"]["taken"] == pytest.approx(2 * sources["train"]["rows"], abs=5)
+
+
+def test_a_source_is_seen_as_often_as_its_epochs_say_and_the_training_file_as_before(make: Any) -> None:
+    recipe = make("training.steps=null", "training.epochs=3", data={
+        "mix": {"general": {"files": "general.jsonl", "epochs": 2}}})
+    sources = check(recipe).sources
+    assert (sources["general"]["taken"], sources["general"]["times"]) == (120, 2)
+    assert sources["train"]["taken"] == pytest.approx(3 * sources["train"]["rows"], abs=5)
+    assert sources["train"]["taken"] >= 3 * sources["train"]["rows"]
+    [_, finding] = told(recipe, "data.mix")
+    assert finding.what.endswith("120 until the end, each of its 60 2 times")
+
+
+def test_epochs_of_a_source_are_kept_where_the_steps_are_limited_too(make: Any) -> None:
+    recipe = make("training.steps=20", data={"mix": {"general": {"files": "general.jsonl", "epochs": 0.5}}})
+    assert {name: each["taken"] for name, each in check(recipe).sources.items()} == {"train": 70, "general": 30}
+    with pytest.raises(Misuse, match=r"the `epochs` of `data.mix.general` ask for 120 rows, and the training has "
+                                     r"100 in 20 steps"):
+        check(make("training.steps=20", data={"mix": {"general": {"files": "general.jsonl", "epochs": 2}}}))
+
+
+def test_a_share_and_epochs_of_one_source_exclude_each_other(make: Any) -> None:
+    with pytest.raises(Misuse, match=r"`data.mix.general` has both a `share` and `epochs`"):
+        make(data=replayed(epochs=2))
+
+
+SIZES = st.lists(st.tuples(st.integers(5, 400), st.sampled_from(["share", "epochs", "size"]), st.integers(1, 9)),
+                 min_size=1, max_size=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, st.integers(20, 300), st.integers(1, 16), st.integers(1, 4), st.sampled_from([1.0, 2.0, 5.0]))
+def test_every_source_has_its_share_of_an_epoch_to_within_a_hundredth(
+    mix: list[tuple[int, str, int]], own: int, batch_size: int, epochs: int, temperature: float
+) -> None:
+    named = {f"part-{n}": {"files": f"{n}.jsonl", **({how: much / 40} if how == "share" else
+                                                     {how: much / 2} if how == "epochs" else {})}
+             for n, (_, how, much) in enumerate(mix)}
+    recipe = parse({"base": "tiny", "task": "chat", "data": {"train": "t.jsonl", "mix": named,
+                                                            "temperature": temperature},
+                    "training": {"batch_size": batch_size, "epochs": epochs}}, source="test")
+    counts = {"train": own, **{f"part-{n}": size for n, (size, _, _) in enumerate(mix)}}
+    ones = np.ones(2, np.float32)
+    documents = [Document(np.arange(2), np.arange(2), ones, number) for number in range(sum(counts.values()))]
+    planned = planning.order(recipe, documents, counts)
+    assert sum(source.share for source in planned.sources) == 1
+    seen = [document.example for batch in batches(None, documents, None, planned, Position({}))
+            for document in batch.documents]
+    rows = planned.steps * batch_size
+    assert len(seen) == rows
+    for source in planned.sources:
+        for some in (seen, seen[: rows // epochs]):
+            found = sum(source.start <= example < source.end for example in some) / len(some)
+            assert abs(found - source.share) <= max(0.01, 1 / len(some))
+        if epochs_wanted := named.get(source.name, {}).get("epochs"):
+            assert round(source.share * rows) == max(1, round(epochs_wanted * counts[source.name]))
+    assert round(planned.sources[0].share * rows) >= own * epochs - 1
 
 
 def test_the_same_file_can_be_replayed_and_measured_without_a_leak(make: Any) -> None:
@@ -228,16 +291,23 @@ def test_a_step_tells_the_loss_of_each_source_and_together_they_are_its_loss(mak
     assert "loss.train" not in losses(story.train(make("data.test=0")).run)[0]
 
 
-def test_a_mixed_run_that_was_killed_goes_on_bit_for_bit_and_refuses_another_share(make: Any) -> None:
+@pytest.mark.parametrize(("mix", "other", "refused"), [
+    ({"share": 0.2}, {"share": 0.3}, r"`data.mix.general.share` is 0.3, and the run was made with 0.2"),
+    ({"epochs": 0.2}, {"epochs": 0.3}, r"`data.mix.general.epochs` is 0.3, and the run was made with 0.2"),
+])
+def test_a_mixed_run_that_was_killed_goes_on_bit_for_bit_and_refuses_another_share(
+    make: Any, mix: Any, other: Any, refused: str
+) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, Stepped) and event.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    recipe = make("data.test=0", data=replayed())
+    recipe = make("data.test=0", data={"mix": {"general": {"files": "general.jsonl", **mix}}})
     whole, cut = story.train(recipe), story.train(recipe, observe=stop)
     assert cut.stopped == "signal"
-    with pytest.raises(Refusal, match=r"`data.mix.general.share` is 0.3, and the run was made with 0.2"):
-        story.train(make("data.test=0", data=replayed(0.3)), resume=cut.run)
+    with pytest.raises(Refusal, match=refused):
+        story.train(make("data.test=0", data={"mix": {"general": {"files": "general.jsonl", **other}}}),
+                    resume=cut.run)
     done = story.resume(cut.run)
     assert (done.run / "records.jsonl").read_bytes() == (whole.run / "records.jsonl").read_bytes()
     last = [sorted((run / "checkpoints").glob("step-*"))[-1] for run in (done.run, whole.run)]
@@ -284,7 +354,7 @@ def test_a_person_sees_the_sources_in_every_verb(base: Path, tmp_path: Path, cap
         "evaluation: {generate: 0, also: {general: {files: general.jsonl, rows: 10}}}\n")
     assert main(["check", "orders.yaml"]) == 0
     told = capsys.readouterr().out
-    assert "source      general: 0.25 of the rows trained on, 4 taken of 50" in told
+    assert "source      general: 0.25 of the rows trained on, 4 taken of 50, each 0.08 times" in told
     assert "elsewhere   general: 10 rows measured" in told
     assert main(["check", "orders.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sources"]["general"]["taken"] == 4

@@ -57,7 +57,7 @@ def _amounts(report: CheckReport, screen: Screen) -> None:
     screen.say("tokens      " + "   ".join(f"{side} {amount['tokens']}" for side, amount in report.amounts.items()))
     for name, source in report.sources.items():
         screen.say(f"source      {name}: {source['share']:.4g} of the rows trained on, {source['taken']:,} taken of "
-                   f"{source['rows']:,}")
+                   f"{source['rows']:,}, each {source['times']:.2g} times")
     for name, rows in report.also.items():
         screen.say(f"elsewhere   {name}: {rows} rows measured")
     supervised = report.supervised

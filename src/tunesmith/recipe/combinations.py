@@ -74,6 +74,10 @@ def _mix(value: Callable[[str], Any]) -> Told:
     if all(0 < share < 1 for share in shares) and sum(Fraction(str(share)) for share in shares) >= 1:
         yield (("data", "mix"), f"the shares of `data.mix` add up to {sum(shares):g} and leave none to `data.train`",
                "lower them: the training file has what is left of 1")
+    for name, each in value("data.mix").items():
+        if isinstance(each, dict) and each.get("share") is not None and each.get("epochs") is not None:
+            yield (("data", "mix", name, "epochs"), f"`data.mix.{name}` has both a `share` and `epochs`, and one "
+                   "follows from the other", "leave one of them out")
 
 
 def _same_files(value: Callable[[str], Any]) -> Told:

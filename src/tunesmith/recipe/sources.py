@@ -51,11 +51,20 @@ class Mixed(Rows):
     """A source that is mixed into training. Its rows are in no other side: the verdict is on `train`'s own."""
 
     share: float | None = Field(default=None, gt=0, lt=1)
-    """The share of these rows among all rows that are trained on; null: by its number of rows and `data.temperature`.
+    """The share of these rows among all rows that are trained on; null: by `epochs`, or else by its number of rows and
+    `data.temperature`.
 
     Above 0, and all shares together below 1; `data.train` has what is left. In each step the shares hold to within one
     row or so. An epoch is over when `data.train` has been seen once; a source that is shorter begins again, in another
     order, when all of its rows were seen. Against forgetting try 0.05 to 0.2.
+    """
+
+    epochs: float | None = Field(default=None, gt=0, le=1000)
+    """How many times these rows will have been seen by the end of the training, about; null: as `share` says.
+
+    Above 0 to 1000, in place of `share`. Their share follows from it: 2 of a small source beside one epoch of
+    `data.train` shows each of its rows twice, spread evenly over all steps. Rows seen more than about four times teach
+    little more.
     """
 
     validation: float = Field(default=0.0, ge=0, lt=1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..encoding.flat import examples_of
 from ..encoding.order import total_steps
+from ..errors import Misuse
 from ..recipe.sources import MAIN
 from ..records import Document, Finding, Order, Prediction, Source
 
@@ -27,13 +30,20 @@ SHARES = 1000  # a share by size is a fraction of this denominator or a smaller 
 def order(recipe: Recipe, documents: Sequence[Document], counts: Mapping[str, int]) -> Order:
     """The order of a training. counts: how many examples each source has, in their order; none where nothing is mixed.
 
-    An epoch is over when the training file's own rows were seen once.
+    An epoch is over when the training file's own rows were seen once. Raises Misuse where sources that are to be seen
+    so many times leave no row to it.
     """
     training = recipe.training
-    sources = _sources(recipe, counts)
-    main = sources[0] if sources else Source("", Fraction(1), 0, len(documents))
-    steps = total_steps(_left(documents, main), training.batch_size, training.epochs, training.steps,
-                        share=float(main.share))
+    if not counts:
+        rows = len(np.unique(examples_of(documents)))
+        steps = total_steps(rows, training.batch_size, training.epochs, training.steps)
+        return Order(training.batch_size, training.seed, training.epochs, steps)
+    ends = list(accumulate(counts.values()))
+    placed = {name: Source(name, Fraction(0), end - count, end, "" if name == MAIN else name)
+              for (name, count), end in zip(counts.items(), ends, strict=True)}
+    left = {name: _left(documents, source) for name, source in placed.items()}
+    shares, steps = _shares(recipe, counts, left)
+    sources = tuple(replace(source, share=shares[name]) for name, source in placed.items())
     return Order(training.batch_size, training.seed, training.epochs, steps, sources=sources)
 
 
@@ -43,9 +53,11 @@ def findings(planned: Order, documents: Sequence[Document]) -> list[Finding]:
 
 
 def as_json(planned: Order, documents: Sequence[Document]) -> dict[str, dict[str, Any]]:
-    """The sources for `check --json`: share, rows, and how many are taken until the end."""
+    """The sources for `check --json`: share, rows, how many are taken until the end, and how many times each is."""
+    left = {source.name: _left(documents, source) for source in planned.sources}
     return {
-        source.name: {"share": float(source.share), "rows": _left(documents, source), "taken": _taken(source, planned)}
+        source.name: {"share": float(source.share), "rows": left[source.name], "taken": _taken(source, planned),
+                      "times": _taken(source, planned) / max(1, left[source.name])}
         for source in planned.sources
     }
 
@@ -87,34 +99,52 @@ def held_out(
     return loss, {f"loss.{name}": each for name, each in losses.items()}
 
 
-def _sources(recipe: Recipe, counts: Mapping[str, int]) -> tuple[Source, ...]:
-    if not counts:
-        return ()
-    shares = _shares(recipe, counts)
-    found, start = [], 0
-    for name, count in counts.items():
-        found.append(Source(name, shares[name], start, start + count, "" if name == MAIN else name))
-        start += count
-    return tuple(found)
+def _shares(
+    recipe: Recipe, counts: Mapping[str, int], left: Mapping[str, int]
+) -> tuple[dict[str, Fraction], int]:
+    """What each source has of all rows, and the steps of the training.
+
+    A source has what the recipe says, or the rows that so many epochs of it are; the rest is parted by rows ** (1 /
+    temperature). left: how many examples of each have documents.
+    """
+    training = recipe.training
+    shares = {name: Fraction(str(mixed.share)) for name, mixed in recipe.data.mix.items()
+              if mixed.share}  # 0.1 is a tenth, not near it
+    rows = {name: max(1, round(mixed.epochs * left[name])) for name, mixed in recipe.data.mix.items() if mixed.epochs}
+    weights = _weights(recipe, {name: count for name, count in counts.items() if name not in {*shares, *rows}})
+    free = 1 - sum(shares.values(), Fraction(0))
+    if not rows:
+        parted = shares | {name: free * weight for name, weight in weights.items()}
+        return parted, total_steps(left[MAIN], training.batch_size, training.epochs, training.steps,
+                                   share=float(parted[MAIN]))
+    # of all rows, `free` parts less the counted rows are parted by weight, and the training file's are its epochs
+    own = left[MAIN] * training.epochs / float(weights[MAIN])
+    steps = total_steps(1, training.batch_size, (own + sum(rows.values())) / float(free), training.steps)
+    counted = {name: Fraction(count, steps * training.batch_size) for name, count in rows.items()}
+    rest = free - sum(counted.values(), Fraction(0))
+    if rest <= 0:
+        raise Misuse("data.mix_epochs", f"the `epochs` of {_named(rows)} ask for {sum(rows.values()):,} rows, and the "
+                     f"training has {steps * training.batch_size:,} in {steps:,} steps, which leaves none to "
+                     "`data.train`", "data.mix", "lower their `epochs`, or raise `training.steps`")
+    return shares | counted | {name: rest * weight for name, weight in weights.items()}, steps
 
 
-def _shares(recipe: Recipe, counts: Mapping[str, int]) -> dict[str, Fraction]:
-    """What each source has of all rows: what the recipe says, and of the rest by rows ** (1 / temperature)."""
-    named = {name: mixed.share for name, mixed in recipe.data.mix.items()}
-    shares = {name: Fraction(str(share)) for name, share in named.items() if share}  # 0.1 is a tenth, not near it
-    rest = 1 - sum(shares.values(), Fraction(0))
-    sizes = {name: max(counts[name], 1) ** (1 / recipe.data.temperature) for name in counts if name not in shares}
+def _weights(recipe: Recipe, counts: Mapping[str, int]) -> dict[str, Fraction]:
+    """Of what has no share of its own the part of each, the training file's what the others leave."""
+    sizes = {name: max(count, 1) ** (1 / recipe.data.temperature) for name, count in counts.items()}
     whole = sum(sizes.values())
-    shares |= {name: max(rest * Fraction(size / whole).limit_denominator(SHARES), rest / SHARES)
+    weights = {name: max(Fraction(size / whole).limit_denominator(SHARES), Fraction(1, SHARES))
                for name, size in sizes.items() if name != MAIN}
-    return shares | {MAIN: 1 - sum(shares.values(), Fraction(0))}
+    return weights | {MAIN: 1 - sum(weights.values(), Fraction(0))}
+
+
+def _named(names: Iterable[str]) -> str:
+    return " and ".join(f"`data.mix.{name}`" for name in names)
 
 
 def _left(documents: Sequence[Document], source: Source) -> int:
     """How many examples of a source have documents."""
     examples = np.unique(examples_of(documents))
-    if not source.name:
-        return len(examples)
     return int(((examples >= source.start) & (examples < source.end)).sum())
 
 
@@ -131,5 +161,5 @@ def _told(source: Source, planned: Order, rows: int) -> Finding:
             f"{rows:,} {taken / rows:.2g} times")
     if source.cycle and taken / rows > max(OFTEN, planned.epochs):
         return Finding("warning", "data.mix", f"{what}, so that they are learnt by heart", option,
-                       "give it more rows, or lower its `share`")
+                       "give it more rows, or lower its `share` or `epochs`")
     return Finding("note", "data.mix", what, option)
