@@ -62,8 +62,8 @@ class Data(Options):
     temperature: float = Field(default=1.0, ge=1, le=1000)
     """How sources of `data.mix` are weighed that have neither `share` nor `epochs`: by rows ** (1 / temperature).
 
-    1 to 1000; the training file is one of them. 1 is in proportion to their rows; larger ones give small sources more, 1000 gives all nearly the same.
-    Try 2 to 5 where one source is a hundred times another.
+    1 to 1000; the training file is one of them. 1 is in proportion to their rows; larger ones give small sources more,
+    1000 gives all nearly the same. Try 2 to 5 where one source is a hundred times another.
     """
 
     documents: Documents = Field(default_factory=Documents)
