@@ -110,7 +110,8 @@ def _shares(
     training = recipe.training
     shares = {name: Fraction(str(mixed.share)) for name, mixed in recipe.data.mix.items()
               if mixed.share}  # 0.1 is a tenth, not near it
-    rows = {name: max(1, round(mixed.epochs * left[name])) for name, mixed in recipe.data.mix.items() if mixed.epochs}
+    times = {name: recipe.data.mix[name].epochs for name in recipe.data.mix}
+    rows = {name: max(1, round(many * left[name])) for name, many in times.items() if many}
     weights = _weights(recipe, {name: count for name, count in counts.items() if name not in {*shares, *rows}})
     free = 1 - sum(shares.values(), Fraction(0))
     if not rows:
