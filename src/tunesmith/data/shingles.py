@@ -54,17 +54,26 @@ def shingled(texts: Iterable[str]) -> Iterator[Shingled]:
 
     Two shingles have the same number by chance once in 2^48 pairs of them.
     """
-    table, found, lengths = _Table(), [], []
+    for numbers, lengths in numbered(texts, least=WIDTH):
+        yield _shingled(numbers, lengths)
+
+
+def numbered(texts: Iterable[str], *, least: int = 1) -> Iterator[tuple[Numbers, NDArray[np.int64]]]:
+    """(W,) a stable number for each word of some texts, one after the other, and (N,) how many words each text has.
+
+    As many texts at once as fill some megabytes; shorter ones are filled up to `least` words by what is no word.
+    """
+    table, found, lengths = _Table(), list[str](), list[int]()
     for text in texts:
         here = words(text)
-        here += [NOTHING] * (WIDTH - len(here))
+        here += [NOTHING] * (least - len(here))
         found += here
         lengths.append(len(here))
         if len(found) >= _WORDS_AT_ONCE or len(lengths) == 1 << (64 - BITS):
-            yield _shingled(table.numbers(found), np.array(lengths))
+            yield table.numbers(found), np.array(lengths)
             found, lengths = [], []
     if lengths:
-        yield _shingled(table.numbers(found), np.array(lengths))
+        yield table.numbers(found), np.array(lengths)
 
 
 class _Table(dict[str, int]):

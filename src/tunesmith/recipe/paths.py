@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,11 +47,12 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     format = _with_files(data.format, start(("data", "format")))
     augment = tuple(_with_models(_with_files(way, start(("data", "augment"))), start(("data", "augment")))
                     for way in data.augment)
+    audit = tuple(_with_files(check, start(("data", "audit"))) for check in data.audit)
     return recipe.model_copy(update={
         "base": recipe.base.model_copy(update={
             "name": base(recipe.base.name, start(("base", "name"))), "vocabulary": vocabulary}),
         "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix,
-                                        "format": format, "augment": augment}),
+                                        "format": format, "augment": augment, "audit": audit}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
 
@@ -64,7 +66,7 @@ def _with_files(section: MaybeSection, folder: Path) -> MaybeSection:
     """The section with absolute paths in the options that name files."""
     if section is None:
         return section
-    found = {name: absolute(file, folder) for name, file in located.files(section.settings)}
+    found = located.moved(section.settings, partial(absolute, folder=folder))
     return replace(section, settings=section.settings.model_copy(update=found)) if found else section
 
 

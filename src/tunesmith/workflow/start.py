@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ def _reading(loaded: Loaded, columns: Mapping[str, str], output: Path) -> str:
         usual = section.module.Settings()
         options = {name: value for name, value in section.settings.model_dump(mode="json").items()
                    if value != vars(usual)[name]}
-        options |= {name: os.path.relpath(file, output.parent) for name, file in located.files(section.settings)}
+        options |= located.moved(section.settings, partial(os.path.relpath, start=output.parent))
         if options or loaded.guessed or section.type == "question":
             told = "".join(f", {name}: {_value(value)}" for name, value in options.items())
             lines.append(f"format: {{type: {section.type}{told}}}")
