@@ -136,6 +136,8 @@ WHATS: Mapping[str, str] = {
     "template.syntax": "the template is no Jinja",
 }
 REMEDIES: Mapping[str, str] = {
+    "audit.contamination": "take the rows out of one of the two files, or name the column of the document that they are"
+                           " cut from in `data.group`, which then stays on one side",
     "observer.not_installed": "install it with the `pip install` that the message names",
     "base.not_installed": "install the starter with the `pip install` that the message names",
     "command.interrupted": "run the command again; a run goes on with `tunesmith train --resume RUN`",
