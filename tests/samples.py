@@ -110,7 +110,7 @@ def tokens(good: bool) -> Rows:
 
 TAGS = ("entity_f1", "entity_f1_macro", "entity_precision", "entity_recall", "word_accuracy")
 SETS = {  # by metric; `texts` for one that is not named
-    **dict.fromkeys(("accuracy", "macro_f1", "precision", "recall", "roc_auc"), (labels, several)),
+    **dict.fromkeys(("accuracy", "macro_f1", "precision", "recall", "roc_auc", "kappa"), (labels, several)),
     "micro_f1": (several,),
     "token_accuracy": (tokens,),
     **dict.fromkeys(TAGS, (tags,)),

@@ -28,6 +28,7 @@ FAMILIES: Mapping[str, str] = {
     "generation": "a model can answer only what fits into its context, and something has to be asked.",
     "hub": "what comes from elsewhere is named by its revision and checked before it is opened.",
     "kernels": "an exact operation that cannot be computed exactly is not computed.",
+    "label": "a label is what somebody decided, so nothing is decided for them and nothing they decided is lost.",
     "labels": "a head learns to tell apart exactly the labels of the training rows, so each must be one of them.",
     "mask": "the loss must fall on what the model should learn to say, and on nothing else: this is proved for every "
             "row, because a wrong mask still gives a falling loss.",

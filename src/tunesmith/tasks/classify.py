@@ -22,7 +22,7 @@ from ..encoding.lengths import fitted
 from ..encoding.packing import batches, unchanged
 from ..errors import Misuse, raise_all
 from ..losses.classification import binary_cross_entropy, cross_entropy, squared_error
-from ..metrics import accuracy, macro_f1, mae, micro_f1, mse, pearson, precision, recall, roc_auc, spearman
+from ..metrics import accuracy, kappa, macro_f1, mae, micro_f1, mse, pearson, precision, recall, roc_auc, spearman
 from ..models.asking import outputs
 from ..models.label_probe import label_probe
 from ..records import Batch, Document, Example, Finding, Head, Labelled, Loss, Prediction, Rows
@@ -36,7 +36,7 @@ takes: Final = (Labelled,)
 cut: Final = "between examples"
 generates: Final = False
 # the first that has something to say of the predictions is primary: micro_f1 of labels, accuracy of a class, pearson
-metrics: Final = (micro_f1, accuracy, macro_f1, precision, recall, roc_auc, pearson, spearman, mae, mse)
+metrics: Final = (micro_f1, accuracy, macro_f1, precision, recall, roc_auc, kappa, pearson, spearman, mae, mse)
 prepare = unchanged
 TOGETHER: Final = 256  # rows: enough to put those of like length together, few enough to keep in memory
 

@@ -188,8 +188,9 @@ def _told(
     row: Tagged, tags: Sequence[str], head: Head, scores: Sequence[float] | None = None, *, strict: bool = False
 ) -> dict[str, Any]:
     """Tags and entities as they are written out; plain tags spell no entities."""
+    sure = {"score": min(scores, default=1.0)} if scores is not None else {}  # of the word that is least so
     if head.scheme == schemes.NONE:
-        return {"tags": list(tags)}
+        return {"tags": list(tags), **sure}
     text, starts = placed(row)
     told = []
     for one in (schemes.strict if strict else schemes.entities)(tags, head.scheme):
@@ -197,7 +198,7 @@ def _told(
         score = {"score": float(np.mean(scores[one.first : one.end]))} if scores is not None else {}
         told.append({"type": one.type, "text": text[start:end], "start": start, "end": end,
                      "words": [one.first, one.end], **score})
-    return {"entities": told, "tags": list(tags)}
+    return {"entities": told, "tags": list(tags), **sure}
 
 
 def _shown(told: Mapping[str, Any]) -> str:
