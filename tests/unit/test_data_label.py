@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,7 +118,7 @@ def test_a_change_of_words_that_are_not_there_is_told(typed):
 
 def test_entities_are_shown_in_brackets_and_words_with_their_numbers():
     kind = Words(("PER", "LOC"), "iob2")
-    tags = "B-PER I-PER O B-PER O B-LOC I-LOC".split()
+    tags = ["B-PER", "I-PER", "O", "B-PER", "O", "B-LOC", "I-LOC"]
     assert kind.told(tags, item({}, SENTENCE)) == "[Anna Berg]PER met [Ben]PER in [New York]LOC"
     assert kind.choices(item({}, SENTENCE))[0].startswith("words: 1 Anna  2 Berg  3 met")
 
@@ -171,7 +170,8 @@ def test_two_rows_that_ask_the_same_are_known_by_one_digest_whatever_they_answer
     assert digest_of(Labelled("a", ("x",), "1", "g", "s")) == digest_of(Labelled("a", None, "2", "h"))
     assert digest_of(Labelled("a", None, "1", "g")) != digest_of(Labelled("b", None, "1", "g"))
     assert digest_of(Labelled("a", None, "1", "g")) != digest_of(Labelled("a", None, "1", "g", second="b"))
-    assert digest_of(Tagged(("a",), ("O",), "1", "g")) == digest_of(Tagged(("a",), None, "2", "g", text="a", starts=(0,)))
+    of_text = Tagged(("a",), None, "2", "g", text="a", starts=(0,))
+    assert digest_of(Tagged(("a",), ("O",), "1", "g")) == digest_of(of_text)
     talk = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
     assert digest_of(Conversation((*talk, Message("assistant", "d")), "1", "g")) == digest_of(
         Conversation((*talk, Message("assistant", "e")), "1", "g"))
