@@ -118,6 +118,11 @@ PLANTED: Mapping[str, Sequence[Planted]] = {
         Planted("audit.unwanted_phrases", 1, [*PAIRS, pair(91, answer="Call our Hotline now.")],
                 options={"phrases": ["our hotline"]}),
     ],
+    "contamination": [
+        Planted("audit.contamination", 2, PAIRS, [
+            pair(91, answer=f"It is said that {PAIRS[3].answer}"), pair(92, prompt=PAIRS[4].answer), pair(93)]),
+        Planted("audit.contamination", 1, LABELLED, [labelled(91, LABELLED[7].text.upper()), labelled(92)]),
+    ],
     "contradictions": [
         Planted("audit.contradiction", 2, [*LABELLED, labelled(91, sentence(3).upper(), "neutral")]),
         Planted("audit.contradiction", 2, TAGGED, [replace(TAGGED[4], tags=("O",) * NINE, where="u:7")]),

@@ -22,7 +22,7 @@ from ...reading.quoting import pairs, quoted
 from ...reading.read import rows
 from ...recipe.kinds import STRICT, Files
 from ...recipe.located import FILE
-from ...records import Example, Figure, Finding, Looked, Noticed, Row, Seen, Side
+from ...records import Example, Finding, Looked, Noticed, Row, Seen, Side
 from ..passages import SHORTEST, Runs, passages
 from ..shingles import words
 from ..texts import texts
@@ -89,7 +89,7 @@ class _Texts:
 
 
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
-    """A finding for each side, entry of `evaluation.also` and file with such rows, and bars of their shares."""
+    """A finding for each side, entry of `evaluation.also` and file with such rows."""
     train = sides.get("train", ())
     parts = [*_own(sides, given), *(_file(file, settings.words) for file in settings.files)]
     asked = _Texts(parts, array("q"), array("q"), [0] * len(parts))
@@ -103,10 +103,7 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
     told = [_told(part, some, count, train, settings)
             for part, some, count in zip(parts, found, asked.counts, strict=True) if some]
     unread = [each for file in settings.files for each in _unread(file)]
-    shares = tuple(100 * len(some) / max(count, 1) for some, count in zip(found, asked.counts, strict=True))
-    figure = Figure("Rows of which a part is trained on", "% of the rows", {"": shares},
-                    names=tuple(part.name for part in parts))
-    return Looked((*told, *unread), (figure,) if told else ())
+    return Looked((*told, *unread))
 
 
 def _told(
@@ -139,7 +136,8 @@ def _own(sides: Mapping[Side, Sequence[Example]], given: Looking) -> list[_Part]
     return [
         *(part(name, examples, "take these rows out of one of the two sides, or name the column of the document that "
                "they are cut from in `data.group`, which then stays on one side") for name, examples in held.items()),
-        *(part(name, examples, "take these rows out of one of the two files") for name, examples in also.items()),
+        *(part(name, examples, "take these rows out of the files of `data.train`, or out of those of `evaluation.also`")
+          for name, examples in also.items()),
     ]
 
 
@@ -159,7 +157,8 @@ def _file(file: str, least: int) -> _Part:
                 said = sorted(_leaves(row.values), key=len, reverse=True)
                 yield row.where, "\n".join(said), [*said[:1], *(one for one in said[1:] if len(words(one)) >= least)]
 
-    return _Part(quoted(Path(file).name), each, "take the training rows out: what that file measures was learnt")
+    return _Part(quoted(Path(file).name), each,
+                 "take the rows out of the files of `data.train`: what that file measures was learnt")
 
 
 def _leaves(value: Any) -> Iterator[str]:
