@@ -25,7 +25,8 @@ PASSING: Mapping[str, str] = {"note": "note", "_warning": "warning", "_refusal":
 WEIGHTS = {"refusal": "refused, exit code 3", "misuse": "wrong command line or recipe, exit code 2",
            "failure": "failed while running, exit code 1", "busy": "try again, exit code 75",
            "error": "an error of `check`, which refuses the run", "warning": "a warning: told, and gone on",
-           "note": "a note: told, and gone on"}
+           "note": "a note: told, and gone on",
+           "audit": "as grave as `data.audit` says: a note, a warning, or an error, which refuses the run"}
 HELPERS = {"what", "kind"}  # a function with these two parameters passes them on
 DIGESTS = ("run.template", "run.tokenizer")  # `run.…`: what a run is held against when it is opened
 MANY = 6
@@ -150,7 +151,8 @@ def _site(name: str, weight: str, scope: Scope, told: Scope) -> Iterator[Site]:
     folders = [kind + spelt[1:] for kind in catalog.KINDS]  # of each open folder: `task.unknown`, `metric.unknown`
     for kind in folders if spelt.startswith("….") else DIGESTS if spelt == "run.…" else (spelt,):
         if kind == "bug" or KIND.fullmatch(kind):
-            yield Site(kind, weight if weight in WEIGHTS else "error", _text(told.get("what"), scope),
+            grave = "audit" if kind.startswith("audit.") else weight if weight in WEIGHTS else "error"
+            yield Site(kind, grave, _text(told.get("what"), scope),
                        _text(told.get("remedy"), scope), name)
 
 

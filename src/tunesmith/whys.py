@@ -59,6 +59,13 @@ FAMILIES: Mapping[str, str] = {
 }
 
 WHYS: Mapping[str, str] = {
+    "audit.contradiction": "of two labels for one text at least one teaches a mistake, and no model can learn both.",
+    "audit.copies": "rows that stand there twice count twice.",
+    "audit.copies_across": "a test row that was trained on is no test, and makes the verdict too good.",
+    "audit.cut_answers": "a model learns to stop where answers stop, in the middle of a sentence too.",
+    "audit.long_rows": "a row cut in silence loses its answer first, and with it all there was to learn.",
+    "audit.rare_label": "a label that hardly stands in the rows is hardly ever predicted.",
+    "audit.refusals": "a model that is taught to refuse refuses other things too.",
     "base.no_gguf": "GGUF files are read by a package of their own, which not everybody needs.",
     "base.no_language_model": "only a model that says how likely the next token is can be tuned to answer.",
     "base.not_installed": "starters are packages of their own, so that nothing has to be downloaded behind your back.",
@@ -68,7 +75,6 @@ WHYS: Mapping[str, str] = {
     "base.untrusted": "a model's configuration may not decide that its code is run on your machine.",
     "data.assistant_first": "an answer to nothing teaches the model to speak first.",
     "data.changed": "a run that goes on with other rows is another run.",
-    "data.duplicates": "rows that stand there twice count twice.",
     "data.encoding": "characters that are guessed are learnt as they were guessed.",
     "data.encrypted": "what cannot be opened cannot be checked, and a password has no place in a recipe.",
     "data.format_unknown": "guessing which column is the answer would train on the wrong one.",

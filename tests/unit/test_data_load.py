@@ -201,13 +201,6 @@ def test_a_column_can_name_the_group(tmp_path):
     assert told(loaded) == [("data.no_group", "a.jsonl:3")]
 
 
-def test_exact_copies_of_rows_are_counted(tmp_path):
-    put(tmp_path, QUESTION, {"answer": "a", "question": "q"}, QUESTION | {"id": 2}, QUESTION)
-    found = only(load("a.jsonl", base_folder=tmp_path), "data.duplicates")
-    assert (found.severity, found.where) == ("warning", "a.jsonl:2") and found.what.startswith("2 row(s)")
-    assert found.what.endswith(": a.jsonl:2 of a.jsonl:1, a.jsonl:4 of a.jsonl:1")
-
-
 # --- several files
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tunesmith.data.copies import Copies
 from tunesmith.data.digest import digest
 from tunesmith.data.shelf import Picked, Shelf
 from tunesmith.records import Answer, Call, Conversation, Labelled, Message, Pair, Question, Tagged, Text
@@ -77,13 +76,3 @@ def test_some_of_a_sequence_are_handed_out_in_their_order_and_changed():
     picked = Picked(shelf, np.array([2, 0]), lambda example, at: (at, example.where))
     assert list(picked) == [(2, "l.csv:3"), (0, "l.csv:1")] and list(picked[1:]) == [(0, "l.csv:1")]
     assert len(picked[:1]) == 1 and picked[-1] == (0, "l.csv:1")
-
-
-def test_copies_are_told_with_the_first_row_that_they_repeat():
-    copies = Copies()
-    for place, said in enumerate(["a", "b", "a", "c", "b", "a"], 1):
-        copies.add(said, f"x.csv:{place}")
-    copies.add("c", "odd place")
-    assert copies.found() == (4, [("x.csv:3", "x.csv:1"), ("x.csv:5", "x.csv:2"), ("x.csv:6", "x.csv:1"),
-                                  ("odd place", "x.csv:4")])
-    assert Copies().found() == (0, [])

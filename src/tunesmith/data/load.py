@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -12,13 +11,12 @@ from ..errors import Misuse, Problem, Problems
 from ..reading.files import find
 from ..reading.header import Header
 from ..reading.naming import FROM_ROW, is_unnamed
-from ..reading.quoting import listed, pairs
+from ..reading.quoting import listed
 from ..reading.read import Way, aligned, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
 from . import groups
-from .copies import Copies
 from .ledger import Ledger, from_problem
 from .odd import Odd
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
@@ -57,7 +55,6 @@ class _Seen:
     rows: int = 0
     columns: dict[str, None] = field(default_factory=dict)
     fields: set[str] = field(default_factory=set)
-    copies: Copies = field(default_factory=Copies)
     contexts: int = 0
     first_context: Row | None = None
 
@@ -133,7 +130,6 @@ def _count(row: Row, seen: _Seen) -> None:
     """Count a row as it stood in the file."""
     seen.rows += 1
     seen.columns.update(dict.fromkeys(row.values))
-    seen.copies.add(json.dumps(row.values, sort_keys=True, ensure_ascii=False), row.where)
 
 
 def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str, str]) -> None:
@@ -202,11 +198,6 @@ def _told(
                           where, "take it out, or name another format in `data.format`")
     if chosen and seen.first_context:
         yield _undecided_context(seen.first_context, seen.contexts, chosen)
-    copies, places = seen.copies.found()
-    if copies:
-        yield Finding("warning", "data.duplicates", f"{copies} row(s) are exact copies of earlier ones: "
-                      f"{pairs(places, 'of', copies)}", places[0][0],
-                      "take them out, unless they are meant to count more than once")
 
 
 def _undecided_context(row: Row, count: int, chosen: Section) -> Finding:

@@ -86,7 +86,7 @@ def of_row(recipe: Recipe, prepared: Prepared, where: str) -> list[Shown]:
     wanted, way = place(where), parent(where)[1]
     found = [each for each in every(recipe, prepared, wanted=wanted) if way in ("", parent(each[1].where)[1])]
     if not found:
-        here = [one for one in prepared.findings if one.kind != "data.duplicates" and place(one.where) == wanted]
+        here = [one for one in prepared.findings if not one.kind.startswith("audit.") and place(one.where) == wanted]
         if here:
             wrong = next((one for one in here if one.kind.startswith("row.")), here[0])
             raise Misuse("preview.no_row", f"no document comes from `{where}`: {wrong.what}", where, wrong.remedy)

@@ -25,6 +25,16 @@ MEANT = "; where it is meant, `data.audit: [{type: answers, severity: off}]`"
 RARE = 0.01  # of the answers: what would be a warning is a note below this
 FEW = 5  # rows at least before a share of them is told
 LONG = 200  # characters from which on an answer is looked at for where it ends
+KINDS = (
+    ("audit.hollow_answers", "answers say nothing, such as `N/A` or `I don't know`",
+     f"write real answers, or take these rows out{MEANT}"),
+    ("audit.model_talk", "answers speak of being a language model",
+     f"take these rows out, unless the model is to say so of itself{MEANT}"),
+    ("audit.refusals", "answers refuse what was asked", f"take these rows out, unless refusing is to be learnt{MEANT}"),
+    ("audit.unwanted_phrases", "answers hold a phrase that `data.audit` names as unwanted",
+     f"mend these rows, or take them out{MEANT}"),
+    ("audit.echoes", "answers repeat what was asked", f"write real answers, or take these rows out{MEANT}"),
+)
 # The whole answer is one of these, but for case and the marks at its end
 HOLLOW = frozenset({
     "n/a", "null", "todo", "tbd", "no answer", "not applicable", "not available", "no output", "no input", "<noinput>",
@@ -138,21 +148,11 @@ def _talks_of_models(answer: str) -> bool:
 
 
 def _told(found: _Kinds, settings: Settings) -> Iterator[Noticed]:
-    kinds = (
-        (found.hollow, "audit.hollow_answers", "say nothing, such as `N/A` or `I don't know`",
-         "write real answers, or take these rows out" + MEANT),
-        (found.model, "audit.model_talk", "speak of being a language model",
-         "take these rows out, unless the model is to say so of itself" + MEANT),
-        (found.refusal, "audit.refusals", "refuse what was asked",
-         "take these rows out, unless refusing is to be learnt" + MEANT),
-        (found.phrases, "audit.unwanted_phrases", "hold a phrase that the recipe does not want",
-         "mend or take out these rows; `data.audit` names the phrases"),
-        (found.echo, "audit.echoes", "repeat what was asked", "write real answers, or take these rows out" + MEANT),
-    )
-    for rows, kind, what, remedy in kinds:
+    every_kind = (found.hollow, found.model, found.refusal, found.phrases, found.echo)
+    for rows, (kind, what, remedy) in zip(every_kind, KINDS, strict=True):
         if rows.count:
             few = rows.count < RARE * found.count and settings.severity == "warning"
-            yield noticed(settings, kind, f"{rows.count} of {found.count} answers {what}", rows.rows, remedy,
+            yield noticed(settings, kind, f"{rows.count} of {found.count} {what}", rows.rows, remedy,
                           count=rows.count, severity="note" if few else None)
     if found.cut.count >= max(FEW, settings.cut * found.long):
         yield noticed(settings, "audit.cut_answers", f"{found.cut.count} of {found.long} longer answers end in the "

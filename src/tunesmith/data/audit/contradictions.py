@@ -28,15 +28,15 @@ OUTSIDE = "O"
 FAR = 0.25  # of the range of labels that are numbers: what two may differ before they contradict each other
 Group = NDArray[np.int64]
 TOLD = {
-    NAMED: ("audit.contradiction", "text(s) stand in {rows} rows with different labels",
+    NAMED: ("audit.contradiction", "text(s) stand in several rows with different labels",
             "correct those that are wrong; `tunesmith preview --row FILE:LINE` shows each. Where both are right, give "
             "one row both: `task: {type: classify, kind: multi}`"),
-    SPAN: ("audit.contradiction", "question(s) stand in {rows} rows with answers that share nothing",
+    SPAN: ("audit.contradiction", "question(s) stand in several rows with answers that share nothing",
            "correct those that are wrong; `tunesmith preview --row FILE:LINE` shows each"),
-    BRIEF: ("audit.answers_differ", "input(s) stand in {rows} rows with different short answers",
+    BRIEF: ("audit.answers_differ", "input(s) stand in several rows with different short answers",
             "correct those that are wrong, and leave them where several are right, as in translations; `tunesmith "
             "preview --row FILE:LINE` shows each"),
-    LONG: ("audit.several_answers", "input(s) stand in {rows} rows with different answers",
+    LONG: ("audit.several_answers", "input(s) stand in several rows with different answers",
            "nothing where several are right: all are learnt. `data.group` keeps such rows on one side where their "
            "first turns differ"),
 }
@@ -134,7 +134,7 @@ def _told(
         return
     name, what, remedy = TOLD[kind]
     such = pairs([(seen[0].where, seen[1].where)], "and", 1)
-    yield noticed(settings, name, f"{inputs} {what.format(rows=rows)}, such as {such}", seen, remedy, count=rows,
+    yield noticed(settings, name, f"{inputs} {what} ({rows} rows), such as {such}", seen, remedy, count=rows,
                   severity=settings.answers if kind in (BRIEF, LONG) else None)
 
 
