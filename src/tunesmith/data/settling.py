@@ -61,12 +61,19 @@ class View:
     places: tuple[Place, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Piece:
+    """Texts on their way. told: what each step said; left: the texts that each step would leave as they are."""
+
     texts: tuple[str, ...]
-    told: dict[str, dict[str, None]]
+    told: dict[str, dict[str, None]] = field(default_factory=dict)
+    left: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: bool = False
     rounds: int = 0
+
+    def part(self, texts: tuple[str, ...]) -> _Piece:
+        """A piece that this one is cut into, with what was said of it."""
+        return _Piece(texts, {name: dict(whys) for name, whys in self.told.items()}, rounds=self.rounds + 1)
 
 
 class _Nothing:
@@ -168,30 +175,36 @@ def _usable(row: Row, plan: Plan) -> bool:
 
 def _settled(said: tuple[str, ...], steps: Sequence[tuple[str, Cleaner]], where: str) -> Iterator[_Piece]:
     """The pieces that texts are cut into, or the one that they are, each as no step changes it any more."""
-    waiting = [_Piece(said, {})]
+    waiting = [_Piece(said)]
     while waiting:
         piece = waiting.pop()
-        if piece.rounds == ROUNDS:
-            raise Refusal("clean.unsettled", f"the steps undo each other's work without end: {', '.join(piece.told)}",
-                          where, "leave one of them out, or set their options so that they agree")
-        after = _round(piece, steps)
-        if after[0].dropped or (len(after) == 1 and after[0].texts == piece.texts):
-            yield after[0]
+        while not piece.dropped and any(piece.left.get(name) != piece.texts for name, _ in steps):
+            if piece.rounds == ROUNDS:
+                raise Refusal("clean.unsettled", "the steps undo each other's work without end: "
+                              f"{', '.join(piece.told)}", where,
+                              "leave one of them out, or set their options so that they agree")
+            parts = _round(piece, steps)
+            if parts:
+                waiting += reversed(parts)
+                break
         else:
-            waiting += reversed(after)
+            yield piece
 
 
 def _round(piece: _Piece, steps: Sequence[tuple[str, Cleaner]]) -> list[_Piece]:
-    """The piece after all steps; where one of them cuts it, its parts, which begin again."""
-    now, told = piece.texts, {name: dict(whys) for name, whys in piece.told.items()}
+    """Let all steps see to a piece; where one of them cuts it, its parts, for which they begin again."""
+    piece.rounds += 1
     for name, cleaner in steps:
-        cleaned = cleaner(now)
+        if piece.left.get(name) == piece.texts:
+            continue
+        cleaned = cleaner(piece.texts)
         if cleaned.why:
-            told.setdefault(name, {})[cleaned.why] = None
+            piece.told.setdefault(name, {})[cleaned.why] = None
         if cleaned.dropped:
-            told[name] = told.pop(name)
-            return [_Piece(now, told, dropped=True)]
-        now = cleaned.texts
+            piece.told[name] = piece.told.pop(name)  # the last one is the one that dropped it
+            piece.dropped = True
+            return []
         if cleaned.more:
-            return [_Piece(each, told, rounds=piece.rounds + 1) for each in (now, *cleaned.more)]
-    return [_Piece(now, told, rounds=piece.rounds + 1)]
+            return [piece.part(texts) for texts in (cleaned.texts, *cleaned.more)]
+        piece.texts = piece.left[name] = cleaned.texts
+    return []

@@ -58,14 +58,14 @@ def cleaner(settings: Settings, every: Every) -> Cleaner:
 
 def _copies(every: Every) -> NDArray[np.uint64]:
     """(N,) for each row the first one that says the same, by 64 bits of a digest; itself where none is earlier."""
-    digests = array("Q")
+    digests, parts = array("Q"), array("B")
     for came in every:
         digests.append(_digest(*(normalised(text) for text in came.texts), came.beside))
-    first = np.frombuffer(digests, np.uint64)
-    shift = np.uint64(64 - _PARTS.bit_length() + 1)
-    for part in range(_PARTS):  # in place: what is a row's number already has the first part's high bits, all 0
-        rows = np.flatnonzero(first >> shift == part)
-        first[rows] = rows[_first(first[rows])]
+        parts.append(digests[-1] % _PARTS)
+    first, part_of = np.frombuffer(digests, np.uint64), np.frombuffer(parts, np.uint8)
+    for part in range(_PARTS):
+        rows = np.flatnonzero(part_of == part)
+        first[rows] = rows[_first(first[rows])]  # in place of the digests, which no other part looks at
     return first
 
 

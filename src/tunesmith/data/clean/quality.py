@@ -9,7 +9,6 @@ scripts that set no blanks between them (Chinese, Japanese, Thai, …) are their
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -106,10 +105,13 @@ def _faults(text: str, settings: Settings) -> Iterator[str]:
 
 def _repeated(words: Sequence[str]) -> float:
     """The share of words that stand in a run of five which the row has had before."""
-    seen = Counter[tuple[str, ...]]()
+    grams = list(zip(*(words[shift:] for shift in range(_GRAM)), strict=False))
+    if len(set(grams)) == len(grams):
+        return 0.0
+    seen = set[tuple[str, ...]]()
     again = [False] * len(words)
-    for start, gram in enumerate(zip(*(words[shift:] for shift in range(_GRAM)), strict=False)):
-        if seen[gram]:
+    for start, gram in enumerate(grams):
+        if gram in seen:
             again[start:start + _GRAM] = [True] * _GRAM
-        seen[gram] += 1
+        seen.add(gram)
     return sum(again) / len(words)

@@ -17,6 +17,7 @@ rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"
 _BLANKS, _LINES, _ODD = re.compile(r"[^\S\n]+"), re.compile(r"\n{3,}"), re.compile(r"[^\S \t]")
 _INDENTED = re.compile(r"(?: {2}|\t)\s*\S")
+_PLAIN = re.compile(r"\S+(?: \S+)*")
 _FENCE = "```"
 
 
@@ -45,6 +46,8 @@ def cleaner(settings: Settings, every: Every) -> Cleaner:
 
 
 def _plain(text: str, *, lines: bool, indents: bool) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     if not lines:
         return " ".join(text.split())
     each = text.splitlines()
