@@ -35,6 +35,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", metavar="A,B", help="the columns whose texts are cleaned (default: the format's)")
     parser.add_argument("--format", metavar="NAME", help=f"one of: {', '.join(names('format'))} (default: recognised)")
     parser.add_argument("--dry-run", action="store_true", help="show what would happen, and write nothing")
+    parser.add_argument("--ray", metavar="ADDRESS", help="clean on Ray Data (extra `ray`): `local`, `local:2` for two "
+                        "processes, or a cluster's HOST:PORT")
     parser.add_argument("--overwrite", action="store_true", help="replace the output where there is one")
 
 
@@ -42,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Clean, or show what cleaning would do."""
     from ..data.cleaning import clean
     from ..data.cleaning_examples import rehearse
+    from ..data.cleaning_ray import on_ray
     from ..data.cleaning_wish import Wish
 
     screen: Screen = arguments.screen
@@ -51,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         report, examples = rehearse(wish)
     elif arguments.output:
-        report = clean(wish, Path(arguments.output), overwrite=arguments.overwrite)
+        settle = on_ray(arguments.ray) if arguments.ray is not None else None
+        report = clean(wish, Path(arguments.output), overwrite=arguments.overwrite, settle=settle)
     else:
         raise Misuse("clean.no_output", "nothing says where to write the rows", "--output",
                      "name a file with `--output`, or look first with `--dry-run`")

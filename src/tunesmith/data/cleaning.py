@@ -28,7 +28,6 @@ from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
 from .spool import Spool
 
 SAMPLE = 1000
-Settle = Callable[[Iterable[Row | Finding], Plan], Iterator[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,14 @@ class Opened:
 
     def __init__(self, wish: Wish) -> None:
         steps = sections(wish)
-        files, aside = find(list(wish.files), wish.base_folder)
+        self.base_folder = wish.base_folder
+        self.files, aside = find(list(wish.files), wish.base_folder)
         self._found = Ledger()
         self._found.add(*aside)
         given = choices.section("format", wish.format) if wish.format else None
-        format = given or recognise_files(files, wish.base_folder)
-        stream = _read(files, wish.base_folder, way(format, wish.header))
+        format = given or recognise_files(self.files, wish.base_folder)
+        self.way = way(format, wish.header)
+        stream = found(self.files, wish.base_folder, self.way)
         self._sample = list(islice(stream, SAMPLE))
         self._rest = stream
         seen = [one for one in self._sample if isinstance(one, Row)]
@@ -114,10 +115,14 @@ class Opened:
 
     def outcomes(self, folder: Path | None, settle: Settle) -> Iterator[Outcome]:
         """What becomes of each row, in order. folder: where rows lie meanwhile, if all have to be seen."""
-        settled = self._noted(settle(chain(self._sample, self._rest), self.plan))
+        settled = self._noted(settle(self))
         for section in self.plan.last:
             settled = _judged(settled, section, self.plan, folder)
         yield from settled
+
+    def found(self) -> Iterator[Row | Finding]:
+        """All rows, once, and what could not be read."""
+        return chain(self._sample, self._rest)
 
     def report(self, tally: Tally, *, output: str = "", ledger: str = "") -> Report:
         """What was done, once it is done."""
@@ -140,10 +145,13 @@ class Opened:
                 yield outcome
 
 
-def here(found: Iterable[Row | Finding], plan: Plan) -> Iterator[Outcome]:
+Settle = Callable[[Opened], Iterator[Outcome]]
+
+
+def here(opened: Opened) -> Iterator[Outcome]:
     """The outcomes of rows, in this process."""
-    settler = Settler(plan, NOTHING)
-    for one in found:
+    settler = Settler(opened.plan, NOTHING)
+    for one in opened.found():
         yield from settler.settle(one) if isinstance(one, Row) else [unusable(one)]
 
 
@@ -165,7 +173,8 @@ def _judged(settled: Iterator[Outcome], section: Section, plan: Plan, folder: Pa
                           outcome.pieces)
 
 
-def _read(files: Sequence[str], base_folder: Path, way: Way) -> Iterator[Row | Finding]:
+def found(files: Sequence[str], base_folder: Path, way: Way) -> Iterator[Row | Finding]:
+    """The rows of files, and what could not be read."""
     if way.by == "aligned":
         return aligned(files, base_folder)
     return chain.from_iterable(rows(file, base_folder=base_folder, way=way) for file in files)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..records import Finding, Row
+from ..records import Row
 from .cleaning import Opened, Report
 from .cleaning_ledger import Tally, what
 from .cleaning_wish import Wish
@@ -41,9 +41,9 @@ def rehearse(wish: Wish) -> tuple[Report, list[Shown]]:
     shown: list[Shown] = []
     of = Counter[str]()
 
-    def settle(found: Iterable[Row | Finding], plan: Plan) -> Iterator[Outcome]:
-        settler = Settler(plan, NOTHING)
-        for one in found:
+    def settle(opened: Opened) -> Iterator[Outcome]:
+        settler = Settler(opened.plan, NOTHING)
+        for one in opened.found():
             if not isinstance(one, Row):
                 yield unusable(one)
                 continue
@@ -51,7 +51,7 @@ def rehearse(wish: Wish) -> tuple[Report, list[Shown]]:
                 steps = [name for name, _ in outcome.told]
                 if outcome.finding is None and any(of[name] < EACH for name in steps) and len(shown) < MOST:
                     of.update(steps)
-                    shown.append(_example(one, outcome, plan))
+                    shown.append(_example(one, outcome, opened.plan))
                 yield outcome
 
     for outcome in opened.outcomes(None, settle):

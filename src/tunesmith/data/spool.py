@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,7 @@ class Spool:
         """Write an outcome; one that was not dropped is a row that further steps see."""
         if outcome.values is not None:
             self._places.write(np.uint64(self._lines.tell()).tobytes())
-        finding = outcome.finding and outcome.finding.as_json()
-        self._lines.write(as_line({"": [outcome.where, outcome.told, outcome.piece, outcome.pieces, finding],
-                                   "values": outcome.values}))
+        self._lines.write(as_line(packed(outcome)))
 
     def outcomes(self) -> Iterator[Outcome]:
         """All that was added."""
@@ -44,7 +42,7 @@ class Spool:
             if not line:
                 return
             at += len(line)
-            yield _outcome(line)
+            yield unpacked(json.loads(line))
 
     def __iter__(self) -> Iterator[Came]:
         for outcome in self.outcomes():
@@ -56,7 +54,7 @@ class Spool:
         self._places.flush()
         self._places.seek(row * WIDTH)
         self._lines.seek(int(np.frombuffer(self._places.read(WIDTH), np.uint64)[0]))
-        return _outcome(self._lines.readline()).where
+        return unpacked(json.loads(self._lines.readline())).where
 
     def close(self) -> None:
         """Give the space back."""
@@ -64,8 +62,14 @@ class Spool:
         self._places.close()
 
 
-def _outcome(line: bytes) -> Outcome:
-    told: dict[str, Any] = json.loads(line)
-    where, steps, piece, pieces, finding = told[""]
+def packed(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON."""
+    finding = outcome.finding and outcome.finding.as_json()
+    return {"told": [outcome.where, outcome.told, outcome.piece, outcome.pieces, finding], "values": outcome.values}
+
+
+def unpacked(told: Mapping[str, Any]) -> Outcome:
+    """The outcome that was packed."""
+    where, steps, piece, pieces, finding = told["told"]
     return Outcome(where, told["values"], tuple((name, why) for name, why in steps), piece, pieces,
                    Finding(**finding) if finding else None)
