@@ -74,6 +74,14 @@ def test_the_page_shows_what_json_says(recipe) -> None:
     assert f"train {report['rows']['train']} {report['amounts']['train']['documents']}" in seen
 
 
+def test_a_check_that_the_recipe_leaves_out_is_named(recipe) -> None:
+    page = recipe.parent / "without.html"
+    off = "data.audit=[{type: labels, severity: off}]"
+    report = tunesmith("check", recipe, off, "--html", page, "--json").json
+    assert "labels" not in report["audit"] and report["facts"]["left_out"] == ["labels"]
+    assert "The recipe leaves out: labels." in Seen(page.read_text()).text
+
+
 def test_with_json_the_answer_says_where_the_page_is(recipe) -> None:
     page = recipe.parent / "other.html"
     assert tunesmith("check", recipe, "--html", page, "--json").json["page"] == str(page)

@@ -10,7 +10,7 @@ from typing import Final
 from ..records import Finding, Looked, Severity
 from .figures import figure
 from .findings import findings
-from .markup import Markup, join, tag
+from .markup import Markup, join, prose, tag
 from .noticed import noticed
 from .numbers import many, share
 from .shell import page
@@ -45,7 +45,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the page shows. findings: those that no check of the rows made; name: of the recipe or the run."""
+    """What the page shows. findings: those that no check of the rows made; name: of the recipe or the run.
+
+    left_out: the checks that the recipe does not want.
+    """
 
     name: str
     ok: bool
@@ -54,6 +57,7 @@ class Checked:
     by_role: Mapping[str, int]
     findings: Sequence[Finding]
     checks: Sequence[Check]
+    left_out: Sequence[str] = ()
 
     @property
     def severities(self) -> list[Severity]:
@@ -66,7 +70,7 @@ def check_page(told: Checked) -> str:
     """The page as HTML."""
     checks = sorted(told.checks, key=lambda check: check.worst)
     body = join(
-        _head(told), _sides(told), _overview(checks), _findings(told.findings),
+        _head(told), _sides(told), _overview(checks, told.left_out), _findings(told.findings),
         (_check(check) for check in checks if check.looked.noticed or check.looked.figures), _foot())
     return page(f"{_word(told)} · {told.name}", body, files=("verdict.css", "check.css", "copy.js"))
 
@@ -125,12 +129,13 @@ def _sides(told: Checked) -> Markup | None:
         tag("p.aside", f"Tokens learnt in train, by role: {roles}.") if roles else None, at={"aria-label": "Sides"})
 
 
-def _overview(checks: Sequence[Check]) -> Markup | None:
+def _overview(checks: Sequence[Check], left_out: Sequence[str]) -> Markup | None:
     """Every check in a line, the gravest first, those that found nothing too: it was looked for."""
-    if not checks:
+    if not checks and not left_out:
         return None
     return tag(
         "section", tag("h2", "What was looked for"), tag("ul.overview", map(_line, checks)),
+        tag("p.aside", f"The recipe leaves out: {', '.join(left_out)}.") if left_out else None,
         at={"aria-label": "What was looked for"})
 
 
@@ -165,5 +170,7 @@ def _check(check: Check) -> Markup:
 
 
 def _foot() -> Markup:
-    return tag("footer", tag("p", "Personal data is masked on this page. It is one file that loads nothing and sends "
-                                  "nothing."))
+    return tag("footer", tag("p", prose(
+        "Why a finding matters tells `tunesmith explain`, followed by its kind, such as `audit.copies`; how a check looks "
+        "tell its options under `data.audit`. Personal data is masked on this page. It is one file that loads nothing "
+        "and sends nothing.")))

@@ -24,7 +24,7 @@ class CheckReport:
     is likely to be given its documents, from its configuration alone; sources: share, rows and rows taken of each,
     where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured; audit: of each check of
     the rows what it looks for, what it found, its rows, and figures to draw; amounts: of each side its documents, their
-    tokens, how many of those are supervised, and the longest document; facts: base, task, and how long rows may be.
+    tokens, how many of those are supervised, and the longest document; facts: base, task, how long rows may be, checks left out.
     """
 
     ok: bool
@@ -85,7 +85,8 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
                for section in recipe.data.audit if section.type in prepared.audit},
         amounts={side: _amounts(prepared.documents[side]) for side in SIDES},
         facts={"base": recipe.base.name, "task": recipe.task.type, "max_length": recipe.training.max_length,
-               "too_long": recipe.data.too_long},
+               "too_long": recipe.data.too_long,
+               "left_out": [section.type for section in recipe.data.audit if section.settings.severity == "off"]},
     )
 
 

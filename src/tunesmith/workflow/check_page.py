@@ -34,7 +34,7 @@ def render(name: str, report: Mapping[str, Any]) -> str:
         sides={side: Amount(report["rows"][side], **report["amounts"][side]) for side in SIDES},
         by_role=report["supervised"]["by_role"],
         findings=[finding for told in report["findings"] if (finding := Finding(**told)) not in told_there],
-        checks=checks,
+        checks=checks, left_out=facts["left_out"],
     ))
 
 
