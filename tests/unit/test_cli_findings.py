@@ -58,6 +58,17 @@ def test_places_stand_in_a_column_and_rows_are_cut_where_the_line_ends():
         f"       a.csv:8     {'我' * 10}…", "       … 9 more", "  fix: take them out"]
 
 
+def test_of_notes_of_one_kind_three_are_told_and_a_place_is_named_once():
+    lines: list[str] = []
+    notes = [Finding("note", "row.too_long", f"{number} tokens, cut to 64", f"a.csv:{number}") for number in range(60)]
+    last = Finding("note", "data.format", "`data.train` holds 60 rows", "data.train", "say so if not")
+    _findings.show([*notes, last], lambda text, style: lines.append(text))
+    assert lines == [
+        "note: 0 tokens, cut to 64 (a.csv:0)", "note: 1 tokens, cut to 64 (a.csv:1)",
+        "note: 59 tokens, cut to 64 (a.csv:59)", "note: `data.train` holds 60 rows", "  fix: say so if not",
+        "… and 57 more of `row.too_long`"]
+
+
 def test_rows_steer_no_terminal_and_stay_in_their_line():
     rows = tuple(Seen(f"a.csv:{number}", f"one\ntwo {words}") for number, words in enumerate(HOSTILE[2:5]))
     lines = of(Noticed(Finding("error", "audit.x", "so it is", "a.csv:0", ""), 3, rows))

@@ -72,7 +72,7 @@ def test_a_finding_is_told_in_three_parts():
 
 
 def test_the_gravest_findings_come_first_and_the_rest_is_counted_by_kind():
-    findings = [Finding("note", "n", f"note {number}") for number in range(30)] + [Finding("error", "e", "grave")]
+    findings = [Finding("warning", "n", f"note {number}") for number in range(30)] + [Finding("error", "e", "grave")]
     lines: list[str] = []
     _findings.show(findings, lambda text, style: lines.append(text))
     assert lines[0] == "error: grave"
@@ -89,8 +89,8 @@ def said(findings: list[Finding]) -> list[str]:
 def test_findings_that_differ_in_their_place_alone_are_told_once():
     alike = [Finding("error", "row.empty", "`answer` is empty", f"a.csv:{number}", "fill it in") for number in (3, 9)]
     assert said([*alike, Finding("note", "data.format", "a note", "a.csv")]) == [
-        "error: `answer` is empty", "  at:  a.csv:3", "       a.csv:9", "  fix: fill it in", "note: a note",
-        "  at:  a.csv"]
+        "error: `answer` is empty", "  at:  a.csv:3", "       a.csv:9", "  fix: fill it in",
+        "note: a note (a.csv)"]
 
 
 def test_a_mistake_of_hundreds_of_rows_hides_no_other():

@@ -1,6 +1,6 @@
 """Findings for a person: the gravest first, twenty of them and each kind among those, the rest counted by kind.
 
-What a check of the rows noticed is shown with a few rows; its notes are a line each.
+What a check of the rows noticed is shown with a few rows. A note is a line, and of a kind no more than three are told.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ._problems import tally
 
 STYLES: dict[Severity, str] = {"error": RED, "warning": YELLOW, "note": CYAN}
 ROWS: Final = 3  # of what a check noticed
+NOTES: Final = 3  # of a kind
 PIPED: Final = 100  # letters of a line with a row, where nobody says how many fit
 NARROWEST: Final = 40
 PLACE: Final = 36  # letters of a place, before which rows stand in a column
@@ -37,7 +38,7 @@ def show(
     alike: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: tuple(STYLES).index(finding.severity)):
         alike.setdefault((finding.severity, finding.what, finding.remedy), []).append(finding)
-    told = _told([group[0].kind for group in alike.values()])
+    told = _told([group[0] for group in alike.values()])
     rest: list[str] = []
     for number, group in enumerate(alike.values()):
         shown = group[:SHOWN_IN_FULL] if number in told else []
@@ -61,30 +62,37 @@ def counted(findings: Sequence[Finding]) -> str:
     return "   ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
 
 
-def _told(kinds: Sequence[str]) -> set[int]:
+def _told(findings: Sequence[Finding]) -> set[int]:
     """Which are shown: of each kind the first and the last, which may be a count of others; then the first ones."""
+    kinds = [finding.kind for finding in findings]
     first = {kind: number for number, kind in reversed(list(enumerate(kinds)))}
     last = {kind: number for number, kind in enumerate(kinds)}
     order = dict.fromkeys([*sorted(first.values()), *sorted(last.values()), *range(len(kinds))])
+    notes: dict[str, int] = {}
+    for number in list(order):
+        if findings[number].severity == "note":
+            notes[kinds[number]] = notes.get(kinds[number], 0) + 1
+            if notes[kinds[number]] > NOTES:
+                del order[number]
     return set(list(order)[:SHOWN_IN_FULL])
 
 
 def _write(finding: Finding, places: Sequence[str], line: Line, width: int | None) -> None:
+    if finding.severity == "note":
+        _note(finding, len(places), line, width)
+        return
     _sentence(f"{finding.severity}: {finding.what}", STYLES[finding.severity], line, width)
     for number, place in enumerate(filter(None, places)):
         line(f"{'       ' if number else '  at:  '}{place}", "")
     if finding.remedy:
-        # a command that was broken into lines could not be copied from a terminal
-        _sentence(f"  fix: {finding.remedy}", "", line, None if "`tunesmith " in finding.remedy else width)
+        _fix(finding, line, width)
 
 
 def _write_noticed(check: str, noticed: Noticed, line: Line, width: int | None) -> None:
     """What a check noticed, its name behind it: that is what an entry of `data.audit` is called."""
     finding = replace(noticed.finding, what=f"{noticed.finding.what} [{check}]")
     if finding.severity == "note":
-        more = f" and {noticed.count - 1} more" if noticed.count > 1 else ""
-        at = f" ({finding.where}{more})" if finding.where else ""
-        _sentence(f"note: {finding.what}{at}", CYAN, line, width)
+        _note(replace(finding, remedy=""), noticed.count, line, width)
         return
     shown = noticed.rows[:ROWS]
     column = min(PLACE, max((len(row.where) for row in shown), default=0))
@@ -92,6 +100,20 @@ def _write_noticed(check: str, noticed: Noticed, line: Line, width: int | None) 
     left = noticed.count - len(shown)
     places += [f"… {left:,} more"] if shown and left > 0 else []
     _write(finding, places or [finding.where], line, width)
+
+
+def _note(finding: Finding, count: int, line: Line, width: int | None) -> None:
+    """A line, with the first place unless the sentence names it; count: of places."""
+    more = f" and {count - 1:,} more" if count > 1 else ""
+    at = f" ({finding.where}{more})" if finding.where and f"`{finding.where}`" not in finding.what else ""
+    _sentence(f"note: {finding.what}{at}", CYAN, line, width)
+    if finding.remedy:
+        _fix(finding, line, width)
+
+
+def _fix(finding: Finding, line: Line, width: int | None) -> None:
+    # a command that was broken into lines could not be copied from a terminal
+    _sentence(f"  fix: {finding.remedy}", "", line, None if "`tunesmith " in finding.remedy else width)
 
 
 def _sentence(text: str, style: str, line: Line, width: int | None) -> None:

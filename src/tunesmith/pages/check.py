@@ -171,6 +171,5 @@ def _check(check: Check) -> Markup:
 
 def _foot() -> Markup:
     return tag("footer", tag("p", prose(
-        "Why a finding matters tells `tunesmith explain`, followed by its kind, such as `audit.copies`; how a check looks "
-        "tell its options under `data.audit`. Personal data is masked on this page. It is one file that loads nothing "
-        "and sends nothing.")))
+        "`tunesmith explain` followed by the kind of a finding tells why it matters; its options stand "
+        "under `data.audit`. Personal data is masked on this page. It is one file that loads nothing and sends nothing.")))

@@ -24,7 +24,8 @@ class CheckReport:
     is likely to be given its documents, from its configuration alone; sources: share, rows and rows taken of each,
     where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured; audit: of each check of
     the rows what it looks for, what it found, its rows, and figures to draw; amounts: of each side its documents, their
-    tokens, how many of those are supervised, and the longest document; facts: base, task, how long rows may be, checks left out.
+    tokens, how many of those are supervised, and the longest document; facts: base, task, how long rows may be, and
+    the checks that the recipe leaves out.
     """
 
     ok: bool
