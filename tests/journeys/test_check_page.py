@@ -42,7 +42,7 @@ def lines(recipe: Path, *words: object) -> list[str]:
 def test_a_warning_names_its_check_shows_three_rows_and_counts_the_others(recipe) -> None:
     said = lines(recipe, RARE)
     [start] = [place for place, line in enumerate(said) if line.startswith("warning: 1 of 2 labels")]
-    assert said[start].endswith("`rare` [labels]")
+    assert said[start].endswith("`rare` (5) [labels]")
     assert re.fullmatch(r"  at:  \S*hats\.jsonl:\d+ +How many hats has Anna after \d+\?", said[start + 1])
     assert re.fullmatch(r"       … [\d,]+ more", said[start + 4])
     assert said[start + 5].startswith("  fix: add rows with them")
@@ -108,5 +108,5 @@ def test_a_run_keeps_its_check_and_its_card_tells_the_warnings(recipe) -> None:
     assert f"Check of {run.name}" in Seen((run / "check.html").read_text(encoding="utf-8")).text
     card = (run / "README.md").read_text()
     assert f"## Data\n\n{kept['rows']['train']} rows in train" in card
-    assert "- 1 of 2 labels have less than 50% of the rows of `hats`: `rare`" in card
+    assert "- 1 of 2 labels have less than 50% of the rows of `hats` (77): `rare` (5)" in card
     assert str(recipe.parent) not in card

@@ -69,6 +69,17 @@ def test_of_notes_of_one_kind_three_are_told_and_a_place_is_named_once():
         "… and 57 more of `row.too_long`"]
 
 
+def test_files_are_named_as_short_as_they_can_be_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finding = Finding("warning", "audit.x", "so it is", f"{tmp_path}/data/a.csv:1",
+                      f"take them out: `tunesmith clean {tmp_path}/data/a.csv --output b.jsonl`")
+    assert of(Noticed(finding, 2, (Seen(f"{tmp_path}/data/a.csv:1", "one"), Seen("/far/away/b.csv:22", "two")))) == [
+        "warning: so it is [copies]", "  at:  data/a.csv:1  one", "       b.csv:22      two",
+        "  fix: take them out: `tunesmith clean data/a.csv --output b.jsonl`"]
+    assert of(Noticed(finding, 2, (Seen("/far/a.csv:1", "one"), Seen("/near/a.csv:1", "two"))))[1:3] == [
+        "  at:  /far/a.csv:1   one", "       /near/a.csv:1  two"]
+
+
 def test_rows_steer_no_terminal_and_stay_in_their_line():
     rows = tuple(Seen(f"a.csv:{number}", f"one\ntwo {words}") for number, words in enumerate(HOSTILE[2:5]))
     lines = of(Noticed(Finding("error", "audit.x", "so it is", "a.csv:0", ""), 3, rows))

@@ -143,3 +143,11 @@ def test_a_thousand_findings_with_rows_stay_a_page_that_opens() -> None:
     rows = tuple(Row(f"a.csv:{number}", "x" * 5000) for number in range(20))
     many = Looked(tuple(one(count=20, rows=rows, what=f"finding {number}") for number in range(60)))
     assert len(check_page(replace(checked(), checks=[replace(checked().checks[0], looked=many)]))) < 1_500_000
+
+
+def test_notes_of_the_reading_stand_behind_the_checks_and_warnings_of_it_before_them() -> None:
+    told = checked()
+    page = check_page(told)
+    assert page.index("Reading the rows</h2>") > page.index('id="check-unicode"')
+    warned = check_page(replace(told, findings=[Finding("warning", "data.bytes", "bytes"), *told.findings]))
+    assert warned.index("Reading the rows</h2>") < warned.index('id="check-answers"')

@@ -5,10 +5,12 @@ What a check of the rows noticed is shown with a few rows. A note is a line, and
 
 from __future__ import annotations
 
+import os
 import textwrap
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from ..errors import SHOWN_IN_FULL
@@ -90,16 +92,32 @@ def _write(finding: Finding, places: Sequence[str], line: Line, width: int | Non
 
 def _write_noticed(check: str, noticed: Noticed, line: Line, width: int | None) -> None:
     """What a check noticed, its name behind it: that is what an entry of `data.audit` is called."""
-    finding = replace(noticed.finding, what=f"{noticed.finding.what} [{check}]")
+    told = noticed.finding
+    [first] = _shortened([told.where])
+    finding = replace(told, what=f"{told.what} [{check}]", where=first, remedy=told.remedy.replace(_here(), ""))
     if finding.severity == "note":
         _note(replace(finding, remedy=""), noticed.count, line, width)
         return
     shown = noticed.rows[:ROWS]
-    column = min(PLACE, max((len(row.where) for row in shown), default=0))
-    places = [_fitting(f"{row.where.ljust(column)}  {row.text}", (width or PIPED) - 7) for row in shown]
+    places = _shortened([row.where for row in shown])
+    column = min(PLACE, max(map(len, places), default=0))
+    places = [_fitting(f"{place.ljust(column)}  {row.text}", (width or PIPED) - 7)
+              for place, row in zip(places, shown, strict=True)]
     left = noticed.count - len(shown)
     places += [f"… {left:,} more"] if shown and left > 0 else []
     _write(finding, places or [finding.where], line, width)
+
+
+def _shortened(places: Sequence[str]) -> list[str]:
+    """Places below this folder counted from it, of others the name of the file, where no two files share it."""
+    short = [place.removeprefix(_here()) for place in places]
+    files = {place.rpartition(":")[0] for place in short}
+    apart = len({Path(file).name for file in files}) == len(files)
+    return [Path(place).name if apart and Path(place).is_absolute() else place for place in short]
+
+
+def _here() -> str:
+    return f"{Path.cwd()}{os.sep}"
 
 
 def _note(finding: Finding, count: int, line: Line, width: int | None) -> None:

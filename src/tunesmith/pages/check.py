@@ -69,9 +69,10 @@ class Checked:
 def check_page(told: Checked) -> str:
     """The page as HTML."""
     checks = sorted(told.checks, key=lambda check: check.worst)
-    body = join(
-        _head(told), _sides(told), _overview(checks, told.left_out), _findings(told.findings),
-        (_check(check) for check in checks if check.looked.noticed or check.looked.figures), _foot())
+    read, sections = _findings(told.findings), join(*map(_check, checks))
+    grave = any(finding.severity != "note" for finding in told.findings)
+    body = join(_head(told), _sides(told), _overview(checks, told.left_out),
+                *((read, sections) if grave else (sections, read)), _foot())
     return page(f"{_word(told)} · {told.name}", body, files=("verdict.css", "check.css", "copy.js"))
 
 
@@ -142,7 +143,7 @@ def _overview(checks: Sequence[Check], left_out: Sequence[str]) -> Markup | None
 def _line(check: Check) -> Markup:
     found: Sequence[Severity] = [each.finding.severity for each in check.looked.noticed]
     tags = [tag(f"span.tagged.{name}", many(found.count(name), name)) for name in SEVERITIES if name in found]
-    has_section = bool(found or check.looked.figures)
+    has_section = found or any(any(map(any, each.series.values())) for each in check.looked.figures)
     name = tag("a", title(check.name), at={"href": f"#{anchor(check.name)}"}) if has_section else title(check.name)
     return tag("li", tag("span.name", name), tag("span.tags", tags or tag("span.tagged.nothing-found", "nothing")),
                tag("span.looks-for", check.looks_for))
@@ -159,10 +160,10 @@ def _findings(found: Sequence[Finding]) -> Markup | None:
     return tag("section", tag("h2", "Reading the rows"), findings(found), at={"aria-label": "Reading the rows"})
 
 
-def _check(check: Check) -> Markup:
+def _check(check: Check) -> Markup | None:
     figures = [drawn for each in check.looked.figures if (drawn := figure(each)) is not None]
     if not check.looked.noticed and not figures:
-        return Markup("")
+        return None
     return tag(
         "section.check", tag("h2", title(check.name)), tag("p.aside", check.looks_for),
         noticed(check.looked.noticed) if check.looked.noticed else tag("p.aside.clear", "Nothing was found."),
@@ -171,5 +172,5 @@ def _check(check: Check) -> Markup:
 
 def _foot() -> Markup:
     return tag("footer", tag("p", prose(
-        "`tunesmith explain` followed by the kind of a finding tells why it matters; its options stand "
-        "under `data.audit`. Personal data is masked on this page. It is one file that loads nothing and sends nothing.")))
+        "`tunesmith explain` followed by the kind of a finding tells why it matters; options of checks stand under "
+        "`data.audit`. Personal data is masked on this page. It is one file that loads nothing and sends nothing.")))

@@ -17,7 +17,7 @@ UNFOLDED: Final = 16  # names that stand on the page without a frame to scroll i
 COLOURS: Final = 6
 PANEL: Final = 76  # pixels of a series of a histogram
 BAR: Final = 7
-TICKS: Final = 4
+TICKS: Final = (4, 5, 3, 6)  # the first by which the bins can be divided
 LINE: Final = 15
 
 
@@ -105,7 +105,8 @@ def _names_of(marks: Mapping[str, float], values: Mapping[str, float]) -> Markup
 
 def _ticks(edges: Sequence[float]) -> Markup:
     last = len(edges) - 1
-    places = sorted({round(last * tick / TICKS) for tick in range(TICKS + 1)})
+    ticks = next((number for number in TICKS if last % number == 0), TICKS[0])
+    places = sorted({round(last * tick / ticks) for tick in range(ticks + 1)})
     names = (tag("text", short(edges[place]), at={
         "x": f"{100 * place / last:.2f}%", "y": "12",
         "text-anchor": "start" if place == 0 else "end" if place == last else "middle"}) for place in places)
