@@ -49,7 +49,7 @@ class Settings(BaseModel):
     A row that has no other words is told all the same.
     """
 
-    files: Annotated[Files, FILE] = ()
+    files: Annotated[Files | None, FILE] = None
     """Files of benchmarks that the model will be measured by elsewhere: `[mmlu.jsonl, gsm8k.jsonl]`.
 
     Paths count from the folder of the recipe. Each text of their rows is looked for that is long enough, and the
@@ -91,7 +91,7 @@ class _Texts:
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
     """A finding for each side, entry of `evaluation.also` and file with such rows."""
     train = sides.get("train", ())
-    parts = [*_own(sides, given), *(_file(file, settings.words) for file in settings.files)]
+    parts = [*_own(sides, given), *(_file(file, settings.words) for file in settings.files or ())]
     asked = _Texts(parts, array("q"), array("q"), [0] * len(parts))
     found: list[dict[int, int]] = [{} for _ in parts]
 
@@ -102,7 +102,7 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
         found[asked.part[each.text]].setdefault(asked.row[each.text], each.other)
     told = [_told(part, some, count, train, settings)
             for part, some, count in zip(parts, found, asked.counts, strict=True) if some]
-    unread = [each for file in settings.files for each in _unread(file)]
+    unread = [each for file in settings.files or () for each in _unread(file)]
     return Looked((*told, *unread))
 
 
