@@ -126,7 +126,7 @@ def test_a_row_knows_its_parent_and_keeps_its_group_and_source(name, kind):
         place, way = parent(row.where)
         assert way == name
         assert (row.group, row.source) == (by_place[place].group, "s")
-    assert list(of_files([*examples, *made])) == examples
+    assert list(of_files((*examples, *made))) == examples
     raw = [(place, row) for place, row in WAYS[name].vary(examples, section(name).settings, seed=1, ask=echo)
            if not isinstance(row, str)]
     assert all(0 <= place < len(examples) for place, _ in raw)
@@ -147,7 +147,9 @@ def test_what_a_model_learns_to_say_is_as_it_was(name, kind):
     by_place = {example.where: example for example in examples}
     for row in made_by(name, examples)[0]:
         old = by_place[parent(row.where)[0]]
-        if isinstance(row, Labelled):
+        if name == "instructions":
+            assert row.answer == old.labels[0] and old.text in row.prompt
+        elif isinstance(row, Labelled):
             assert row.labels == old.labels
         elif isinstance(row, Pair):
             assert (row.answer, row.references) == (old.answer, old.references)
@@ -224,6 +226,27 @@ def test_no_text_is_too_odd_to_be_varied(name, text, seed):
     example = {Labelled: lambda: Labelled(text, ("l",), **rest), Pair: lambda: Pair(text, "a", **rest),
                Tagged: lambda: Tagged(words, tags, **rest)}[kind]()
     made_by(name, [example, replace(rows(kind)[0], where="f:2")], seed)
+
+
+@each_kind
+def test_rows_of_the_other_sides_are_not_changed_but_where_the_task_takes_another_kind(name, kind):
+    for row in rows(kind):
+        told = WAYS[name].learnt(row, section(name).settings)
+        assert told == row if name != "instructions" else (told.answer, told.group) == (row.labels[0], row.group)
+
+
+def test_a_labelled_row_is_asked_as_its_options_say():
+    learnt = WAYS["instructions"].learnt
+    row = Labelled("{what} is {text}?", ("0", "1"), "f:1", "g", "s")
+    chosen = section("instructions", what="topic", labels={"1": "sport", "0": "art"}).settings
+    asked = learnt(row, chosen)
+    assert asked.prompt == "What is the topic of this text? Choose from: sport, art.\n\n{what} is {text}?"
+    assert (asked.answer, asked.where, asked.source) == ("art, sport", "f:1", "s")
+    assert learnt(replace(row, labels=()), chosen).answer == "none"
+    assert learnt(replace(row, labels=None), chosen).answer == ""
+    assert learnt(replace(row, second="b"), chosen).prompt.startswith("First text: {what} is {text}?\nSecond text: b")
+    with pytest.raises(Misuse, match="has no place for a row's second text"):
+        learnt(replace(row, second="b"), section("instructions", templates=["{text}?"]).settings)
 
 
 def test_what_could_not_be_made_is_told_with_its_reason_and_count():

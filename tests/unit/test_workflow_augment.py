@@ -17,7 +17,7 @@ from tunesmith.contracts import Asking
 from tunesmith.data.augment import paraphrase, translation
 from tunesmith.data.varied import parent
 from tunesmith.errors import Misuse
-from tunesmith.recipe.read import parse
+from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe
 from tunesmith.runs.records import read as records
 from tunesmith.workflow import answers
@@ -234,3 +234,54 @@ def test_a_model_in_a_folder_counts_from_the_recipes_own(make: Any, bases: Any, 
     (tmp_path / "near").symlink_to(bases["writer"])
     recipe = make({"type": "paraphrase", "model": "./near"})
     assert recipe.data.augment[0].settings.model == str(tmp_path / "near")
+
+
+@pytest.fixture
+def asked_in_words(make: Any, bases: Any, tmp_path: Path) -> Path:
+    """A recipe in which labelled rows are learnt as instructions."""
+    make()
+    recipe = tmp_path / "asked.yaml"
+    recipe.write_text(
+        f"base: {bases['writer']}\ntask: chat\nadapter: full\n"
+        "data:\n  train: rows.jsonl\n  test: 0.3\n  augment:\n"
+        "    - {type: instructions, what: kind of thing, labels: {letters: post}}\n"
+        "training: {learning_rate: 0.01, steps: 30, epochs: 99, batch_size: 8, max_length: 256}\n"
+        f"evaluation: {{metric: exact_match, max_new_tokens: 8}}\nrun: {{folder: {tmp_path / 'runs'}}}\n")
+    return recipe
+
+
+def test_labelled_rows_become_instructions_on_every_side_and_more_of_them_in_training(asked_in_words: Path) -> None:
+    prepared = prepare(read(asked_in_words))
+    assert prepared.ok
+    train, test = prepared.examples["train"], prepared.examples["test"]
+    first = "What is the kind of thing of this text? Choose from: post.\n\n"
+    assert all(example.prompt.startswith(first) for example in test)
+    assert {example.answer for example in (*train, *test)} == {"clothes", "post"}
+    made = [example for example in train if parent(example.where)[1]]
+    assert len(made) * 2 == len(train) and not any(example.prompt.startswith(first) for example in made)
+    assert not {example.group for example in train} & {example.group for example in test}
+
+
+def test_a_run_on_instructions_is_judged_by_its_answers_and_predicts_rows_with_labels_or_without(
+    asked_in_words: Path, tmp_path: Path, capsys: Any
+) -> None:
+    assert main(["train", str(asked_in_words), "--json"]) == 0
+    run = json.loads(capsys.readouterr().out.splitlines()[-1])["run"]
+    verdict = json.loads((Path(run) / "verdict.json").read_text())
+    assert verdict["primary"] == "exact_match"
+    rows = tmp_path / "new.jsonl"
+    rows.write_text('{"text": "shirt number 99 came in the red box"}\n')
+    assert main(["predict", run, str(rows)]) == 0
+    (said,) = capsys.readouterr().out.splitlines()
+    assert json.loads(said)["where"].endswith("new.jsonl:1") and "text" in json.loads(said)
+
+
+def test_instructions_are_of_no_use_to_a_task_that_takes_labels(make: Any) -> None:
+    with pytest.raises(Misuse, match="task `classify` takes labelleds, and the data holds pairs"):
+        prepare(make("instructions"))
+
+
+def test_other_ways_vary_the_labelled_rows_before_they_are_asked(asked_in_words: Path) -> None:
+    recipe = read(asked_in_words, ["data.augment=[{type: instructions}, {type: noise, share: 1.0}]"])
+    made = [each for each in prepare(recipe).examples["train"] if parent(each.where)[1] == "noise"]
+    assert made and all(each.prompt.startswith("What is the label of this text?\n\n") for each in made)

@@ -140,6 +140,9 @@ class Augment(Protocol):
     def Settings(self) -> type[BaseModel]: ...
     @property
     def takes(self) -> tuple[type[Example], ...]: ...
+    def learnt(self, example: Example, settings: Any) -> Example:
+        """A row of any side as the task takes it, where the way makes rows of another kind; else the row as it is."""
+
     def vary(
         self, examples: Sequence[Example], settings: Any, *, seed: int, ask: Ask
     ) -> Iterator[tuple[int, Example | str]]:

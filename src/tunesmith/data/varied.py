@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..contracts import Ask
 from ..errors import Misuse
 from ..recipe import Section
 from ..records import Example, Finding
+from .shelf import Shelf, laid, picked
 
 MADE = re.compile(r"(.*:\d+) \(([\w.]+)\)", re.DOTALL)
 
@@ -20,7 +22,7 @@ MADE = re.compile(r"(.*:\d+) \(([\w.]+)\)", re.DOTALL)
 class _Way:
     """What one way made, and of how many rows it could make nothing, by the reason."""
 
-    made: list[Example] = field(default_factory=list)
+    made: Shelf = field(default_factory=Shelf)
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -38,7 +40,7 @@ def varied(
     seen: set[bytes] = set()
     found = {way.type: _made(examples, way, (seed, ask), seen) for way in ways}
     told = [_told(name, each, len(examples)) for name, each in found.items()]
-    return (*examples, *(example for each in found.values() for example in each.made)), told
+    return laid([examples, *(each.made.whole() for each in found.values())]), told
 
 
 def parent(where: str) -> tuple[str, str]:
@@ -47,9 +49,14 @@ def parent(where: str) -> tuple[str, str]:
     return (made[1], made[2]) if made else (where, "")
 
 
-def of_files(examples: Iterable[Example]) -> Iterator[Example]:
+def itself(example: Example, settings: Any) -> Example:
+    """A row as it is: how one is learnt by a way whose new rows are of their parents' kind."""
+    return example
+
+
+def of_files(examples: Sequence[Example]) -> Sequence[Example]:
     """The examples that were not made of others."""
-    return (example for example in examples if not parent(example.where)[1])
+    return picked(examples, [place for place, example in enumerate(examples) if not parent(example.where)[1]])
 
 
 def _made(examples: Sequence[Example], way: Section, given: tuple[int, Ask], seen: set[bytes]) -> _Way:
@@ -67,13 +74,13 @@ def _made(examples: Sequence[Example], way: Section, given: tuple[int, Ask], see
             found.reasons[example] += 1
             continue
         known = replace(example, where=old.where, group=old.group, source=old.source)
-        if known == old:
+        if known in (old, way.module.learnt(old, way.settings)):
             found.reasons["it says the same as before"] += 1
         elif (mark := hashlib.sha256(repr(known).encode(errors="surrogatepass")).digest()) in seen:
             found.reasons["the same was made of it already"] += 1
         else:
             seen.add(mark)
-            found.made.append(replace(known, where=f"{old.where} ({way.type})"))
+            found.made.extend([replace(known, where=f"{old.where} ({way.type})")])
     return found
 
 

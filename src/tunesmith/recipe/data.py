@@ -48,8 +48,8 @@ class Data(Options):
     augment: Augments = ()
     """How new training rows are made of old ones: `[noise]`, or a list of ways; by default none are.
 
-    One with options is `{type: noise, share: 0.2}`; a dotted name (`mypackage.my_way`) is one of your own. Held-out
-    rows are never touched. `tunesmith compare` of a run with and one without says whether it paid.
+    One with options is `{type: noise, share: 0.2}`; a dotted name (`mypackage.my_way`) is one of your own. None is made
+    of held-out rows. `tunesmith compare` of a run with and one without says whether it paid.
     """
 
     audit: Audits = Field(default_factory=lambda: every("audit"))

@@ -38,7 +38,7 @@ def audit(
         return np.array([len(codec.encode(text, control=True).ids) for text in texts], np.int64)
 
     if recipe.data.augment:
-        sides = {side: tuple(of_files(examples)) for side, examples in sides.items()}
+        sides = {side: of_files(examples) for side, examples in sides.items()}
     given = Looking(recipe.task.type, recipe.training.max_length, count, alike, also)
     return {section.type: named(section.module.look(sides, section.settings, given))
             for section in recipe.data.audit if section.settings.severity != "off"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..data import documents, groups
 from ..data.load import Loaded, load
 from ..data.shelf import laid
+from ..data.varied import itself
 from ..errors import Misuse
 from ..records import SIDES, Example, Finding, Side
 
@@ -96,9 +97,9 @@ def _recognised(loaded: Loaded, option: str) -> list[Finding]:
 
 
 def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
-    """The examples, if the task takes their kind; raises Misuse otherwise."""
+    """The examples, if the task takes them as they are learnt; raises Misuse otherwise."""
     takes = recipe.task.module.takes
-    strange = next((example for example in examples if not isinstance(example, takes)), None)
+    strange = next((example for example in examples if not isinstance(learnt(recipe, example), takes)), None)
     if strange is None:
         return examples
     kinds = " or ".join(f"{kind.__name__.lower()}s" for kind in takes)
@@ -107,3 +108,17 @@ def taken(recipe: Recipe, examples: Sequence[Example]) -> Sequence[Example]:
         f" {type(strange).__name__.lower()}s", strange.where,
         "use another `task`, or say in `data.format` and `data.columns` how the rows are to be read",
     )
+
+
+def learnt(recipe: Recipe, example: Example) -> Example:
+    """The example as the task takes it, where one of `data.augment` makes such of its kind; else as it is."""
+    for way in recipe.data.augment:
+        if not isinstance(example, recipe.task.module.takes):
+            example = way.module.learnt(example, way.settings)
+    return example
+
+
+def takes(recipe: Recipe) -> tuple[type[Example], ...]:
+    """The kinds of rows that may be asked about: what the task takes, and what `data.augment` makes such of."""
+    others = [kind for way in recipe.data.augment if way.module.learnt is not itself for kind in way.module.takes]
+    return tuple(dict.fromkeys((*recipe.task.module.takes, *others)))

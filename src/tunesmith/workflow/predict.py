@@ -17,6 +17,7 @@ from ..records import Example, Finding, Prediction, Row
 from ..runs import folder
 from . import parts
 from .events import Event, Predicted, silent
+from .gathered import learnt, takes
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -44,7 +45,8 @@ def predict(
     recipe = read.read(run.recipe_file)
     model = opened or predictor.open_run(path)
     task, read_as = parts.task(recipe, part), recipe.data.mix[part] if part != MAIN else recipe.data
-    found = asked(rows, read_as.format, read_as.columns, takes=task.module.takes, header=read_as.header)
+    kinds = task.module.takes if parts.parts(recipe) else takes(recipe)
+    found = asked(rows, read_as.format, read_as.columns, takes=kinds, header=read_as.header)
     limits = (max_new_tokens or recipe.evaluation.max_new_tokens, batch_size or recipe.evaluation.batch_size)
     done = 0
     while together := list(islice(found, TOGETHER)):
@@ -61,7 +63,8 @@ def _told(
     model: Predictor, recipe: Recipe, together: Sequence[Example | Finding], limits: tuple[int, int]
 ) -> Iterator[Told]:
     """What is told of some rows, in their order."""
-    examples = [with_system(each, recipe.data.system) for each in together if not isinstance(each, Finding)]
+    examples = [with_system(learnt(recipe, each), recipe.data.system)
+                for each in together if not isinstance(each, Finding)]
     said = {one.example: one for one in recipe.task.module.predict(
         model.model, examples, recipe.task.settings, given=Given(lambda: model.codec), max_new_tokens=limits[0],
         batch_size=limits[1])} if examples else {}

@@ -16,7 +16,7 @@ from ..recipe.sources import MAIN
 from ..records import SIDES, Alike, Conversation, Example, Finding, Side
 from . import parts
 from .answers import ask
-from .gathered import gather
+from .gathered import gather, learnt, taken
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -75,14 +75,16 @@ def _own_sides(
     recipe: Recipe, files: Mapping[Side, Sequence[Example]], findings: list[Finding]
 ) -> dict[Side, Sequence[Example]]:
     """What `data.train`, `data.validation` and `data.test` name, split."""
-    named = {side: _shaped(recipe, examples, recipe.data.system) for side, examples in files.items()}
     validation, test = (wanted if isinstance(wanted, float) else 0.0
                         for wanted in (recipe.data.validation, recipe.data.test))
-    parts = split.split(named["train"], validation, test, seed=recipe.training.seed)
-    findings += split.empty_sides(parts, validation, test) if named["train"] else []
+    parts = split.split(files["train"], validation, test, seed=recipe.training.seed)
+    findings += split.empty_sides(parts, validation, test) if files["train"] else []
+    own = len(parts["train"])
     parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask)
+    taken(recipe, parts["train"][own:])
     findings += told
-    return {side: parts[side] if side == "train" else laid([parts[side], named[side]]) for side in SIDES}
+    whole = {side: parts[side] if side == "train" else laid([parts[side], files[side]]) for side in SIDES}
+    return {side: _shaped(recipe, examples, recipe.data.system) for side, examples in whole.items()}
 
 
 def _mixed(
@@ -142,7 +144,7 @@ def _shaped(
 
 def shaped(recipe: Recipe, example: Example, system: str | None) -> Example:
     """The example with a default system prompt, and with the turns and thoughts that are to be learnt."""
-    example = with_system(example, system)
+    example = with_system(learnt(recipe, example), system)
     if not isinstance(example, Conversation):
         return example
     example = last_only(example) if recipe.data.turns == "last" else example

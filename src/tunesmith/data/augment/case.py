@@ -16,11 +16,13 @@ from pydantic import BaseModel, Field
 from ...contracts import Ask
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Labelled, Pair, Question, Tagged
+from ..varied import itself
 from . import _texts
 from ._drawing import drawn
 from ._texts import given, in_chunks, with_given
 
 takes: Final = (Labelled, Tagged, Pair, Conversation, Question)
+learnt: Final = itself
 Way = Literal["lower", "upper", "title", "bare"]
 
 

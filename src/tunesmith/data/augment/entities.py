@@ -23,10 +23,12 @@ from ...recipe.kinds import STRICT
 from ...records import Example, Tagged
 from .. import schemes
 from ..schemes import Entity
+from ..varied import itself
 from ._drawing import drawn
 from ._texts import gaps, of_words
 
 takes: Final = (Tagged,)
+learnt: Final = itself
 
 
 class Settings(BaseModel):

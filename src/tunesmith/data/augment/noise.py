@@ -20,11 +20,13 @@ from pydantic import BaseModel, Field
 from ...contracts import Ask
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Labelled, Pair, Question, Tagged
+from ..varied import itself
 from ._drawing import drawn
 from ._keyboards import MARKS, PRINT, Layout, beside, layout_of
 from ._texts import CHUNKS, MANY, given, in_chunks, with_given
 
 takes: Final = (Labelled, Tagged, Pair, Conversation, Question)
+learnt: Final = itself
 Way = Literal["keyboard", "print", "marks", "drop", "double", "swap"]
 
 

@@ -22,9 +22,11 @@ from pydantic import BaseModel, Field
 from ...contracts import Ask
 from ...recipe.kinds import STRICT
 from ...records import Example, Labelled
+from ..varied import itself
 from ._drawing import drawn
 
 takes: Final = (Labelled,)
+learnt: Final = itself
 # White space after an end, or after an end and what closes behind it; the end of a line; ends that need no white space
 BORDER: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[.!?…][\"'”’»)\]])\s+|\s*\n\s*|(?<=[。！？])\s*")
 
@@ -51,10 +53,10 @@ def vary(
     examples: Sequence[Example], settings: Settings, *, seed: int, ask: Ask
 ) -> Iterator[tuple[int, Example | str]]:
     """Rows in another order, or joined with one of the same labels."""
-    alike: dict[frozenset[str], list[Labelled]] = defaultdict(list)
-    for example in examples:
+    alike: dict[frozenset[str], list[int]] = defaultdict(list)
+    for place, example in enumerate(examples):
         if isinstance(example, Labelled) and example.second is None:
-            alike[frozenset(example.labels or ())].append(example)
+            alike[frozenset(example.labels or ())].append(place)
     for index, example, chance in drawn(examples, settings.share, seed=seed):
         if not isinstance(example, Labelled):
             continue
@@ -65,7 +67,7 @@ def vary(
         for way in chance.sample(settings.ways, len(settings.ways)):
             others = alike[frozenset(example.labels or ())]
             made = made or (_shuffled(example.text, chance) if way == "shuffle" else
-                            _joined(example, others, settings.characters, chance))
+                            _joined(example, [examples[chance.choice(others)] for _ in range(3)], settings.characters))
         yield index, replace(example, text=made) if made else "it has one sentence, or none that fits behind it"
 
 
@@ -84,9 +86,9 @@ def _shuffled(text: str, chance: random.Random) -> str | None:
     return "".join(part + gap for part, gap in zip(order, between, strict=True))
 
 
-def _joined(example: Labelled, others: Sequence[Labelled], most: int, chance: random.Random) -> str | None:
-    """The text and behind it one that has the same labels; None where none of three that are drawn is another one."""
-    for other in (chance.choice(others) for _ in range(3)):
-        if other.text != example.text and len(example.text) + len(other.text) < most:
+def _joined(example: Labelled, others: Sequence[Example], most: int) -> str | None:
+    """The text and behind it the first of the others that is another one and short enough; None where none is."""
+    for other in others:
+        if isinstance(other, Labelled) and other.text != example.text and len(example.text) + len(other.text) < most:
             return f"{example.text.rstrip()} {other.text.lstrip()}"
     return None

@@ -19,10 +19,12 @@ from ...contracts import Ask, Asking
 from ...recipe.kinds import STRICT
 from ...recipe.located import MODEL
 from ...records import Conversation, Example, Labelled, Pair, Question
+from ..varied import itself
 from ._answers import taken, tidy, wanted
 from ._texts import given
 
 takes: Final = (Labelled, Pair, Conversation, Question)
+learnt: Final = itself
 WORDS: Final = "Translate this from {source} into {target}. Answer with the translation alone.\n\n{text}"
 
 

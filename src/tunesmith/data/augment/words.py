@@ -24,11 +24,13 @@ from ...recipe.kinds import STRICT
 from ...records import Example, Labelled, Tagged
 from .. import schemes
 from ..schemes import Entity
+from ..varied import itself
 from ._drawing import drawn
 from ._negations import turns_round
 from ._texts import CHUNKS, gaps, of_words
 
 takes: Final = (Labelled, Tagged)
+learnt: Final = itself
 Unit = tuple[int, ...]  # the places of words that stay together
 
 
