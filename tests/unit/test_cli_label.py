@@ -103,7 +103,8 @@ def test_rows_in_their_own_order_and_without_a_run(new, tmp_path, capsys):
 
 def test_a_file_with_mistakes_is_told_line_by_line_and_the_others_are_labelled(run, tmp_path, capsys):
     data = tmp_path / "new.jsonl"
-    data.write_bytes(b'{"text": "a red hat"}\nno json\n{"text": ""}\n{"body": "a"}\n{"text": "a \xff"}\n{"text": "a blue"}\n')
+    data.write_bytes(b'{"text": "a red hat"}\nno json\n{"text": ""}\n{"body": "a"}\n{"text": "a \xff"}\n'
+                     b'{"text": "a blue"}\n')
     assert label(data, tmp_path / "out.jsonl", "\n\n", "--with", str(run)) == 1
     assert len(read(tmp_path / "out.jsonl")) == 2
     told = capsys.readouterr().err
