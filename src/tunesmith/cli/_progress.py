@@ -27,6 +27,11 @@ def watching(screen: Screen) -> Iterator[Observe]:
         yield lambda event: _draw(event, bar, tasks, screen)
 
 
+def telling(screen: Screen) -> Observe:
+    """What to hand to the workflow where no cursor may be moved, as under a screen reader: whole lines only."""
+    return lambda event: _tell(event, screen)
+
+
 def line_of(event: Stepped) -> str:
     """A step as a line: fixed order, aligned, with units."""
     width = len(str(event.total))

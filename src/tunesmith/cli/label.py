@@ -20,7 +20,7 @@ from ..data.label_session import HELP, KEYS
 from ..errors import DONE, FAILED, Misuse
 from . import _agreement, _findings
 from ._output import BOLD, Screen
-from ._progress import watching
+from ._progress import telling
 
 if TYPE_CHECKING:
     from ..workflow.labelling import Ready
@@ -58,10 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
                      "`tunesmith label DATA --with RUN --output LABELLED.jsonl`")
     labels = [name.strip() for name in (arguments.labels or "").split(",") if name.strip()]
     with _asking(arguments.answers, screen) as ask, ExitStack() as stack:
-        with watching(screen) as observe:
-            ready = stack.enter_context(labelling(
-                arguments.data, Path(arguments.output), run=Path(arguments.model) if arguments.model else None,
-                labels=labels, by=arguments.by, order=arguments.order, observe=observe))
+        ready = stack.enter_context(labelling(
+            arguments.data, Path(arguments.output), run=Path(arguments.model) if arguments.model else None,
+            labels=labels, by=arguments.by, order=arguments.order, observe=telling(screen)))
         try:
             _listen(ready, ask, screen)
         except KeyboardInterrupt as stopped:
