@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 
@@ -34,8 +35,17 @@ def histogram(
 ) -> Figure:
     """How many values fall into each of some 30 bins of one width, and into those that the marks are in."""
     known = np.concatenate([*values.values(), np.array([*(marks or {}).values()], np.float64)])
-    edges = np.histogram_bin_edges(known, BINS)
+    edges = _whole(known) if np.array_equal(known, np.round(known)) else np.histogram_bin_edges(known, BINS)
     series: dict[str, tuple[float, ...]] = {
         side: tuple(np.histogram(found, edges)[0].astype(np.float64).tolist())
         for side, found in values.items()}
     return Figure(title, unit, series, edges=tuple(edges.tolist()), across=across, marks=dict(marks or {}))
+
+
+def _whole(known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges at whole, round numbers: nobody has 183.4 tokens."""
+    low, high = float(known.min()), float(known.max())
+    wide = next(step for power in range(20) for step in (10**power, 2 * 10**power, 5 * 10**power)
+                if step * BINS >= high - low)
+    start = low // wide * wide
+    return np.asarray(start + wide * np.arange(max(1, math.ceil((high - start) / wide)) + 1), np.float64)
