@@ -59,7 +59,8 @@ class Looking:
 
     task: the name of what is learnt; longest: the most tokens of a document; count: of texts, how many tokens each has;
     alike: each row that is nearly the same as another, with the first such one, whatever their sides; also: the rows of
-    each entry of `evaluation.also`.
+    each entry of `evaluation.also`; whole: of rows, how many tokens each has with its template, before any is cut,
+    which takes longer than `count`; None where rows cannot be encoded.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Looking:
     count: Callable[[Sequence[str]], NDArray[np.int64]]
     alike: Sequence[Alike] = ()
     also: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    whole: Callable[[Sequence[Example]], NDArray[np.int64]] | None = None
 
 
 class Audit(Protocol):

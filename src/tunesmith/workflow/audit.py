@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..contracts import Looking
 from ..data.varied import of_files
-from ..records import Alike, Example, Finding, Looked, Side
+from ..records import Alike, Example, Finding, Head, Looked, Side
 
 if TYPE_CHECKING:
     from ..encoding.codec import Codec
@@ -25,11 +25,12 @@ DATA: Final = re.compile(r"(?<=tunesmith clean )DATA\b")
 
 def audit(
     recipe: Recipe, codec: Codec, sides: Mapping[Side, Sequence[Example]], alike: Sequence[Alike] = (),
-    *, also: Mapping[str, Sequence[Example]],
+    *, also: Mapping[str, Sequence[Example]], head: Head | None = None,
 ) -> dict[str, Looked]:
     """What each check found that the recipe does not leave out, by its name.
 
-    It looks at rows of files: one that was made of another resembles it on purpose.
+    It looks at rows of files: one that was made of another resembles it on purpose. head: what the training rows ask
+    for; None where they ask for none, so that nothing can be encoded.
     """
     from ..encoding.codec import Piece
 
@@ -37,9 +38,14 @@ def audit(
         codec.foresee([Piece(text, control=True)] for text in texts)
         return np.array([len(codec.encode(text, control=True).ids) for text in texts], np.int64)
 
+    def whole(examples: Sequence[Example]) -> NDArray[np.int64]:
+        made = recipe.task.module.encode(examples, codec, recipe.task.settings, head)
+        return np.array([max(map(len, documents), default=0) for documents, _ in made], np.int64)
+
     if recipe.data.augment:
         sides = {side: of_files(examples) for side, examples in sides.items()}
-    given = Looking(recipe.task.type, recipe.training.max_length, count, alike, also)
+    given = Looking(recipe.task.type, recipe.training.max_length, count, alike, also,
+                    None if head is None else whole)
     return {section.type: named(section.module.look(sides, section.settings, given))
             for section in recipe.data.audit if section.settings.severity != "off"}
 

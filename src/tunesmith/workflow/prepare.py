@@ -128,7 +128,8 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
                                encode_other(recipe, codec, head, name, tasks[name], examples=() if headless else each))
         for name, each in found.also.items()
     }
-    audited = auditing.audit(recipe, codec, found.sides, found.alike, also=found.also)
+    audited = auditing.audit(recipe, codec, found.sides, found.alike, also=found.also,
+                             head=None if headless else head)
     findings = [*found.findings, *told, *headless, *auditing.findings(audited),
                 *(finding for encoded in sides.values() for finding in encoded.findings),
                 *(finding for other in also.values() for finding in other.encoded.findings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from itertools import islice
 
 import numpy as np
@@ -18,6 +19,7 @@ from ._parts import ANSWERS, mark, spoken
 from ._telling import Found, Severity, noticed
 
 TOGETHER = 64  # rows whose tokens are counted at once
+TRIED = 32  # rows that are encoded whole, to see what a template adds
 Sides = Mapping[Side, Sequence[Example]]
 
 
@@ -34,6 +36,14 @@ class Settings(BaseModel):
 
     Drawn by what stands in the rows, so that their order does not matter. A larger number takes longer.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a template adds to the texts of a row: so many tokens, and so many for each text."""
+
+    row: float = 0.0
+    text: float = 0.0
 
 
 @dataclass(slots=True)
@@ -57,25 +67,46 @@ class _Counted:
 def look(sides: Sides, settings: Settings, given: Looking) -> Looked:
     """Bars of rows and tokens, a histogram of lengths, and what is lost of rows longer than the limit."""
     counted: dict[Side, _Counted] = {}
+    frame = _frame(sides, given)
     for side, examples in sides.items():
         counted[side] = found = _Counted(-(-len(examples) // settings.rows) or 1)
         drawn = _drawn(examples, found)
         while together := list(islice(drawn, TOGETHER)):
-            _count(together, found, given)
+            _count(together, found, given, frame)
     if not any(found.lengths for found in counted.values()):
         return Looked()
-    return Looked(tuple(_told(sides, counted, settings, given)), tuple(_figures(counted, given)))
+    return Looked(tuple(_told(sides, counted, given, settings)), tuple(_figures(counted, given)))
+
+
+def _mark(example: Example) -> int:
+    return mark(text for _, text in spoken(example))
+
+
+def _frame(sides: Sides, given: Looking) -> _Frame:
+    """By the least squares, from some rows that are encoded whole."""
+    if given.whole is None or given.task == "seq2seq":
+        return _Frame()
+    examples = [example for example in nsmallest(TRIED, sides.get("train", ()), key=_mark)
+                if not isinstance(example, Question)]
+    if not examples:
+        return _Frame()
+    spans = [[text for _, text in spoken(example)] for example in examples]
+    numbers = iter(given.count([text for each in spans for text in each]).tolist())
+    added = given.whole(examples) - np.array([sum(next(numbers) for _ in each) for each in spans])
+    known = np.array([(1.0, len(each)) for each in spans])
+    row, text = np.linalg.lstsq(known, added.astype(np.float64), rcond=None)[0].tolist()
+    return _Frame(row, text)
 
 
 def _drawn(examples: Sequence[Example], found: _Counted) -> Iterator[Example]:
     """The rows whose tokens are counted; of all of them the source is."""
     for example in examples:
         found.sources[example.source or example.where.rpartition(":")[0].rpartition("/")[2]] += 1
-        if found.every == 1 or mark(text for _, text in spoken(example)) % found.every == 0:
+        if found.every == 1 or _mark(example) % found.every == 0:
             yield example
 
 
-def _count(examples: Sequence[Example], found: _Counted, given: Looking) -> None:
+def _count(examples: Sequence[Example], found: _Counted, given: Looking, frame: _Frame) -> None:
     spans = [list(spoken(example)) for example in examples]
     tokens = iter(given.count([text for each in spans for _, text in each]).tolist())
     for example, each in zip(examples, spans, strict=True):
@@ -83,22 +114,25 @@ def _count(examples: Sequence[Example], found: _Counted, given: Looking) -> None
         for role, number in parts:
             found.roles[role] += number
         together = given.task != "seq2seq"  # there a source and its target are two documents
-        length = (sum if together else max)(number for _, number in parts)
+        texts = (sum if together else max)(number for _, number in parts)
+        length = round(texts + frame.row + frame.text * len(parts))
         found.lengths.append(length)
         if length > given.longest and not isinstance(example, Question):  # a context is read in windows
             found.long.add(example, f"{length} tokens")
-            before = 0
+            found.lost += (length - given.longest) * together
+            before = frame.row
             for role, number in parts:
-                lost = min(number, max(0, before + number - given.longest))
-                found.lost += lost
+                before += frame.text
+                lost = min(number, max(0, round(before) + number - given.longest))
+                found.lost += lost * (not together)
                 found.lost_answers += lost * (role in ANSWERS)
                 before += number * together
 
 
 def _told(
-    sides: Sides, counted: Mapping[Side, _Counted], settings: Settings, given: Looking
+    sides: Sides, counted: Mapping[Side, _Counted], given: Looking, settings: Settings
 ) -> Iterator[Noticed]:
-    """What cutting would cost, the tokens of the texts alone: what a template adds is not in it."""
+    """What cutting costs, or would cost."""
     long = sum(found.long.count * found.every for found in counted.values())
     if not long:
         return
@@ -107,15 +141,14 @@ def _told(
         sum(one * found.every for one, found in zip(each, counted.values(), strict=True)) for each in (
             [found.lost for found in counted.values()], [sum(found.lengths) for found in counted.values()],
             [found.lost_answers for found in counted.values()], [found.answers for found in counted.values()]))
-    sampled = any(found.every > 1 for found in counted.values())
-    told = f", and {answers / all_answers:.1%} of those of the answers" if all_answers else ""
+    told = f", {answers / all_answers:.1%} of those of the answers" if all_answers else ""
     most = max(max(found.lengths, default=0) for found in counted.values())
     yield noticed(
-        settings, "audit.long_rows", f"{'about' if sampled else 'at least'} {long:,} of {rows:,} rows are longer than "
-        f"`training.max_length` ({given.longest}): cut there, they lose {lost:,} tokens, {lost / whole:.1%} of all"
-        f"{told}", [row for found in counted.values() for row in found.long.rows],
-        f"set `training.max_length` to more (the longest text has {most} tokens, its template not counted), or say in "
-        "`data.too_long` what becomes of such rows: `split` loses nothing of texts and conversations", count=long)
+        settings, "audit.long_rows", f"about {long:,} of {rows:,} rows are longer than `training.max_length` "
+        f"({given.longest}): cut there, they lose {lost:,} tokens, {lost / whole:.1%} of all{told}",
+        [row for found in counted.values() for row in found.long.rows],
+        f"set `training.max_length` to more (up to about {most}), or say in `data.too_long` what becomes of such rows: "
+        "`split` loses nothing of texts and conversations", count=long)
 
 
 def _figures(counted: Mapping[Side, _Counted], given: Looking) -> Iterator[Figure]:
