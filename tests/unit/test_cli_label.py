@@ -209,7 +209,7 @@ def test_two_peoples_labels_are_compared_and_their_disagreements_written_for_a_t
     assert told["same"] == pytest.approx(5 / 7)
     assert told["low"] < told["value"] < told["high"]
     apart = read(tmp_path / "apart.jsonl")
-    assert [(row["first"], row["second"]) for row in apart] == [("blue", "red"), ("red", "blue")]
+    assert [(row["said_first"], row["said_second"]) for row in apart] == [("blue", "red"), ("red", "blue")]
     assert apart[0]["where_first"] == f"{tmp_path / 'a.jsonl'}:5"
     assert main(["label", "--compare", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]) == 0
     shown = capsys.readouterr().out
@@ -217,7 +217,7 @@ def test_two_peoples_labels_are_compared_and_their_disagreements_written_for_a_t
     assert "red blue blue red" in shown
     # a third person decides, and sees what the others said
     assert label(tmp_path / "apart.jsonl", tmp_path / "c.jsonl", "r\nr\n", "--labels", "red,blue,green") == 0
-    assert "first: blue; second: red" in capsys.readouterr().out
+    assert "said_first: blue; said_second: red" in capsys.readouterr().out
     assert [row["label"] for row in read(tmp_path / "c.jsonl")] == ["red", "red"]
 
 

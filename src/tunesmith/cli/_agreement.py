@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,12 +52,11 @@ def _apart(found: Compared) -> Iterator[str]:
         return
     yield f"{len(found.disagreements)} rows on which they do not agree:"
     for row, text in list(zip(found.disagreements, found.texts, strict=True))[:SHOWN]:
-        yield f"{row['where_first']} {_answer(row, 'first')}   {row['where_second']} {_answer(row, 'second')}"
+        yield f"{row['where_first']} {_answer(row['said_first'])}   {row['where_second']} {_answer(row['said_second'])}"
         yield f"    {text[:LONGEST]}{'…' if len(text) > LONGEST else ''}"
     if len(found.disagreements) > SHOWN:
         yield f"… and {len(found.disagreements) - SHOWN} more"
 
 
-def _answer(row: Mapping[str, Any], who: str) -> str:
-    answer = row[who]
+def _answer(answer: Any) -> str:
     return (", ".join(answer) or "none") if isinstance(answer, list) else f"`{answer}`"

@@ -18,8 +18,6 @@ from .drawing import write
 if TYPE_CHECKING:
     from ..evaluation.agreement import Agreement
 
-FIRST, SECOND = "first", "second"
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -48,8 +46,9 @@ def compare(first: str, second: str, *, output: Path | None = None) -> Compared:
     found = matched(first, second)
     scheme = _scheme(found.rows)
     apart = [row for row in found.rows if not _same(row, scheme)]
-    told = tuple({**asked_of(row.first), FIRST: _single(answer_of(row.first)), SECOND: _single(answer_of(row.second)),
-                  f"where_{FIRST}": row.first.where, f"where_{SECOND}": row.second.where} for row in apart)
+    told = tuple({**asked_of(row.first), "said_first": _single(answer_of(row.first)),
+                  "said_second": _single(answer_of(row.second)), "where_first": row.first.where,
+                  "where_second": row.second.where} for row in apart)
     if output is not None:
         write(told, output)
     texts = tuple(" ".join(" ".join(shown(row.first) or list(asked_of(row.first).get("tokens", ()))).split())
