@@ -11,7 +11,7 @@ from checked import CHECKS, TEXTS, checked
 from judged import HOSTILE
 from seen import Seen
 from tunesmith.pages import noticed
-from tunesmith.pages.check import check_page
+from tunesmith.pages.check import Check, check_page
 from tunesmith.pages.figures import MOST_NAMES, figure
 from tunesmith.records import Figure, Finding, Looked, Noticed
 from tunesmith.records import Seen as Row
@@ -50,7 +50,7 @@ def test_every_check_has_a_line_and_every_link_an_end() -> None:
     page = check_page(checked())
     ends = set(re.findall(r'id="([^"]*)"', page))
     links = re.findall(r'<a href="#([^"]*)"', page)
-    assert len(links) == 13 and set(links) <= ends
+    assert len(links) == 14 and set(links) <= ends
     for name in CHECKS:
         assert f"What is looked for by {name}" in page
 
@@ -134,9 +134,10 @@ def test_a_limit_that_lies_outside_is_told_in_words() -> None:
     assert "<line" not in drawn and "Outside of what is drawn: training.max_length (512)." in drawn
 
 
-def test_a_figure_without_a_number_is_not_drawn() -> None:
-    assert figure(Figure("Labels", "rows", {"train": (0.0, 0.0)}, names=("a", "b"))) is None
-    assert figure(Figure("Labels", "rows", {}, names=())) is None
+def test_a_figure_without_a_number_is_not_drawn_and_its_check_has_no_section() -> None:
+    empty = (Figure("Labels", "rows", {"train": (0.0, 0.0)}, names=("a", "b")), Figure("Labels", "rows", {}))
+    page = check_page(replace(checked(), checks=[Check("labels", "How often each stands.", Looked((), empty))]))
+    assert "How often each stands." in page and 'id="check-labels"' not in page and "#check-labels" not in page
 
 
 def test_a_thousand_findings_with_rows_stay_a_page_that_opens() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..records import Finding, Looked, Severity
+from ..records import Figure, Finding, Looked, Severity
 from .figures import figure
 from .findings import findings
 from .markup import Markup, join, prose, tag
@@ -15,6 +15,7 @@ from .noticed import noticed
 from .numbers import many, share
 from .shell import page
 
+READING: Final = "Reading the rows"
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 
@@ -41,6 +42,16 @@ class Check:
     def worst(self) -> int:
         """How grave its gravest finding is: 0 an error; more than any where it has none."""
         return min((SEVERITIES.index(each.finding.severity) for each in self.looked.noticed), default=len(SEVERITIES))
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Those that have something to draw."""
+        return [each for each in self.looked.figures if any(map(any, each.series.values()))]
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is a finding or a figure to show."""
+        return bool(self.looked.noticed or self.figures)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def check_page(told: Checked) -> str:
     checks = sorted(told.checks, key=lambda check: check.worst)
     read, sections = _findings(told.findings), join(*map(_check, checks))
     grave = any(finding.severity != "note" for finding in told.findings)
-    body = join(_head(told), _sides(told), _overview(checks, told.left_out),
+    body = join(_head(told), _sides(told), _overview(checks, told),
                 *((read, sections) if grave else (sections, read)), _foot())
     return page(f"{_word(told)} · {told.name}", body, files=("verdict.css", "check.css", "copy.js"))
 
@@ -130,23 +141,22 @@ def _sides(told: Checked) -> Markup | None:
         tag("p.aside", f"Tokens learnt in train, by role: {roles}.") if roles else None, at={"aria-label": "Sides"})
 
 
-def _overview(checks: Sequence[Check], left_out: Sequence[str]) -> Markup | None:
-    """Every check in a line, the gravest first, those that found nothing too: it was looked for."""
-    if not checks and not left_out:
-        return None
+def _overview(checks: Sequence[Check], told: Checked) -> Markup:
+    """The reading and every check in a line, the gravest first, those that found nothing too: it was looked for."""
+    read = _line(READING, "Whether each row can be read as an example, which side it is on, whether it is too long.",
+                 [finding.severity for finding in told.findings], anchor("reading") if told.findings else None)
+    lines = [_line(title(check.name), check.looks_for, [each.finding.severity for each in check.looked.noticed],
+                   anchor(check.name) if check.says_something else None) for check in checks]
     return tag(
-        "section", tag("h2", "What was looked for"), tag("ul.overview", map(_line, checks)),
-        tag("p.aside", f"The recipe leaves out: {', '.join(left_out)}.") if left_out else None,
+        "section", tag("h2", "What was looked for"), tag("ul.overview", read, lines),
+        tag("p.aside", f"The recipe leaves out: {', '.join(told.left_out)}.") if told.left_out else None,
         at={"aria-label": "What was looked for"})
 
 
-def _line(check: Check) -> Markup:
-    found: Sequence[Severity] = [each.finding.severity for each in check.looked.noticed]
-    tags = [tag(f"span.tagged.{name}", many(found.count(name), name)) for name in SEVERITIES if name in found]
-    has_section = found or any(any(map(any, each.series.values())) for each in check.looked.figures)
-    name = tag("a", title(check.name), at={"href": f"#{anchor(check.name)}"}) if has_section else title(check.name)
-    return tag("li", tag("span.name", name), tag("span.tags", tags or tag("span.tagged.nothing-found", "nothing")),
-               tag("span.looks-for", check.looks_for))
+def _line(name: str, looks_for: str, found: Sequence[Severity], place: str | None) -> Markup:
+    tags = [tag(f"span.tagged.{each}", many(found.count(each), each)) for each in SEVERITIES if each in found]
+    return tag("li", tag("span.name", tag("a", name, at={"href": f"#{place}"}) if place else name),
+               tag("span.tags", tags or tag("span.tagged.nothing-found", "nothing")), tag("span.looks-for", looks_for))
 
 
 def anchor(name: str) -> str:
@@ -157,17 +167,16 @@ def anchor(name: str) -> str:
 def _findings(found: Sequence[Finding]) -> Markup | None:
     if not found:
         return None
-    return tag("section", tag("h2", "Reading the rows"), findings(found), at={"aria-label": "Reading the rows"})
+    return tag("section", tag("h2", READING), findings(found), at={"id": anchor("reading"), "aria-label": READING})
 
 
 def _check(check: Check) -> Markup | None:
-    figures = [drawn for each in check.looked.figures if (drawn := figure(each)) is not None]
-    if not check.looked.noticed and not figures:
+    if not check.says_something:
         return None
     return tag(
         "section.check", tag("h2", title(check.name)), tag("p.aside", check.looks_for),
         noticed(check.looked.noticed) if check.looked.noticed else tag("p.aside.clear", "Nothing was found."),
-        figures, at={"id": anchor(check.name), "aria-label": title(check.name)})
+        map(figure, check.figures), at={"id": anchor(check.name), "aria-label": title(check.name)})
 
 
 def _foot() -> Markup:

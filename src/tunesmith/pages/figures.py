@@ -21,11 +21,9 @@ TICKS: Final = (4, 5, 3, 6)  # the first by which the bins can be divided
 LINE: Final = 15
 
 
-def figure(drawn: Figure) -> Markup | None:
-    """The figure with its title; None where it has nothing to draw."""
+def figure(drawn: Figure) -> Markup:
+    """The figure with its title; series without a number other than 0 are left out, and one there must be."""
     series = {name: values for name, values in drawn.series.items() if any(values)}
-    if not series:
-        return None
     shown = _bins(drawn, series) if drawn.edges else _bars(drawn, series)
     return tag("figure.drawing", tag("figcaption", tag("h3", drawn.title), tag("span.unit", _counted(drawn))), shown)
 
