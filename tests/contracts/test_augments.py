@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from tunesmith import catalog
 from tunesmith.data import schemes
+from tunesmith.data.augment._keyboards import beside
 from tunesmith.data.varied import of_files, parent, varied
 from tunesmith.errors import Misuse
 from tunesmith.recipe.sections import Recipe
@@ -247,6 +248,92 @@ def test_a_labelled_row_is_asked_as_its_options_say():
     assert learnt(replace(row, second="b"), chosen).prompt.startswith("First text: {what} is {text}?\nSecond text: b")
     with pytest.raises(Misuse, match="has no place for a row's second text"):
         learnt(replace(row, second="b"), section("instructions", templates=["{text}?"]).settings)
+
+
+@pytest.mark.parametrize(("answer", "why"), [
+    ("", "the model gave no whole answer"),
+    ("The  order came LATE .", "the answer says the same word for word"),
+    ("Sure, here it is:\n\nthe order came late .", "the answer says the same word for word"),
+    ('"the order came late ."', "the answer says the same word for word"),
+    ("late", "the answer is more than 2 times as long, or as short"),
+    ("the order came late . " * 3, "the answer goes in circles"),
+    ("it came late, the order .", ""),
+])
+def test_an_answer_that_cannot_stand_for_a_text_is_not_taken_and_told(answer, why):
+    row = Labelled("the order came late .", ("l",), "f:1", "g")
+    made, (finding,) = made_by("paraphrase", [row], ask=lambda texts, model, asking: [answer])
+    assert len(made) == (not why) and (why in finding.what)
+    assert not why or finding.what.endswith(f"could not: {why} (1)")
+
+
+def test_letters_are_changed_as_the_layout_has_them_and_digits_never():
+    row = Labelled("Şəhərdə 1234567890 yağış", ("l",), "f:1", "g")
+    made, _ = made_by("noise", [row], share=10.0, ways=["keyboard"], letters=1.0)
+    assert len(made) > 5
+    for each in made:
+        first, digits, last = each.text.split(" ")
+        assert digits == "1234567890"
+        assert all(new in beside("az")[old] for new, old in zip(first + last, "Şəhərdəyağış", strict=True))
+    (plain,), _ = made_by("noise", [row], ways=["marks"], letters=1.0)
+    assert plain.text == "Seherde 1234567890 yagis"
+
+
+def test_about_the_share_of_letters_is_changed_that_is_asked_for():
+    text = "the museum opened late and nobody came " * 50
+    row = Labelled(text, ("l",), "f:1", "g")
+    (made,), _ = made_by("noise", [row], ways=["keyboard"], letters=0.1)
+    letters = sum(map(str.isalpha, text))
+    assert 0.08 < sum(one != other for one, other in zip(made.text, text, strict=True)) / letters < 0.12
+
+
+@pytest.mark.parametrize(("way", "text", "wanted"), [
+    ("lower", "ilıq IŞIQ İL", "ilıq ışıq il"), ("upper", "ilıq ışıq", "İLIQ IŞIQ"),
+    ("title", "(il) ışıq", "(İl) Işıq"), ("bare", "«Nə?» dedi :)", "Nə dedi :)"),
+])
+def test_cases_are_those_of_the_language(way, text, wanted):
+    (made,), _ = made_by("case", [Labelled(text, ("l",), "f:1", "g")], ways=[way])
+    assert made.text == wanted
+
+
+def test_words_that_turn_a_sentence_round_are_never_lost_and_never_moved():
+    row = Labelled("o film heç də pis deyil amma uzun idi don't watch NO cavab", ("l",), "f:1", "g")
+    kept = ["heç", "deyil", "amma", "don't", "NO"]
+    made, _ = made_by("words", [row], share=10.0, words=0.2)
+    assert len(made) > 3 and all([word for word in each.text.split() if word in kept] == kept for each in made)
+    made, _ = made_by("words", [row], share=10.0, words=0.5, keep=["film"])
+    assert all("film" in each.text.split() for each in made)
+    made, _ = made_by("words", [replace(row, second="b")])
+    assert not made
+
+
+def test_an_entity_is_replaced_by_one_of_its_own_type_from_the_rows():
+    examples = tagged("bioes")
+    known: dict[str, set[tuple[str, ...]]] = {}
+    for row in examples:
+        for one in schemes.entities(row.tags, "bioes"):
+            known.setdefault(one.type, set()).add(row.words[one.first : one.end])
+    by_place = {row.where: row for row in examples}
+    for row in made_by("entities", examples, share=2.0, entities=1.0)[0]:
+        old = by_place[parent(row.where)[0]]
+        for one, before in zip(schemes.entities(row.tags, "bioes"), schemes.entities(old.tags, "bioes"), strict=True):
+            assert row.words[one.first : one.end] in known[one.type]
+            assert row.words[one.first : one.end] != old.words[before.first : before.end]
+        assert [word for word, tag in zip(row.words, row.tags, strict=True) if tag == "O"] == \
+            [word for word, tag in zip(old.words, old.tags, strict=True) if tag == "O"]
+
+
+def test_sentences_are_all_there_in_another_order_and_joined_texts_have_one_label():
+    text = 'One is here. "Two is there." Three?! Four'
+    made, _ = made_by("sentences", [Labelled(text, ("l",), "f:1", "g")], ways=["shuffle"], share=10.0)
+    assert len(made) > 3
+    for each in made:
+        assert Counter(each.text.split()) == Counter(text.split()) and each.text != text
+        assert '"Two is there."' in each.text
+    examples = rows(Labelled)
+    labels = {example.text: example.labels for example in examples}
+    for each in made_by("sentences", examples, ways=["join"])[0]:
+        (second,) = [other for other in labels if each.text.endswith(f" {other}")]
+        assert labels[second] == each.labels
 
 
 def test_what_could_not_be_made_is_told_with_its_reason_and_count():

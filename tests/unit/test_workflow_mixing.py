@@ -302,12 +302,12 @@ def test_a_mixed_run_that_was_killed_goes_on_bit_for_bit_and_refuses_another_sha
         if isinstance(event, Stepped) and event.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    recipe = make("data.test=0", data={"mix": {"general": {"files": "general.jsonl", **mix}}})
+    more = ("data.test=0", "data.augment=[{type: noise, share: 0.5}]")
+    recipe = make(*more, data={"mix": {"general": {"files": "general.jsonl", **mix}}})
     whole, cut = story.train(recipe), story.train(recipe, observe=stop)
     assert cut.stopped == "signal"
     with pytest.raises(Refusal, match=refused):
-        story.train(make("data.test=0", data={"mix": {"general": {"files": "general.jsonl", **other}}}),
-                    resume=cut.run)
+        story.train(make(*more, data={"mix": {"general": {"files": "general.jsonl", **other}}}), resume=cut.run)
     done = story.resume(cut.run)
     assert (done.run / "records.jsonl").read_bytes() == (whole.run / "records.jsonl").read_bytes()
     last = [sorted((run / "checkpoints").glob("step-*"))[-1] for run in (done.run, whole.run)]

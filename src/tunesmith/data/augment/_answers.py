@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from ._drawing import drawn
 from ._texts import given, with_given
 
 QUOTES: Final = {'"': '"', "“": "”", "«": "»", "„": "“", "'": "'", "‘": "’"}
+CIRCLES = 3  # times that the same three words come
 LONG = 200  # characters up to which a first line may be a word of introduction
 
 
@@ -54,6 +56,15 @@ def _wrong(text: str, answer: str, apart: float) -> str:
         return "the model gave no whole answer"
     if normalised(answer).casefold() == normalised(text).casefold():
         return "the answer says the same word for word"
+    if _circles(answer) and not _circles(text):
+        return "the answer goes in circles"
     if not 1 / apart <= len(answer) / max(1, len(text)) <= apart:
         return f"the answer is more than {apart:g} times as long, or as short"
     return ""
+
+
+def _circles(text: str) -> bool:
+    """Whether three words in a row come again and again, as where a greedy model cannot find an end."""
+    words = text.casefold().split()
+    threes = Counter(zip(words, words[1:], words[2:], strict=False))
+    return bool(threes) and max(threes.values()) >= CIRCLES

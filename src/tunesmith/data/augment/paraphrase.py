@@ -2,8 +2,9 @@
 
 Nobody checks that a model keeps what a text says: a label, or an answer, stays true only where it does. Small models
 drop negations and add what they know; look at some rows first (`tunesmith preview`), and let `tunesmith compare` tell
-whether it paid. Answers that are empty, cut short, the same word for word, or far longer or shorter than the text are
-not taken, and counted. Of a pair, a conversation or a question only what the model is given is said again.
+whether it paid. Answers that are empty, cut short, the same word for word, going in circles, or far longer or shorter
+than the text are not taken, and counted. Of a pair, a conversation or a question only what the model is given is said
+again.
 
 The likeliest token is taken each time, so a row has one paraphrase at most, and the same one again.
 """

@@ -2,8 +2,8 @@
 
 Nobody checks that the way there and back keeps what a text says: a label, or an answer, stays true only where it does.
 Look at some rows first (`tunesmith preview`), and let `tunesmith compare` tell whether it paid. Answers that are empty,
-cut short, the same word for word, or far longer or shorter than the text are not taken, and counted. Of a pair, a
-conversation or a question only what the model is given is translated.
+cut short, the same word for word, going in circles, or far longer or shorter than the text are not taken, and counted.
+Of a pair, a conversation or a question only what the model is given is translated.
 
 Source: Sennrich, Haddow and Birch 2016, "Improving neural machine translation models with monolingual data".
 """

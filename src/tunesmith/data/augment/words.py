@@ -43,7 +43,7 @@ class Settings(BaseModel):
     """How many new rows are made for each training row: above 0, at most 10; 0.2 is one for every fifth."""
 
     words: float = Field(default=0.1, gt=0, le=0.5)
-    """The share of words that are left out or moved, above 0 to 0.5; at least one is. Try 0.05 to 0.2."""
+    """The share of words that are left out or moved, above 0 to 0.5, on average; at least one is. Try 0.05 to 0.2."""
 
     ways: tuple[Literal["drop", "swap"], ...] = Field(default=("drop", "swap"), min_length=1)
     """What is done with a row's words, drawn from `drop` and `swap`, which changes places with the next word."""
@@ -123,7 +123,7 @@ def _changed(
 
     free: which may be left out or moved; spare: which of them may be left out.
     """
-    many = max(1, round(settings.words * sum(map(len, units))))
+    many = max(1, sum(chance.random() < settings.words for unit in units for _ in unit))
     for way in chance.sample(settings.ways, len(settings.ways)):
         if way == "drop":
             may = [place for place in range(len(units)) if free[place] and (spare is None or spare[place])]
