@@ -102,6 +102,15 @@ def upper(example: Pair) -> Pair:
     return replace(example, prompt=f" {example.prompt.upper()}", where=f"{example.where}0", group="another")
 
 
+AZ = ("Bu gün hava çox gözəldir və biz parka gedirik.", "Kitabı oxuyandan sonra müəllimə qaytarmaq lazımdır.")
+TWINS = [labelled(90, "The man asked for his money.", "bad"), labelled(91, "The woman asked for her money.", "good"),
+         labelled(92, "The man sang to the king.", "good"), labelled(93, "The woman sang to the queen.", "good")]
+
+
+def named(number: int, group: str, label: str) -> Labelled:
+    return labelled(number, f"{group} says: {sentence(number)}", label)
+
+
 PLANTED: Mapping[str, Sequence[Planted]] = {
     "answers": [
         Planted("audit.hollow_answers", 3, [*PAIRS, pair(91, answer="N/A"), chat(92, answer="I don't know."),
@@ -117,6 +126,24 @@ PLANTED: Mapping[str, Sequence[Planted]] = {
                                            *(pair(300 + number, answer="You are welcome!") for number in range(20))]),
         Planted("audit.unwanted_phrases", 1, [*PAIRS, pair(91, answer="Call our Hotline now.")],
                 options={"phrases": ["our hotline"]}),
+    ],
+    "bias": [
+        Planted("audit.twins", 2, [*LABELLED, *TWINS], task="classify"),
+        Planted("audit.twins", 2, [*LABELLED, labelled(91, "A cat sits here.", "bad")],
+                [labelled(92, "A DOG sits here.")], options={"groups": {"pets": [["cat", "dog"]]}}),
+        Planted("audit.label_rates", 40, [
+            named(100 + number, *(("She", "good") if number % 2 else ("He", ("good", "bad")[number % 4 == 0])))
+            for number in range(160)], task="classify"),
+    ],
+    "characters": [
+        Planted("audit.markup", 2, [*PAIRS, pair(91, answer="one<br />two"), labelled(92, "A &amp; B")]),
+        Planted("audit.literals", 2, [*LABELLED, labelled(91, "b'caf\\xc3\\xa9'"),
+                                      labelled(92, "One.\\nTwo.\\nThree.")]),
+        Planted("audit.mojibake", 1, [*PAIRS, pair(91, answer="gÃ¼nÉ™ÅŸ Ã§Ä±xdÄ±")]),
+        Planted("audit.unseen", 2, [*TAGGED, text(1), replace(text(2), text="a\u200bb"), pair(93, "a\x00b")]),
+        Planted("audit.letters", 3, [*QUESTIONS, pair(91, "kit\u0430b"), chat(92, "s\u0327eker"),
+                                     pair(93, "i\u0307stanbul")]),
+        Planted("audit.lost", 1, [*PAIRS, chat(91, answer="s\ufffdz")]),
     ],
     "contamination": [
         Planted("audit.contamination", 2, PAIRS, [
@@ -143,10 +170,23 @@ PLANTED: Mapping[str, Sequence[Planted]] = {
                                                                            for number in range(3))]),
         Planted("audit.label_spelling", 2, [*LABELLED, labelled(91, label="Good "), labelled(92, label="BAD")]),
     ],
+    "language": [
+        Planted("audit.language", 2, [*LABELLED, labelled(91, AZ[0]), labelled(92, AZ[1])]),
+        Planted("audit.language", 1, [*PAIRS, pair(91, answer=AZ[0])],
+                options={"expected": ["en"], "among": ["en", "az"]}),
+        Planted("audit.language", 1, [*(replace(one, language="eng_Latn") for one in PAIRS),
+                                      replace(pair(91), language="az")]),
+    ],
     "near": [
         Planted("audit.near", 1, [*PAIRS, pair(91)], alike=[Alike(pair(91), PAIRS[3], 0.875)]),
         Planted("audit.near", 2, PAIRS, [pair(91), pair(92)], [Alike(pair(91), PAIRS[3], 1.0),
                                                                Alike(pair(92), PAIRS[4], 0.8)]),
+    ],
+    "personal": [
+        Planted("audit.personal", 3, [*PAIRS, pair(91, answer="Write to anna@mail.az, or call 415-555-0123."),
+                                      labelled(92, "+994 50 123 45 67"), chat(93, "my key is AKIAIOSFODNN7EXAMPLE")]),
+        Planted("audit.personal", 1, TAGGED, [text(1), replace(text(2), text="4111 1111 1111 1111")],
+                options={"kinds": ["card"]}),
     ],
     "repetition": [
         Planted("audit.repetition", 2, [*PAIRS, pair(91, answer=OVER), replace(text(1), text=OVER * 2)]),

@@ -66,6 +66,9 @@ WHYS: Mapping[str, str] = {
     "audit.long_rows": "a row cut in silence loses its answer first, and with it all there was to learn.",
     "audit.rare_label": "a label that hardly stands in the rows is hardly ever predicted.",
     "audit.refusals": "a model that is taught to refuse refuses other things too.",
+    "audit.label_rates": "a model learns such a shortcut: it judges by who is spoken of, not by what is said.",
+    "audit.personal": "a model can say again whatever it has read, to anybody who asks.",
+    "audit.twins": "a label that changes with nothing but the group is what people call biased.",
     "base.no_gguf": "GGUF files are read by a package of their own, which not everybody needs.",
     "base.no_language_model": "only a model that says how likely the next token is can be tuned to answer.",
     "base.not_installed": "starters are packages of their own, so that nothing has to be downloaded behind your back.",
@@ -132,6 +135,7 @@ WHYS: Mapping[str, str] = {
 
 # Of kinds whose text is made of what a library says, or of a table beside the place that raises them.
 WHATS: Mapping[str, str] = {
+    "audit.not_looked": "a check of the rows needs a package that is not installed, and was left out",
     "bug": "tunesmith itself went wrong",
     "command.arguments": "words are missing, or there are too many",
     "data.csv": "a line is no row of a table: a quote that never ends, a cell that is too large",
@@ -145,6 +149,9 @@ WHATS: Mapping[str, str] = {
 REMEDIES: Mapping[str, str] = {
     "audit.contamination": "take the rows out of one of the two files, or name the column of the document that they are"
                            " cut from in `data.group`, which then stays on one side",
+    "audit.not_looked": "pip install 'tunesmith[data]'",
+    "audit.personal": "`tunesmith clean DATA --output CLEAN.jsonl --steps pii` masks it; what is meant to be said is "
+                      "left out of the check's `kinds`",
     "observer.not_installed": "install it with the `pip install` that the message names",
     "base.not_installed": "install the starter with the `pip install` that the message names",
     "command.interrupted": "run the command again; a run goes on with `tunesmith train --resume RUN`",

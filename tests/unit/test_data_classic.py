@@ -268,13 +268,6 @@ def test_a_translation_goes_from_its_first_language_or_as_the_format_says(tmp_pa
 # --- dirt, and what cannot be read
 
 
-def test_bytes_literals_and_markup_are_counted_and_the_first_of_each_is_named(tmp_path):
-    put(tmp_path, "a.csv", "review,sentiment\nplain,good\n" + "\"b'caf\\xc3\\xa9'\",good\nx<br />y <3,bad\n" * 3)
-    loaded = load("a.csv", base_folder=tmp_path)
-    assert (only(loaded, "data.bytes").where, only(loaded, "data.markup").where) == ("a.csv:3", "a.csv:4")
-    assert only(loaded, "data.bytes").what.startswith("3 of 7 rows") and told(loaded) == []
-
-
 @pytest.mark.parametrize(("name", "before", "bad", "after", "line"), [
     ("a.csv", b"text,label\nfine,l\n", b"caf\xe9,l\n", b"good,l\n", 3),
     ("a.conll", b"fine O\n\n", b"caf\xe9 O\n", b"\ngood O\n", 3),

@@ -120,12 +120,6 @@ def test_sentences_of_an_abstract_are_joined_and_every_summary_is_a_right_one(sh
     assert examples[0].prompt.startswith("Mixed precision training (MPT) is becoming")
 
 
-def test_dirt_of_imdb_is_counted_and_its_first_row_named(shared):
-    found = {one.kind: one for one in load("imdb_html/train.csv", base_folder=shared / "data").findings}
-    assert found["data.bytes"].what.startswith("700 of 700 rows") and found["data.bytes"].where.endswith("csv:2")
-    assert found["data.markup"].what.startswith("420 of 700 rows") and found["data.markup"].where.endswith("csv:9")
-
-
 def test_a_separator_line_that_holds_a_tab_is_no_word(shared):
     examples = load("wnut17/train.conll", base_folder=shared / "data").examples
     assert all(word.strip() for one in examples for word in one.words)

@@ -1,7 +1,7 @@
 """The language that a text is written in, told offline by py3langid from 140.
 
 Source: Lui and Baldwin 2012 (`langid.py`), in the model of py3langid 0.4. Azerbaijani without its own letters (`e` for
-`ə`, `g` for `ğ`) is taken for Turkish by that model, and surely so; two rules about letters mend what can be mended.
+`ə`, `g` for `ğ`) is taken for Turkish by that model, and surely so; rules about letters and words mend what they can.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ from typing import Any, Final
 from .optional import needed
 
 FEWEST_LETTERS = 20  # below, a name or a greeting decides
-LONGEST = 1000  # characters that are read of a text: more of them say nothing new
+LONGEST = 500  # characters that are read of a text: more of them say nothing new
 _TURKIC: Final = frozenset({"crh", "tk", "tr", "uz"})  # written in Latin letters, without ə
 _NOT_TURKISH = re.compile(r"[qx]")
+# Words and endings of Azerbaijani, with and without its own letters, that Turkish has none of
+_AZERBAIJANI = re.compile(
+    r"\b(?:m[eə]n(?:im|[eəi]|d[eə]|d[eə]n)?|[cç]ox|he[cç]|[uü][cç][uü]n|deyil|[bd]?[eə]l[eə]|indi|ne[cç][eə]|edib|olub|"
+    r"verib|n[eə]f[eə]r|b[eə]li|d[eə]f[eə]|[eə]vv[eə]l\w*|t[eə]r[eə]f\w*|keyfiyy[eə]t\w*|h[eə]yat\w*|[uü]r[eə]y\w*|"
+    r"[eə]s[aə]s\w*)\b|\w{2}(?:[iıuü]r[eə][mk]|[iıuü]ram|[iıuü]rs[ae]n|m[iıuü](?:sh?|ş)[eə][mn]|[iıu]rl[ae]r|il[iıuü]b)\b",
+    re.I)
 _NOT_WORDS = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|[@#]\w+")
 # Names of languages as tables of translations have them: FLORES', ISO 639-3's
 _SHORT: Final = {
@@ -41,8 +47,8 @@ UNDECIDED = Spoken("", 0.0)
 def language(text: str, among: Collection[str] = ()) -> Spoken:
     """The language of a text. among: the codes that it can be; empty: all. Raises Misuse where py3langid is missing.
 
-    Undecided: fewer than 20 letters outside of links and names; code and numbers; Turkish that has the letters q or x
-    in one word of ten, names left out, which is mostly Azerbaijani written without its own letters.
+    Undecided: fewer than 20 letters outside of links and names; code and numbers; Turkish that has words, endings or
+    letters of Azerbaijani in it.
     """
     plain = _NOT_WORDS.sub(" ", text[:LONGEST])
     if sum(map(str.isalpha, plain)) < FEWEST_LETTERS:
@@ -63,10 +69,17 @@ def _mended(text: str, told: list[tuple[str, float]]) -> Spoken:
         own = dict(told)
         if "az" in own:
             return Spoken("az", sum(own.get(one, 0.0) for one in (*_TURKIC, "az")))
-    words = text.split()
-    if code == "tr" and 10 * sum(word[0].islower() and bool(_NOT_TURKISH.search(word)) for word in words) >= len(words):
+    if code == "tr" and _looks_azerbaijani(text):
         return UNDECIDED
     return Spoken(code, share)
+
+
+def _looks_azerbaijani(text: str) -> bool:
+    """Whether what was taken for Turkish is likely Azerbaijani written without its own letters."""
+    words = text.split()
+    own = len(_AZERBAIJANI.findall(text)) if "yor" not in text else 0  # the present tense of Turkish, and no other's
+    letters = sum(word[0].islower() and bool(_NOT_TURKISH.search(word)) for word in words)
+    return (own > 0 and 40 * own >= len(words)) or 10 * letters >= len(words) > 0
 
 
 def codes() -> frozenset[str]:

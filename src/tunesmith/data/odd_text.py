@@ -98,11 +98,18 @@ def of_one_script(text: str) -> str:
     return text if not _CYRILLIC.search(text) else _MIXED.sub(lambda match: homoglyphs(match[0]) or match[0], text)
 
 
+def needs_ftfy() -> None:
+    """Raise Misuse where ftfy is missing."""
+    with needed("ftfy", "telling texts that were decoded wrongly"):
+        import ftfy  # noqa: F401 - to see whether it is there
+
+
 def is_mojibake(text: str) -> bool:
     """Whether a text was decoded wrongly, and can be put right. Raises Misuse where ftfy is missing."""
-    with needed("ftfy", "telling mojibake"):
-        import ftfy
-        import ftfy.badness
+    needs_ftfy()
+    import ftfy
+    import ftfy.badness
+
     return ftfy.badness.is_bad(text) and ftfy.fix_encoding(text) != text
 
 
