@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data import groups
 from tunesmith.data.groups import Rule, clusters
-from tunesmith.data.shingles import jaccard
+from tunesmith.data.shingles import words
 from tunesmith.data.split import leaks, split
 from tunesmith.records import Answer, Conversation, Labelled, Message, Pair, Question, Text
 
@@ -21,6 +21,15 @@ TEXTS = st.lists(st.lists(st.sampled_from(["red", "blue", "green", "gold"]), min
 
 
 NEAR = Rule()
+
+
+def shingles(text):
+    found = words(text)
+    return {tuple(found[place : place + 3]) for place in range(max(len(found) - 2, 1))}
+
+
+def jaccard(one, other):
+    return len(shingles(one) & shingles(other)) / len(shingles(one) | shingles(other))
 
 
 def texts(said):

@@ -36,12 +36,14 @@ def as_seen(fields: Iterable[str], columns: Mapping[str, str]) -> set[str]:
     return {columns.get(field) or field for field in fields}
 
 
-def unknown(columns: Mapping[str, str], group: Sequence[str], seen: Iterable[str], where: str) -> list[Finding]:
-    """A finding for each column that the recipe names and no row has."""
+def unknown(
+    columns: Mapping[str, str], others: Sequence[tuple[str, str]], seen: Iterable[str], where: str
+) -> list[Finding]:
+    """A finding for each column that the recipe names and no row has. others: those of further options, with these."""
     have = list(seen)
     named = [(f"data.columns.{field}", column) for field, column in columns.items() if column]
     findings = []
-    for option, column in [*named, *(("data.group", column) for column in group)]:
+    for option, column in [*named, *others]:
         if column not in have:
             near = nearest(column, have)
             findings.append(Finding(

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any, overload
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..records import Alike, Conversation, Example, Finding, Pair, Question
 from . import near
 from .fields import normalised
 from .shelf import picked
-from .shingles import words
+from .shingles import shingled, words
 from .texts import texts
 
 SHORT = 5  # words; fewer join no two groups that a column names, for everybody says "yes, thank you"
@@ -86,7 +87,13 @@ class Rule:
 
     def values(self, group: str) -> list[tuple[str, str]]:
         """What a row shares with others of its author or document, where several columns are named."""
-        return list(json.loads(group).items()) if len(self.columns) > 1 else []
+        if len(self.columns) < 2:
+            return []
+        try:
+            found = json.loads(group)
+        except ValueError:  # of another file, whose columns are not those
+            return []
+        return list(found.items()) if isinstance(found, dict) else []
 
 
 class Joined:
@@ -112,18 +119,22 @@ class Clusters:
     """What belongs together among rows.
 
     own: (N,) the digest of each row's own group; first: (N,) for each row the place of the first row of the group that
-    its cluster is named after; alike: the rows that are nearly the same as another one.
+    its cluster is named after; alike: the rows that are nearly the same as another one; renamed: by the digest of a
+    group the name that it has where its cluster was parted.
     """
 
     rows: Sequence[Example]
     own: NDArray[np.uint64]
     first: NDArray[np.int64]
     alike: Sequence[Alike] = ()
+    renamed: Mapping[int, str] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict, repr=False)
 
     def name(self, place: int) -> str:
         """The group of the row at a place: its own, or the one that its cluster is named after."""
         first = int(self.first[place])
+        if self.renamed and int(self.own[place]) in self.renamed:
+            return self.renamed[int(self.own[place])]
         if self.own[first] == self.own[place]:
             return self.rows[place].group
         if first not in self._names:
@@ -192,6 +203,30 @@ def clusters(rows: Sequence[Example], rule: Rule) -> Clusters:
         alike = _alike(rows, own, places, nearest, rule.near)
     roots = np.array([joined.root(group) for group in range(len(groups))], np.int64)
     return Clusters(rows, own, first_rows[roots[group_of]] if len(rows) else group_of, alike)
+
+
+def links(found: Clusters, places: Sequence[int], rule: Rule) -> dict[int, set[int]]:
+    """By the digest of each group of some rows, the groups that belong to it directly, with none between."""
+    own = [int(found.own[place]) for place in places]
+    rows = [found.rows[place] for place in places]
+    texts = [[set(shingles.tolist()) for shingles in _shingles(list(rule.compared(row)))] for row in rows]
+    values = [set(rule.values(row.group)) for row in rows]
+    linked: dict[int, set[int]] = {group: set() for group in own}
+    for one, other in combinations(range(len(rows)), 2):
+        if own[one] != own[other] and own[other] not in linked[own[one]] and (
+                values[one] & values[other] or _any_near(texts[one], texts[other], rule.near)):
+            linked[own[one]].add(own[other])
+            linked[own[other]].add(own[one])
+    return linked
+
+
+def _shingles(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
+    return [part for found in shingled(texts) for part in np.split(found.values, found.starts[1:])]
+
+
+def _any_near(one: Sequence[set[int]], other: Sequence[set[int]], threshold: float | None) -> bool:
+    return threshold is not None and any(
+        len(first & second) >= threshold * len(first | second) - 1e-9 for first in one for second in other)
 
 
 def _shared(rows: Sequence[Example], rule: Rule) -> Iterator[tuple[int, int]]:

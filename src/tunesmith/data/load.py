@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from ..errors import Misuse, Problem, Problems
+from ..errors import Misuse, Problem, Problems, Refusal
 from ..reading.files import find
 from ..reading.header import Header
 from ..reading.naming import FROM_ROW, is_unnamed
@@ -16,7 +17,7 @@ from ..reading.read import Way, aligned, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
-from . import groups
+from . import groups, times
 from .ledger import Ledger, from_problem
 from .odd import Odd
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
@@ -33,7 +34,7 @@ class Loaded:
     rows: how many rows could be read; columns: all that were seen; unused: those of them that no example holds;
     proposed: what `data.columns` could say, where no format was recognised; section: the format with its options;
     guessed: what `data.columns` would say of the columns that were told by what they hold; unnamed: whether the first
-    row was found not to name the columns.
+    row was found not to name the columns; times: of each example, where a column was named, in seconds since 1970.
     """
 
     examples: Sequence[Example]
@@ -46,6 +47,21 @@ class Loaded:
     section: Section | None = None
     guessed: Mapping[str, str] = field(default_factory=dict)
     unnamed: bool = False
+    times: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _By:
+    """The columns by which rows are divided: those that name the group, and the one with the time."""
+
+    group: tuple[str, ...]
+    time: str | None
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Each with the option that names it."""
+        times = [("data.time.column", self.time)] if self.time is not None else []
+        return [*(("data.group", column) for column in self.group), *times]
 
 
 @dataclass(slots=True)
@@ -61,15 +77,16 @@ class _Seen:
 
 def load(
     train: str | Sequence[str], *, format: Section | None = None, columns: Mapping[str, str] | None = None,
-    group: str | Sequence[str] | None = None, header: Header = None, base_folder: Path = Path(),
+    group: str | Sequence[str] | None = None, time: str | None = None, header: Header = None,
+    base_folder: Path = Path(),
 ) -> Loaded:
     """The examples of files, folders or globs, and everything that is wrong or odd about them, as findings.
 
-    columns: our field names to the user's columns; group: the column, or columns, that name the group; header: of
-    tables, as `data.header`. Rows that cannot be used are errors among the findings, and reading goes on. Raises Misuse
-    for paths that are missing or no files.
+    columns: our field names to the user's columns; group: the column, or columns, that name the group; time: the one
+    with the time that a row is of; header: of tables, as `data.header`. Rows that cannot be used are errors among the
+    findings, and reading goes on. Raises Misuse for paths that are missing or no files.
     """
-    ledger, seen, mapping, odd, by = Ledger(), _Seen(), dict(columns or {}), Odd(), groups.columns(group)
+    ledger, seen, mapping, odd, by = Ledger(), _Seen(), dict(columns or {}), Odd(), _By(groups.columns(group), time)
     files, aside = find(train, base_folder)
     ledger.add(*aside)
     named = format or recognise_files(files, base_folder)
@@ -79,13 +96,15 @@ def load(
     chosen, guessed = (found.section, found.columns) if found else (None, {})
     mapping.update(guessed)
     ledger.add(*(found.findings if found else ()))
-    examples = Shelf()
+    examples, moments = Shelf(), array("d")
     for row in chain(sample, stream):
         _count(row, seen)
         if chosen:
             ours = naming.renamed(row, mapping)
             _count_fields(ours, seen, chosen, mapping)
             made = _examples(row, ours, chosen, by, ledger, named=format is not None)
+            if time is not None and made:
+                made = _timed(row, made, time, moments, ledger)
             for example in made:
                 odd.add(example)
             examples.extend(made)
@@ -98,7 +117,8 @@ def load(
         ledger.add(Finding("note", "data.unused_columns", f"columns that are not used: {listed(unused)}", files[0]))
     unnamed = header is None and bool(sample) and is_unnamed(sample[0].values)
     return Loaded(examples.whole(), ledger.findings(), chosen.type if chosen else "", seen.rows, tuple(seen.columns),
-                  unused, {} if chosen else proposal(sample, list(seen.columns)), chosen, guessed, unnamed)
+                  unused, {} if chosen else proposal(sample, list(seen.columns)), chosen, guessed, unnamed,
+                  moments)
 
 
 def sniff(paths: str | Sequence[str], *, base_folder: Path = Path()) -> tuple[str, int, tuple[Finding, ...]]:
@@ -141,15 +161,15 @@ def _count_fields(ours: Row, seen: _Seen, chosen: Section, mapping: Mapping[str,
         seen.first_context = seen.first_context or ours
 
 
-def _unused(seen: _Seen, mapping: Mapping[str, str], group: Sequence[str]) -> tuple[str, ...]:
+def _unused(seen: _Seen, mapping: Mapping[str, str], by: _By) -> tuple[str, ...]:
     """The columns that no example holds and that nobody said to leave out."""
     left_out = {name for name, column in mapping.items() if not column}
-    used = naming.as_seen(seen.fields, mapping) | left_out | {*group, FROM_ROW}
+    used = naming.as_seen(seen.fields, mapping) | left_out | {FROM_ROW, *(column for _, column in by.named)}
     return tuple(name for name in seen.columns if name not in used)
 
 
 def _examples(
-    row: Row, ours: Row, chosen: Section, group: Sequence[str], ledger: Ledger, *, named: bool
+    row: Row, ours: Row, chosen: Section, by: _By, ledger: Ledger, *, named: bool
 ) -> Sequence[Example]:
     """The examples of one row; none, and an error in the ledger, where it is of another shape or wrong."""
     module = chosen.module
@@ -166,15 +186,27 @@ def _examples(
     except (Problem, Problems) as error:
         ledger.add(*from_problem(error))
         return ()
-    if not group:
+    if not by.group:
         return made
-    label = groups.label(row.values, group)
+    label = groups.label(row.values, by.group)
     if label is None:
-        without = " and no ".join(f"`{name}`" for name in group)
+        without = " and no ".join(f"`{name}`" for name in by.group)
         ledger.add(Finding("error", "data.no_group", f"the row has no {without}, which `data.group` names", row.where,
                            "fill it in, or leave `data.group` out"))
         return ()
     return [replace(example, group=label) for example in made]
+
+
+def _timed(
+    row: Row, made: Sequence[Example], column: str, moments: array[float], ledger: Ledger
+) -> Sequence[Example]:
+    """The examples of a row, whose time is put beside those of the others; none where it has no time."""
+    try:
+        moments.extend([times.of_row(row, column)] * len(made))
+    except Refusal as problem:
+        ledger.add(*from_problem(problem))
+        return ()
+    return made
 
 
 def _settled(example: Example, ledger: Ledger) -> Example:
@@ -186,11 +218,11 @@ def _settled(example: Example, ledger: Ledger) -> Example:
 
 
 def _told(
-    seen: _Seen, mapping: Mapping[str, str], group: Sequence[str], chosen: Section | None, where: str
+    seen: _Seen, mapping: Mapping[str, str], by: _By, chosen: Section | None, where: str
 ) -> Iterator[Finding]:
     """What only all rows together show."""
     if seen.rows:
-        yield from naming.unknown(mapping, group, seen.columns, where)
+        yield from naming.unknown(mapping, by.named, seen.columns, where)
     for name, column in mapping.items():
         if chosen and column in seen.columns and name not in seen.fields:
             yield Finding("error", "data.unknown_field",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Literal
 from ..errors import SHOWN_IN_FULL, Misuse
 from ..reading.quoting import pairs
 from ..records import SIDES, Example, Finding, Severity, Side
+from .chance import place_of
 from .shelf import picked
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -36,8 +36,7 @@ def split(
 
 def _side(group: str, validation: float, test: float, seed: int) -> Side:
     """Test takes the lower end of the unit interval and validation the upper: neither's share moves the other."""
-    digest = hashlib.sha256(f"{seed}\0{group}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = place_of(seed, group)
     if place < test:
         return "test"
     return "validation" if place >= 1 - validation else "train"

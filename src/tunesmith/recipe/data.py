@@ -9,6 +9,7 @@ from pydantic import Field
 from .documents import Documents
 from .kinds import Audits, Augments, Files, Options, ShareOrFiles, every
 from .sources import Mix
+from .splits import Time
 from .starred import Choice, Section
 
 
@@ -109,6 +110,22 @@ class Data(Options):
     ask; without a system prompt. 1 keeps texts together that differ in case or punctuation alone. Try 0.9, or null,
     where all rows repeat one long text.
     """
+
+    sides: str | None = Field(default=None, min_length=1, examples=["orders.sides.jsonl"])
+    """A file that remembers the side of every group, so that none changes it when rows are added; null: none.
+
+    `tunesmith train` writes it, without any text of the rows, and adds new groups to it; keep it with the data. A new
+    row that is nearly the same as rows of two sides is set aside, and told.
+    """
+
+    stratify: bool = False
+    """Whether each label has the shares of `validation` and `test`, as far as whole groups allow: `true` or `false`.
+
+    For rows with labels; of several labels, the rarest counts. Try `true` where a label has fewer than 50 rows.
+    """
+
+    time: Time = Field(default_factory=Time)
+    """Rows divided by the time that they are of, the latest for the test: `{column: date}`."""
 
     leaks: Literal["warn", "drop", "refuse"] = "warn"
     """What happens to held-out rows whose group is trained on too: `warn`, `drop` or `refuse`.

@@ -12,7 +12,8 @@ from ..data.load import Loaded, load
 from ..data.shelf import laid
 from ..data.varied import itself
 from ..errors import Misuse
-from ..records import SIDES, Example, Finding, Side
+from ..records import SIDES, Alike, Example, Finding, Side
+from .dividing import Divided, divide
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -23,20 +24,23 @@ if TYPE_CHECKING:
 class Gathered:
     """The rows of the files of each side, of each source that is mixed in, and of each entry of `evaluation.also`.
 
-    clusters: what belongs together, of all of them one after the other in this order.
+    alike: rows that are nearly the same as others; own: by the place of each row whose cluster has several groups the
+    digest of its own one; divided: the sides of `data.train`.
     """
 
     files: Mapping[Side, Sequence[Example]]
     mix: Mapping[str, Sequence[Example]]
     also: Mapping[str, Sequence[Example]]
-    clusters: groups.Clusters
+    alike: Sequence[Alike]
+    own: Mapping[str, int]
+    divided: Divided
     findings: list[Finding]
 
 
 def gather(recipe: Recipe) -> Gathered:
     """Every row, in the group that decides its side."""
     findings: list[Finding] = []
-    files = _files(recipe, findings)
+    files, moments = _files(recipe, findings)
     also = {name: _loaded(rows, f"evaluation.also.{name}", findings) for name, rows in recipe.evaluation.also.items()}
     mix = {name: taken(recipe, _loaded(rows, f"data.mix.{name}", findings)) for name, rows in recipe.data.mix.items()}
     parts = [*files.values(), *mix.values(), *also.values()]
@@ -44,24 +48,29 @@ def gather(recipe: Recipe) -> Gathered:
     clusters = groups.clusters(laid(parts), rule)
     shares = [share for share in (recipe.data.validation, recipe.data.test) if isinstance(share, float) and share]
     findings += groups.told(clusters, rule, min(shares, default=0.0))
+    divided = divide(recipe, clusters, len(files["train"]), rule, moments)
+    findings += divided.findings
+    clusters = divided.placed.clusters
     starts = accumulate(map(len, parts), initial=0)
     named = iter([clusters.of(part, start) for part, start in zip(parts, starts, strict=False)])
     return Gathered({side: next(named) for side in files}, {name: next(named) for name in mix},
-                    {name: next(named) for name in also}, clusters, findings)
+                    {name: next(named) for name in also}, clusters.alike, clusters.own_groups(), divided, findings)
 
 
-def _files(recipe: Recipe, findings: list[Finding]) -> dict[Side, Sequence[Example]]:
-    """What `data.train`, `data.validation` and `data.test` name; of a share no rows."""
+def _files(recipe: Recipe, findings: list[Finding]) -> tuple[dict[Side, Sequence[Example]], Sequence[float]]:
+    """What `data.train`, `data.validation` and `data.test` name, of a share no rows; and the times of the first."""
     named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     files: dict[Side, Sequence[Example]] = dict.fromkeys(SIDES, ())
+    moments: Sequence[float] = ()
     for side in SIDES:
         wanted = named[side]
         if isinstance(wanted, float):
             continue
         loaded = load(
             wanted, format=recipe.data.format, columns=recipe.data.columns, group=recipe.data.group,
-            header=recipe.data.header,
+            header=recipe.data.header, time=recipe.data.time.column if side == "train" else None,
         )
+        moments = loaded.times or moments
         findings += loaded.findings
         if recipe.data.format is None:
             findings += _recognised(loaded, f"data.{side}")
@@ -70,7 +79,7 @@ def _files(recipe: Recipe, findings: list[Finding]) -> dict[Side, Sequence[Examp
         if recipe.data.documents.characters:
             findings.append(Finding("note", "data.documents", f"the {len(loaded.examples)} rows of `data.{side}` make "
                                     f"{len(files[side])} texts", f"data.{side}"))
-    return files
+    return files, moments
 
 
 def _loaded(rows: Rows, option: str, findings: list[Finding]) -> Sequence[Example]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..data import aside, split
+from ..data.remembered import Keeping
 from ..data.shelf import laid, picked
 from ..data.system import with_system
 from ..data.turns import last_only
@@ -16,7 +18,7 @@ from ..recipe.sources import MAIN
 from ..records import SIDES, Alike, Conversation, Example, Finding, Side
 from . import parts
 from .answers import ask
-from .gathered import gather, learnt, taken
+from .gathered import Gathered, gather, learnt, taken
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
@@ -30,7 +32,8 @@ class Read:
     of `data.mix`, and each has its source's name where anything is mixed in. sources: how many examples each of them
     gave to train on, in that order; none where nothing is mixed in; held: the same of the validation side. also: the
     rows of each entry of `evaluation.also` that are measured; left: how many more rows those files have; alike: rows
-    that are nearly the same as others, as they stood in the files.
+    that are nearly the same as others, as they stood in the files; keeping: what the file of sides is to remember;
+    split: groups of each side, rows of the largest group, rows on no side.
     """
 
     sides: Mapping[Side, Sequence[Example]]
@@ -40,13 +43,15 @@ class Read:
     findings: list[Finding]
     held: Mapping[str, int]
     alike: Sequence[Alike] = ()
+    keeping: Keeping | None = None
+    split: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_sides(recipe: Recipe) -> Read:
     """Examples of each side as the recipe wants them, and what was noticed."""
     found = gather(recipe)
     findings = found.findings
-    sides = _own_sides(recipe, found.files, findings)
+    sides = _own_sides(recipe, found, findings)
     asides = {name: _aside(recipe, name, examples) for name, examples in found.also.items()}
     also = {name: measured for name, (measured, _) in asides.items()}
     mixed = {name: _mixed(recipe, name, examples, also, findings) for name, examples in found.mix.items()}
@@ -58,9 +63,18 @@ def read_sides(recipe: Recipe) -> Read:
         sides["train"], sources = _joined(sides["train"], learnt)
         sides["validation"], held = _joined(sides["validation"], {name: some for name, (_, some) in mixed.items()})
     left = {name: more for name, (_, more) in asides.items()}
-    sides, leaks = split.apart(sides, recipe.data.leaks, found.clusters.own_groups())
+    sides, leaks = split.apart(sides, recipe.data.leaks, found.own)
     held = {name: sum(example.source == name for example in sides["validation"]) for name in held}
-    return Read(sides, sources, also, left, findings + leaks, held, found.clusters.alike)
+    return Read(sides, sources, also, left, findings + leaks, held, found.alike, found.divided.keeping,
+                _told(sides, found))
+
+
+def _told(sides: Mapping[Side, Sequence[Example]], found: Gathered) -> dict[str, Any]:
+    """How many groups each side has, the rows of the largest one, and how many are on no side."""
+    groups = {side: Counter(example.group for example in examples) for side, examples in sides.items()}
+    return {"groups": {side: len(counts) for side, counts in groups.items()},
+            "largest": max((count for counts in groups.values() for count in counts.values()), default=0),
+            "set_aside": found.divided.placed.set_aside}
 
 
 def _joined(
@@ -72,12 +86,13 @@ def _joined(
 
 
 def _own_sides(
-    recipe: Recipe, files: Mapping[Side, Sequence[Example]], findings: list[Finding]
+    recipe: Recipe, found: Gathered, findings: list[Finding]
 ) -> dict[Side, Sequence[Example]]:
     """What `data.train`, `data.validation` and `data.test` name, split."""
+    files = found.files
     validation, test = (wanted if isinstance(wanted, float) else 0.0
                         for wanted in (recipe.data.validation, recipe.data.test))
-    parts = split.split(files["train"], validation, test, seed=recipe.training.seed)
+    parts = found.divided.placed.parts(files["train"])
     findings += split.empty_sides(parts, validation, test) if files["train"] else []
     own = len(parts["train"])
     parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask)
