@@ -64,7 +64,8 @@ def test_check_says_what_is_supervised_and_how_the_rows_are_split(recipe):
     told = tunesmith("check", recipe, "--json")
     assert told.code == 0
     assert told.json.keys() == {
-        "ok", "findings", "supervised", "rows", "layout", "sources", "also", "audit", "amounts", "facts"}
+        "ok", "findings", "supervised", "rows", "layout", "sources", "also", "audit", "amounts", "facts",
+        "split"}
     assert told.json["ok"] is True
     assert told.json["supervised"].keys() == {"tokens", "share", "by_role"}
     assert 0 < told.json["supervised"]["share"] < 1

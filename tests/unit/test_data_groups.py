@@ -49,6 +49,7 @@ def grouped(rows, rule=NEAR):
     return clusters(rows, rule).of(rows, 0)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_no_two_near_rows_are_on_different_sides(said):
     sides = split(grouped(texts(said)), 0.3, 0.3, seed=1)
@@ -58,6 +59,7 @@ def test_no_two_near_rows_are_on_different_sides(said):
                if jaccard(one.text, other.text) >= 0.8)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.randoms(use_true_random=False))
 def test_which_side_a_row_is_on_does_not_depend_on_the_order_of_the_rows(said, random):
     rows = list(texts(said))
@@ -124,7 +126,7 @@ def test_short_commonplaces_join_no_groups_that_a_column_names():
     assert together(rows, Rule(None)) == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS, st.sampled_from([0.6, 0.8, 1.0]))
 def test_every_row_that_is_near_another_is_told_with_one(said, threshold):
     rows = texts(said)

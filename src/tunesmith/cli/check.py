@@ -54,6 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _amounts(report: CheckReport, screen: Screen) -> None:
     screen.say("rows        " + "   ".join(f"{side} {number}" for side, number in report.rows.items()), BOLD)
+    split = report.split
+    aside = f"; {split['set_aside']} rows on no side" if split["set_aside"] else ""
+    screen.say("groups      " + "   ".join(f"{side} {number}" for side, number in split["groups"].items())
+               + f"; the largest of {split['largest']} rows{aside}")
     screen.say("tokens      " + "   ".join(f"{side} {amount['tokens']}" for side, amount in report.amounts.items()))
     for name, source in report.sources.items():
         screen.say(f"source      {name}: {source['share']:.4g} of the rows trained on, {source['taken']:,} taken of "

@@ -21,6 +21,7 @@ from ..runs import durable
 
 VERSION = 1
 NAMES = (*SIDES, "aside")
+UNKNOWN = -1
 Facts = Mapping[str, Any]  # the seed, the shares, and the dates that followed from them; never changed
 
 
@@ -82,21 +83,26 @@ def _damaged(path: Path, number: int, what: str) -> Refusal:
 class Keeping:
     """The sides of the groups of a run's rows, and the file that is to remember them.
 
-    groups: (G,) their digests; sides: (G,) their places in `NAMES`; facts: what was wanted.
+    groups: (G,) their digests; sides: (G,) their places in `NAMES`; known: (G,) which of them the file knew already;
+    begun: whether there was a file; facts: what was wanted.
     """
 
     path: Path
     facts: Facts
     groups: NDArray[np.uint64]
     sides: NDArray[np.int8]
+    known: NDArray[np.bool_]
+    begun: bool
 
     def agrees(self, known: Remembered) -> bool:
-        """Whether the file would give the same sides, as far as it knows the groups."""
+        """Whether the file, which may have grown meanwhile, still gives these sides."""
+        if self.begun and not known.facts:
+            return False
         dates = {name: value for name, value in self.facts.items() if name.endswith("_from")}
         if any(known.facts.get(name, date) != date for name, date in dates.items()):
             return False
-        return all(known.sides.get(int(group), side) == side
-                   for group, side in zip(self.groups, self.sides, strict=True))
+        return all(known.sides.get(int(group), UNKNOWN if then else side) == side
+                   for group, side, then in zip(self.groups, self.sides, self.known, strict=True))
 
     def new(self, known: Remembered) -> list[int]:
         """The places of the groups that the file does not know."""

@@ -110,6 +110,30 @@ def _twice(sides: Mapping[str, Any]) -> Told:
             seen.setdefault(name, side)
 
 
+def _divided(value: Callable[[str], Any]) -> Told:
+    shares = {side: value(f"data.{side}") for side in ("validation", "test")}
+    none = all(not isinstance(share, int | float) or share == 0 for share in shares.values())
+    timed = value("data.time.column") is not None
+    if value("data.stratify") and timed:
+        yield (("data", "stratify"), "`data.stratify` draws rows by label, and `data.time` divides them by date",
+               "leave one of them out")
+    for option, wanted in (("stratify", value("data.stratify")), ("time", timed)):
+        if wanted and none:
+            yield (("data", option), f"`data.{option}` divides `data.train`, and neither `data.validation` nor "
+                   "`data.test` is a share of it", "leave it out, or write a share such as 0.1")
+    if timed and value("data.documents.characters"):
+        yield (("data", "documents"), "`data.documents` joins rows, and `data.time` divides them by the time of each",
+               "leave one of them out")
+    for side, share in shares.items():
+        named = value(f"data.time.{side}_from") is not None
+        if named and not timed:
+            yield (("data", "time"), f"`data.time.{side}_from` is a date, and no column holds the rows' dates",
+                   "name it in `data.time.column`")
+        elif named and not (isinstance(share, int | float) and share):
+            yield (("data", "time"), f"`data.time.{side}_from` is a date, and `data.{side}` is no share of the rows",
+                   f"take it out, or set `data.{side}` to a share such as 0.1")
+
+
 def _patience(value: Callable[[str], Any]) -> Told:
     if not value("training.patience"):
         return
@@ -150,4 +174,4 @@ def _vocabulary(value: Callable[[str], Any]) -> Told:
 
 
 RULES: tuple[Callable[[Callable[[str], Any]], Told], ...] = (
-    _shares, _mix, _same_files, _also_trained, _patience, _evaluations, _metric, _vocabulary)
+    _shares, _divided, _mix, _same_files, _also_trained, _patience, _evaluations, _metric, _vocabulary)

@@ -50,7 +50,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
     beside = [f"data.format.{name}" for name, _ in located.files(recipe.data.format.settings)] if recipe.data.format \
         else []
     named = ("base.name", "base.vocabulary.texts", "data.train", "data.validation", "data.test", "data.template",
-             "data.tools")
+             "data.tools", "data.sides")
     for path in (*named, *mixed, *beside):
         found[path] = _last_name(found[path])
     return found

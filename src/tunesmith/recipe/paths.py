@@ -38,6 +38,7 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
     if template is not None and ("/" in template or template.endswith(TEMPLATES)):
         template = absolute(template, start(("data", "template")))
     tools = absolute(data.tools, start(("data", "tools"))) if data.tools is not None else None
+    remembered = absolute(data.sides, start(("data", "sides"))) if data.sides is not None else None
     texts = recipe.base.vocabulary.texts
     from_here = tuple(data_file(name, start(("base", "vocabulary", "texts"))) for name in texts or ())
     vocabulary = recipe.base.vocabulary.model_copy(update={"texts": from_here or None})
@@ -52,7 +53,8 @@ def resolve(recipe: Recipe, document: Document, folder: Path) -> Recipe:
         "base": recipe.base.model_copy(update={
             "name": base(recipe.base.name, start(("base", "name"))), "vocabulary": vocabulary}),
         "data": data.model_copy(update={**files, "template": template, "tools": tools, "mix": mix,
-                                        "format": format, "augment": augment, "audit": audit}),
+                                        "format": format, "augment": augment, "audit": audit,
+                                        "sides": remembered}),
         "evaluation": recipe.evaluation.model_copy(update={"also": also}),
     })
 

@@ -25,7 +25,8 @@ class CheckReport:
     where any are mixed in; also: how many rows of each entry of `evaluation.also` are measured; audit: of each check of
     the rows what it looks for, what it found, its rows, and figures to draw; amounts: of each side its documents, their
     tokens, how many of those are supervised, and the longest document; facts: base, task, how long rows may be, and
-    the checks that the recipe leaves out.
+    the checks that the recipe leaves out; split: groups of each side, the rows of the largest group, and how many rows
+    are on no side.
     """
 
     ok: bool
@@ -38,6 +39,7 @@ class CheckReport:
     audit: Mapping[str, Any]
     amounts: Mapping[str, Mapping[str, int]]
     facts: Mapping[str, Any]
+    split: Mapping[str, Any]
 
     @property
     def looked(self) -> dict[str, Looked]:
@@ -57,6 +59,7 @@ class CheckReport:
             "audit": dict(self.audit),
             "amounts": dict(self.amounts),
             "facts": dict(self.facts),
+            "split": dict(self.split),
         }
 
 
@@ -88,6 +91,7 @@ def report(recipe: Recipe, prepared: Prepared) -> CheckReport:
         facts={"base": recipe.base.name, "task": recipe.task.type, "max_length": recipe.training.max_length,
                "too_long": recipe.data.too_long,
                "left_out": [section.type for section in recipe.data.audit if section.settings.severity == "off"]},
+        split=prepared.split,
     )
 
 

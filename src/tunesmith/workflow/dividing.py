@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,15 +39,16 @@ def divide(
     known = remembered.read(path) if path else Remembered()
     seed = known.facts.get("seed", recipe.training.seed)
     wanted = Wanted(shares, seed, stratify=recipe.data.stratify, known=known.sides)
-    dates: dict[str, str] = {}
+    dates: Mapping[str, str] = {}
     if recipe.data.time.column is not None and len(moments):
         wanted, dates = _by_time(recipe, found, np.asarray(moments, np.float64), known, wanted)
     made = placed(found, count, rule, wanted)
     if path is None:
-        return Divided(made, None, [*made.findings])
+        return Divided(made, None, [*made.findings, *_moving(recipe, dates)])
     digests = np.array(list(made.groups), np.uint64)
     sides = np.array(list(made.groups.values()), np.int8)
-    keeping = Keeping(path, {"seed": seed, **shares, **dates}, digests, sides)
+    before = np.array([group in known.sides for group in made.groups], np.bool_)
+    keeping = Keeping(path, {"seed": seed, **shares, **dates}, digests, sides, before, bool(known.facts))
     return Divided(made, keeping, [*made.findings, *_other_shares(known, shares, path)])
 
 
@@ -66,7 +67,19 @@ def _by_time(
     return Wanted(wanted.shares, wanted.seed, moments, cuts, known=wanted.known), dates
 
 
-def _other_shares(known: Remembered, shares: dict[str, float], path: Path) -> list[Finding]:
+def _moving(recipe: Recipe, dates: Mapping[str, str]) -> list[Finding]:
+    """Notes of what decides about rows and follows from the others, so that it moves when some are added."""
+    remedy = "name a file in `data.sides` where rows will be added"
+    found = [Finding("note", "data.moving", "the dates from which on rows are held out follow from the shares, and "
+                     "move when rows are added", "data.time", f"write them into `data.time`, or {remedy}")] if dates \
+        else []
+    if recipe.data.stratify:
+        found.append(Finding("note", "data.moving", "which rows of a label are held out depends on how many it has",
+                             "data.stratify", remedy))
+    return found
+
+
+def _other_shares(known: Remembered, shares: Mapping[str, float], path: Path) -> list[Finding]:
     """A warning for shares that are not those with which a file of sides was begun."""
     return [
         Finding("warning", "data.sides_differ", f"`data.{side}` is {shares[side]:g}, and `{path.name}` was begun with "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.digest import digest
 from ..data.ledger import from_problem
+from ..data.remembered import Keeping
 from ..errors import Misuse, Problem, Problems, Refusal, raise_all
 from ..records import SIDES, Conversation, Document, Example, Finding, Head, Side
 from . import audit as auditing
@@ -35,7 +36,7 @@ class Prepared:
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
     in; held: the same of the validation side. also: the rows of `evaluation.also`; head: what stands on the network,
     whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any; audit:
-    what the checks of the rows found, as `check --json` has it.
+    what the checks of the rows found, as `check --json` has it; keeping, split: as `Read` has them.
     """
 
     base: Base
@@ -52,6 +53,8 @@ class Prepared:
     also: Mapping[str, Other] = field(default_factory=dict)
     learnt: Learnt | None = None
     audit: Mapping[str, Any] = field(default_factory=dict)
+    keeping: Keeping | None = None
+    split: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def codec(self) -> Codec:
@@ -101,11 +104,12 @@ def _prepared(
     today, open_codec, examples = opened
     documents = {side: encoded.documents for side, encoded in kept.sides.items()}
     planned = order.order(recipe, documents["train"], kept.sources)
-    findings = merged([*kept.findings, *order.findings(planned, documents["train"])])
+    unkept = kept.keeping.told() if kept.keeping else []
+    findings = merged([*kept.findings, *unkept, *order.findings(planned, documents["train"])])
     return Prepared(
         base, open_codec, examples, documents, findings, kept.sides["train"].supervised,
         {**kept.digests, "base": base.digest}, today, kept.head, kept.sources, kept.held, also, kept.learnt,
-        kept.audit,
+        kept.audit, kept.keeping, kept.split,
     )
 
 
@@ -138,7 +142,7 @@ def _anew(recipe: Recipe, base: Base, today: str, under: str | None) -> Prepared
         findings.append(Finding("error", "data.empty", "no row is left to train on", "data.train", "give more rows"))
     digests = {**{f"data_{side}": digest(each) for side, each in found.sides.items()}, **codec.digests()}
     kept = tokens.Kept(sides, also, found.sources, digests, merged(findings), head, found.held, learnt,
-                       auditing.as_json(audited))
+                       auditing.as_json(audited), found.keeping, found.split)
     if under is not None and under == tokens.key(recipe, own, today):
         tokens.write(under, kept)
     others = {

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache import cache_folder
+from ..data import remembered
+from ..data.remembered import Keeping
 from ..encoding import cache as kept_files
 from ..encoding.flat import Flat
 from ..encoding.vocabulary import Pieces
@@ -41,6 +43,7 @@ CODE = ("reading", "data", "encoding", "tasks", "workflow", "contracts", "record
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
 OPTIONS = ("base.vocabulary.", "task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})
+KEPT_SIDES = ("groups", "sides", "known")
 TEMPLATES = "additional_chat_templates"
 JSON_LIMIT_BYTES = 64 << 20  # beyond which no file of a base is read as JSON, nor a template
 # The function that tells templates the date, or letters so written in JSON that they could be its name
@@ -95,7 +98,8 @@ class Kept:
     """What is kept. digests: of data, tokenizer and template; sources: as `Prepared` has them; findings: in order.
 
     also: the entries of `evaluation.also`; head: with the labels of the training side; held: as `Prepared` has it;
-    learnt: new pieces; audit: what the checks of the rows found, as `check --json` has it.
+    learnt: new pieces; audit: what the checks of the rows found, as `check --json` has it; keeping, split: as `Read`
+    has them.
     """
 
     sides: Mapping[Side, Encoded]
@@ -107,10 +111,12 @@ class Kept:
     held: Mapping[str, int]
     learnt: Learnt | None = None
     audit: Mapping[str, Any] = field(default_factory=dict)
+    keeping: Keeping | None = None
+    split: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(under: str | None) -> Kept | None:
-    """What was kept under a key; None where nothing whole is."""
+    """What was kept under a key; None where nothing whole is, or a file of sides says otherwise now."""
     kept = kept_files.read(_folder(), under) if under and ideas.on("cache") else None
     if kept is None:
         return None
@@ -120,8 +126,18 @@ def read(under: str | None) -> Kept | None:
             for name, one in notes["also"].items()}
     findings = [Finding(**told) for told in notes["findings"]]
     learnt = Learnt.from_json(notes["learnt"]) if notes["learnt"] else None
+    keeping = _keeping(notes["keeping"], arrays)
+    if keeping is not None and not keeping.agrees(remembered.read(keeping.path)):
+        return None
     return Kept(sides, also, notes["sources"], notes["digests"], findings, Head.from_json(notes["head"]),
-                notes["held"], learnt, notes["audit"])
+                notes["held"], learnt, notes["audit"], keeping, notes["split"])
+
+
+def _keeping(told: Mapping[str, Any] | None, arrays: Mapping[str, Any]) -> Keeping | None:
+    if told is None:
+        return None
+    groups, sides, known = (arrays[f"keeping/{name}"] for name in KEPT_SIDES)
+    return Keeping(Path(told["path"]), told["facts"], groups, sides, known, told["begun"])
 
 
 def _below(prefix: str, arrays: Mapping[str, Any]) -> Flat:
@@ -141,6 +157,9 @@ def write(under: str | None, kept: Kept) -> None:
         "head": kept.head.as_json(),
         "audit": dict(kept.audit),
         "learnt": kept.learnt.as_json() if kept.learnt else None,
+        "split": dict(kept.split),
+        "keeping": kept.keeping and {"path": str(kept.keeping.path), "facts": dict(kept.keeping.facts),
+                                     "begun": kept.keeping.begun},
         "also": {name: {"task": other.task, "digest": other.digest, "left": other.left}
                  for name, other in kept.also.items()},
     }
@@ -148,6 +167,8 @@ def write(under: str | None, kept: Kept) -> None:
     parts |= {f"also/{name}": other.encoded for name, other in kept.also.items()}
     arrays = {f"{part}/{name}": array for part, encoded in parts.items()
               for name, array in encoded.documents.arrays.items()}
+    if kept.keeping is not None:
+        arrays |= {f"keeping/{name}": getattr(kept.keeping, name) for name in KEPT_SIDES}
     kept_files.write(_folder(), under, notes, arrays)
 
 

@@ -68,6 +68,7 @@ def train(recipe: Recipe, *, resume: Path | None = None, observe: Observe = sile
         return go_on(resume, recipe, observe)
     recipe, commits = pinned(recipe)
     prepared = proved(recipe, observe)
+    remember(prepared)
     run = folder.create(Path(recipe.run.folder), recipe.run.name)
     with lock.hold(run):
         begin(run, recipe, prepared, chosen={**choose(recipe), **commits})
@@ -104,6 +105,7 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
         before = lineage.read(run.lineage_file) if run.lineage_file.exists() else None
         chosen, commits = pinned(recipe or kept, kept_commits(before))
         prepared = proved(chosen, observe, date=before["chosen"]["date"] if before else None)
+        remember(prepared)
         if before is None:
             begin(run, chosen, prepared, chosen={**choose(chosen), **commits})
         return carry_on(run, chosen, prepared, observe)
@@ -122,6 +124,12 @@ def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prep
     if notes:
         observe(Said(f"and {notes} note{'s' if notes > 1 else ''} about the rows, in the run's `check.html`"))
     return prepared
+
+
+def remember(prepared: Prepared) -> None:
+    """Write down the side of every group, where a file of sides is wanted."""
+    if prepared.keeping is not None:
+        prepared.keeping.write()
 
 
 def begin(run: Run, recipe: Recipe, prepared: Prepared, *, chosen: Mapping[str, Any] | None = None) -> None:
