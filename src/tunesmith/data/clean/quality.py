@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -78,7 +79,7 @@ def cleaner(settings: Settings, every: Every) -> Cleaner:
 
 def _faults(text: str, settings: Settings) -> Iterator[str]:
     words = _WORD.findall(text)
-    said = sum(any(map(str.isalnum, word)) for word in words)
+    said = sum(1 for _ in islice(filter(_is_said, words), settings.words))
     if said < settings.words:
         yield f"{said} words, fewer than {settings.words}"
     if len(words) > settings.most_words:
@@ -88,7 +89,7 @@ def _faults(text: str, settings: Settings) -> Iterator[str]:
     symbols = len(_SYMBOL.findall(text)) / len(words)
     if symbols > settings.symbols:
         yield f"{symbols:.2f} of `#` and `…` a word, more than {settings.symbols:g}"
-    letters = sum(any(map(str.isalpha, word)) for word in words) / len(words)
+    letters = sum(word.isalpha() or any(map(str.isalpha, word)) for word in words) / len(words)
     if letters < settings.letters:
         yield f"a share of {letters:.2f} of the words has letters, less than {settings.letters:g}"
     length = sum(map(len, words)) / len(words)
@@ -101,6 +102,10 @@ def _faults(text: str, settings: Settings) -> Iterator[str]:
     repeated = _repeated(words)
     if repeated > settings.repeated:
         yield f"a share of {repeated:.2f} of the words repeats five in a row, more than {settings.repeated:g}"
+
+
+def _is_said(word: str) -> bool:
+    return any(map(str.isalnum, word))
 
 
 def _repeated(words: Sequence[str]) -> float:
