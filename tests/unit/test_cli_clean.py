@@ -199,3 +199,25 @@ def test_nothing_is_left_behind_where_the_disk_refuses(folder, capsys, monkeypat
     code, told = asked(capsys, "a.jsonl", "--output", "b.jsonl", "--steps", "whitespace")
     assert (code, told["errors"][0]["kind"]) == (1, "runs.no_space")
     assert [path.name for path in folder.iterdir()] == ["a.jsonl"]
+
+
+def test_a_step_of_ones_own_is_named_with_its_package_and_takes_options(folder, capsys, monkeypatch):
+    (folder / "ours").mkdir()
+    (folder / "ours/__init__.py").write_text("")
+    (folder / "ours/loud.py").write_text("""
+from pydantic import BaseModel
+from tunesmith.contracts import Cleaned
+rewrites, sees = True, "a row"
+class Settings(BaseModel):
+    end: str = "!"
+def cleaner(settings, every):
+    def clean(texts):
+        made = tuple(text if text.endswith(settings.end) else text + settings.end for text in texts)
+        return Cleaned(made, "" if made == texts else "made loud")
+    return clean
+""")
+    monkeypatch.syspath_prepend(folder)
+    write(folder / "a.jsonl", [{"text": "a"}])
+    words = ("a.jsonl", "--output", "b.jsonl", "--steps", "ours.loud", "ours.loud.end=X")
+    assert asked(capsys, *words)[0] == 0
+    assert read(folder / "b.jsonl") == [{"text": "aX"}]

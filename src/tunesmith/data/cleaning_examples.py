@@ -60,17 +60,13 @@ def rehearse(wish: Wish) -> tuple[Report, list[Shown]]:
 
 
 def _example(row: Row, outcome: Outcome, plan: Plan) -> Shown:
-    before = _masked(row, plan)
-    after = _masked(replace(row, values=outcome.values), plan) if outcome.values is not None else before
-    changed = [(old, new) for old, new in zip(before, after, strict=False) if old != new]
-    old, new = changed[0] if changed else (" / ".join(before), "")
-    start = max(0, _alike(old, new) - BEFORE) if changed else 0
+    before = viewed(row, plan).came.texts
+    after = viewed(replace(row, values=outcome.values), plan).came.texts if outcome.values is not None else before
+    pair = next(((old, new) for old, new in zip(before, after, strict=False) if old != new), (" / ".join(before), ""))
+    old, new = map(masked, pair)
+    start = max(0, _alike(old, new) - BEFORE) if old != new and after != before else 0
     return Shown(row.where, what(outcome), tuple(name for name, _ in outcome.told),
                  outcome.told[-1][1], _short(old, start), _short(new, start))
-
-
-def _masked(row: Row, plan: Plan) -> tuple[str, ...]:
-    return tuple(masked(text) for text in viewed(row, plan).came.texts)
 
 
 def _alike(one: str, other: str) -> int:

@@ -39,21 +39,24 @@ def sections(wish: Wish) -> list[Section]:
     """The steps with their options. Raises all mistakes at once."""
     named = list(wish.steps) or [name for name in SAFE if name in names("clean")]
     problems: list[Problem] = []
+    options: dict[str, list[str]] = {name: [] for name in named}
     for option in wish.options:
+        step = next((name for name in named if option.startswith(f"{name}.")), None)
+        if step is not None:
+            options[step].append(option.removeprefix(f"{step}."))
+            continue
         step = option.partition(".")[0]
-        if step not in named:
-            near = nearest(step, named)
-            problems.append(Misuse("clean.option", f"`{option}` is of no step that is to run", "",
-                                   f"use `{near}`" if near else f"name `{step}` in `--steps`, or leave the option out"))
+        near = nearest(step, named)
+        problems.append(Misuse("clean.option", f"`{option}` is of no step that is to run", "",
+                               f"use `{near}`" if near else f"name `{step}` in `--steps`, or leave the option out"))
     doubled = sorted({name for name in named if named.count(name) > 1})
     if doubled:
         problems.append(Misuse("clean.twice", f"steps are named twice: {listed(doubled)}", "--steps",
                                "name each once: they are repeated until nothing changes any more"))
     made = []
-    for name in dict.fromkeys(named):
+    for name, own in options.items():
         try:
-            made.append(choices.section("clean", name, [option.partition(".")[2] for option in wish.options
-                                                        if option.partition(".")[0] == name]))
+            made.append(choices.section("clean", name, own))
         except (Problem, Problems) as error:
             problems += error.problems if isinstance(error, Problems) else [error]
     raise_all(problems)
