@@ -1,9 +1,9 @@
 """Texts that are nearly the same as others: at least a given share of their shingles stands in both (Jaccard index).
 
 Texts that are worth comparing are found by `minhash`, and each pair is then compared exactly, so none is told that is
-not near. Copies are one text from the beginning. Where more than 64 different texts agree in a band, each is compared
-with the 63 that are next to it by the following band, and with the first: a phrase that half of all rows share then
-costs no more than the rows are many.
+not near. Copies are one text from the beginning. Where more than 64 different texts agree in a band, they agree in what
+all of them share, and say little by it: each is compared with the first and with 4 next to it; bands in which fewer
+agree find the pairs. So a phrase that half of all rows share costs no more than the rows are many.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .minhash import Signed, signed
 from .shingles import BITS, Numbers
 
 THRESHOLD = 0.8
-SIDE_BY_SIDE, AT_ONCE = 64, 1 << 22
+CROWD, NEIGHBOURS, AT_ONCE = 64, 4, 1 << 22
 
 Indices = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -161,21 +161,23 @@ def _compare(distinct: _Distinct, threshold: float, taker: _Taker) -> None:
 
 
 def _side_by_side(keys: Numbers, following: Numbers) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of texts with the same key: the neighbours, those one further apart and so on, then each with the first."""
+    """Pairs of texts with the same key: the neighbours, those one further apart and so on; of crowds only a few."""
     order = np.argsort(keys)
     same = keys[order[1:]] == keys[order[:-1]]
     members = np.sort(order[np.concatenate([same, [False]]) | np.concatenate([[False], same])])
     members = members[np.lexsort((following[members], keys[members]))]
-    here = keys[members]
-    for apart in range(1, SIDE_BY_SIDE):
-        pairs = np.flatnonzero(here[apart:] == here[:-apart])
+    _, begins, run, sizes = np.unique(keys[members], return_index=True, return_inverse=True, return_counts=True)
+    crowded = sizes[run] > CROWD
+    others = crowded.copy()
+    others[begins] = False
+    yield members[begins[run[others]]], members[others]
+    for apart in range(1, CROWD):
+        if apart == NEIGHBOURS + 1:
+            members, run = members[~crowded], run[~crowded]
+        pairs = np.flatnonzero(run[apart:] == run[:-apart])
         if not len(pairs):
             return
         yield members[pairs], members[pairs + apart]
-    begins = np.flatnonzero(np.concatenate([[True], here[1:] != here[:-1]]))
-    heads = np.repeat(begins, np.diff([*begins, len(here)]))
-    far = np.flatnonzero(np.arange(len(here)) - heads >= SIDE_BY_SIDE)
-    yield members[heads[far]], members[far]
 
 
 @dataclass(frozen=True, slots=True)
