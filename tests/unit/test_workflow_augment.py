@@ -18,9 +18,11 @@ from tunesmith.contracts import Asking
 from tunesmith.data.augment import paraphrase, translation
 from tunesmith.data.varied import parent
 from tunesmith.errors import Misuse
+from tunesmith.evaluation import predictions
 from tunesmith.models import bases as find
 from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe
+from tunesmith.runs import folder
 from tunesmith.runs.records import read as records
 from tunesmith.workflow import answers, tokens
 from tunesmith.workflow import train as story
@@ -140,6 +142,14 @@ def test_a_verdict_with_and_without_says_whether_it_paid(make: Any, capsys: Any)
     assert any(line.startswith("accuracy") and "18 rows in 18 groups" in line for line in said)
     (other,) = compare([with_it, story.train(make({**NOISE, "letters": 0.2}, name="more")).run]).options
     assert other.told() == ("noise.letters: 0.05", "noise.letters: 0.2")
+
+
+def test_what_a_run_is_held_against_is_the_same_with_and_without(make: Any) -> None:
+    runs = [story.train(make(*ways, name="held", steps=1)).run for ways in ((), ({**NOISE, "letters": 0.9},))]
+    plain, more = (predictions.read(folder.open_run(run).predictions_file) for run in runs)
+    for metric in ("accuracy", "roc_auc"):
+        one, other = (predictions.statistics(metric, rows, predictions.AGAINST) for rows in (plain, more))
+        assert one.tolist() == other.tolist()
 
 
 def test_a_row_is_shown_with_what_was_made_of_it(make: Any, tmp_path: Path, bases: Any, capsys: Any) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..contracts import Given
+from ..data.shelf import picked
+from ..data.varied import parent
 from ..encoding.flat import examples_of
 from ..encoding.lengths import TooLong
 from ..encoding.order import seed_for
@@ -104,7 +106,7 @@ def stand_ins(
 ) -> dict[str, Predictions]:
     """What the task's baselines say of the held-out rows, by their names; none where the base itself can be asked."""
     task, model = held.by(recipe), base.model.part(held.part)
-    learnt = Rows(prepared.examples["train"], prepared.documents["train"])
+    learnt = _of_files(Rows(prepared.examples["train"], prepared.documents["train"]))
     asked, rows = set(drawn(held, recipe)), Rows(held.examples, held.documents)
     if parts.parts(recipe):
         learnt, rows = several.own(learnt, held.part), several.own(rows, held.part)
@@ -112,6 +114,19 @@ def stand_ins(
     for name in found:
         observe(Said(f"the base has no head for this task: tuned is held against `{name}`"))
     return {name: {one.example: one for one in said if one.example in asked} for name, said in found.items()}
+
+
+def _of_files(rows: Rows) -> Rows:
+    """Without the rows that were made of others, so that tuned is held against the same with them and without.
+
+    Fitted on them too, a linear probe of SIB-200 lost 8 points of accuracy, and a worse model was called better.
+    """
+    kept = [place for place, example in enumerate(rows.examples) if not parent(example.where)[1]]
+    if len(kept) == len(rows.examples):
+        return rows
+    at = {place: number for number, place in enumerate(kept)}
+    return Rows(picked(rows.examples, kept), [replace(document, example=at[document.example])
+                                              for document in rows.documents if document.example in at])
 
 
 def new_head(recipe: Recipe, base: predictor.Predictor) -> list[Finding]:
