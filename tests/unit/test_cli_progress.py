@@ -88,9 +88,9 @@ def said(findings: list[Finding]) -> list[str]:
 
 def test_findings_that_differ_in_their_place_alone_are_told_once():
     alike = [Finding("error", "row.empty", "`answer` is empty", f"a.csv:{number}", "fill it in") for number in (3, 9)]
-    assert said([*alike, Finding("note", "data.format", "a note", "a.csv")]) == [
+    assert said([*alike, Finding("note", "data.format", "a note", "a.csv:2")]) == [
         "error: `answer` is empty", "  at:  a.csv:3", "       a.csv:9", "  fix: fill it in",
-        "note: a note (a.csv)"]
+        "note: a note (a.csv:2)"]
 
 
 def test_a_mistake_of_hundreds_of_rows_hides_no_other():

@@ -6,6 +6,7 @@ What a check of the rows noticed is shown with a few rows. A note is a line, and
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,8 @@ NOTES: Final = 3  # of a kind
 PIPED: Final = 100  # letters of a line with a row, where nobody says how many fit
 NARROWEST: Final = 40
 PLACE: Final = 36  # letters of a place, before which rows stand in a column
+
+OF_FILE: Final = re.compile(r".*[/\\].*|.+:\d+", re.DOTALL)
 
 Line = Callable[[str, str], None]
 
@@ -121,9 +124,9 @@ def _here() -> str:
 
 
 def _note(finding: Finding, count: int, line: Line, width: int | None) -> None:
-    """A line, with the first place unless the sentence names it; count: of places."""
+    """A line, with the first place if it is of a file: options are named by what is said; count: of places."""
     more = f" and {count - 1:,} more" if count > 1 else ""
-    at = f" ({finding.where}{more})" if finding.where and f"`{finding.where}`" not in finding.what else ""
+    at = f" ({finding.where}{more})" if OF_FILE.fullmatch(finding.where) else ""
     _sentence(f"note: {finding.what}{at}", CYAN, line, width)
     if finding.remedy:
         _fix(finding, line, width)
