@@ -36,7 +36,8 @@ SAID = [
                         ("audit.refusals", 3, "3 of 1300")]),
     ("answers", ("gsm8k/test.jsonl",), []),
     ("repetition", ("sst2/train.tsv",), []),
-    ("repetition", ("alpaca/code_alpaca_2k.json",), [("audit.repetition", 6, "6 of 2015 rows")]),
+    ("repetition", ("wnut17/train.conll",), [("audit.repetition", 2, "2 of 3394 rows")]),
+    ("repetition", ("preference/kto_demo.json",), [("audit.repetition", 1, "1 of 150 rows")]),
     ("sizes", ("text_en/wiki_demo_400k.txt",), [("audit.long_rows", 8, "about 8 of 8 rows")]),
 ]
 
