@@ -94,6 +94,20 @@ def test_labels_may_be_added_to_those_that_the_run_knows(run, new, tmp_path):
     assert [row["label"] for row in read(out)] == ["purple", "purple"]
 
 
+def test_foreign_columns_are_named_and_what_is_written_is_read_without_a_word(run, tmp_path, capsys):
+    data, out = tmp_path / "new.csv", tmp_path / "out.jsonl"
+    data.write_text("id;Body\n1;a red hat\n2;a blue hat\n")
+    assert label(data, out, "", "--labels", "a,b") == 3
+    assert "--column text=NAME" in capsys.readouterr().err
+    assert not out.exists()
+    for words in (("--with", str(run)), ("--labels", "red,blue")):
+        out.unlink(missing_ok=True)
+        assert label(data, out, "red\nblue\n", *words, "--order", "file", "--column", "text=Body") == 0
+        assert [(row["Body"], row["text"], row["label"]) for row in read(out)] == [
+            ("a red hat", "a red hat", "red"), ("a blue hat", "a blue hat", "blue")]
+        assert load(str(out)).format == "labelled"
+
+
 def test_rows_in_their_own_order_and_without_a_run(new, tmp_path, capsys):
     out = tmp_path / "out.jsonl"
     assert label(new, out, "a\nb\n\nq\n", "--labels", "a,b", "--order", "file") == 0

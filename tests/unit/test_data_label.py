@@ -250,6 +250,19 @@ def test_a_line_that_was_half_written_is_cut_off_and_its_row_asked_again(tmp_pat
         assert (file.done, file.torn) == ({"1", "2"}, False)
 
 
+def test_a_last_line_that_only_lacks_its_end_is_kept_and_a_file_of_nothing_else_is_refused(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text('{"label": "a", "row_digest": "1"}\n{"label": "b", "row_digest": "2"}')  # an editor took the end
+    with opened(path) as file:
+        assert (file.done, file.torn) == ({"1", "2"}, False)
+        file.append({"label": "c", "row_digest": "3"})
+    assert [json.loads(line)["label"] for line in path.read_text().splitlines()] == ["a", "b", "c"]
+    path.write_text("all that somebody wrote, without an end")
+    with pytest.raises(Refusal), opened(path):
+        pass
+    assert path.read_text() == "all that somebody wrote, without an end"
+
+
 def test_a_file_of_other_rows_is_not_added_to_and_two_do_not_write_into_one(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text('{"label": "a", "row_digest": "1"}\n{"text": "mine"}\n')

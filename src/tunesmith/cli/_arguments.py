@@ -69,6 +69,14 @@ def count(word: str) -> int:
     return int(word)
 
 
+def column(word: str) -> tuple[str, str]:
+    """A field and the column that holds it, for argparse's `type`."""
+    field, equals, name = word.partition("=")
+    if not field or not equals:
+        raise argparse.ArgumentTypeError(f"`{word}` is not of the form FIELD=NAME")
+    return field, name
+
+
 def _flags(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
     """Raise Misuse for all unknown flags, before anything else that may be wrong."""
     known = {"-h", "--help", *re.findall(r"--[a-z][a-z-]*", parser.format_usage())}

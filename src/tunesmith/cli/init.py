@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import DONE
-from . import _findings
+from . import _arguments, _findings
 from ._output import BOLD, Screen
 
 
@@ -17,8 +17,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Take data files, where to write, and a base."""
     parser.add_argument("data", metavar="DATA", nargs="+", help="files, folders or globs of examples")
     parser.add_argument("--output", metavar="RECIPE", required=True, help="the recipe to write, such as orders.yaml")
-    parser.add_argument("--column", metavar="FIELD=NAME", dest="columns", type=_column, action="append", default=[],
-                        help="which column is which, where the names are foreign: prompt=Frage, answer=Antwort")
+    parser.add_argument("--column", metavar="FIELD=NAME", dest="columns", type=_arguments.column, action="append",
+                        default=[], help="which column is which, where the names are foreign: prompt=Frage, "
+                        "answer=Antwort")
     parser.add_argument("--base", metavar="B", help="what to start from (default: the starter that fits)")
 
 
@@ -36,10 +37,3 @@ def run(arguments: argparse.Namespace) -> int:
     screen.say(f"wrote       {started.recipe}: {started.task} on {started.base}")
     screen.say(f"next        {started.next}", BOLD)
     return DONE
-
-
-def _column(word: str) -> tuple[str, str]:
-    field, equals, name = word.partition("=")
-    if not field or not equals:
-        raise argparse.ArgumentTypeError(f"`{word}` is not of the form FIELD=NAME")
-    return field, name

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..data.label_session import HELP, KEYS
 from ..errors import DONE, FAILED, Misuse
-from . import _agreement, _findings
+from . import _agreement, _arguments, _findings
 from ._output import BOLD, Screen
 from ._progress import telling
 
@@ -37,6 +37,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with", metavar="RUN", dest="model", help="the run that suggests")
     parser.add_argument("--labels", metavar="A,B", help="what can be chosen, beside the run's labels; of words, the "
                         "types of entities")
+    parser.add_argument("--column", metavar="FIELD=NAME", dest="columns", type=_arguments.column, action="append",
+                        default=[], help="which column is which, where the names are foreign: text=Body")
     parser.add_argument("--by", metavar="WHO", default="", help="who decides: written beside every label")
     parser.add_argument("--order", choices=("uncertain", "file"), default="uncertain",
                         help="which rows come first (default: those that the run is least sure of)")
@@ -60,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     with _asking(arguments.answers, screen) as ask, ExitStack() as stack:
         ready = stack.enter_context(labelling(
             arguments.data, Path(arguments.output), run=Path(arguments.model) if arguments.model else None,
-            labels=labels, by=arguments.by, order=arguments.order, observe=telling(screen)))
+            labels=labels, by=arguments.by, order=arguments.order, columns=dict(arguments.columns),
+            observe=telling(screen)))
         try:
             _listen(ready, ask, screen)
         except KeyboardInterrupt as stopped:

@@ -55,8 +55,26 @@ class LabelFile:
             self.done.add(digest)
             self.who[by] += 1
         if whole < len(data):
+            self._end(data, whole)
+
+    def _end(self, data: bytes, whole: int) -> None:
+        """Close a last line that has no end: it is whole but for that, or it was torn and is cut off.
+
+        Of a file that has no other line nobody knows whether it is ours, so it is refused.
+        """
+        number = data.count(b"\n") + 1
+        try:
+            digest, by = self._of(data[whole:], number)
+        except Refusal:
+            if not whole:
+                raise
             os.ftruncate(self.descriptor, whole)
             self.torn = True
+        else:
+            os.lseek(self.descriptor, 0, os.SEEK_END)
+            os.write(self.descriptor, b"\n")
+            self.done.add(digest)
+            self.who[by] += 1
 
     def _of(self, line: bytes, number: int) -> tuple[str, str]:
         try:
@@ -85,4 +103,6 @@ def opened(path: Path) -> Iterator[LabelFile]:
         file.begin()
         yield file
     finally:
+        if not os.fstat(descriptor).st_size:
+            path.unlink(missing_ok=True)  # nothing was decided, so nothing is left lying about
         os.close(descriptor)

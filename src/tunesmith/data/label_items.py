@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from .ledger import Ledger
 from .load import way
 
 ANSWERED = ("labels", "tags", "answer", "references", "answers", "text", "starts", "language", "id")  # none of it asks
+
+
+REMEDY = ("say in `data.columns` which column it is", "say which it is: `--column text=NAME`")  # there is no recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def read(
     count = copies = passed = 0
     for each in asked(_held(stream, held), format, columns or {}, takes=takes, header=header):
         if isinstance(each, Finding):
-            ledger.add(each)
+            ledger.add(replace(each, remedy=each.remedy.replace(*REMEDY)))
             continue
         row, digest = _row(held, each.where), digest_of(each)
         count += 1

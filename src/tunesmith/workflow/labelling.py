@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from ..records import Conversation, Document, Example, Head, Labelled, Message, 
 from ..runs import folder
 from . import parts
 from .events import Found as Noticed
-from .events import Said, silent
+from .events import Predicted, Said, silent
 from .measure import SCORED_TOKENS
-from .predict import Observe, predict
+from .predict import TOGETHER, Observe, Told, of_examples
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -44,13 +44,13 @@ class Ready:
 @contextmanager
 def labelling(
     paths: Sequence[str], output: Path, *, run: Path | None = None, labels: Sequence[str] = (), by: str = "",
-    order: By = "uncertain", observe: Observe = silent,
+    order: By = "uncertain", columns: Mapping[str, str] | None = None, observe: Observe = silent,
 ) -> Iterator[Ready]:
     """A session over the rows of files that are not in the output yet.
 
     run: whose predictions are suggested, the least sure first; labels: those that can be chosen, beside the run's. by:
-    who decides. Raises Misuse where nothing says what can be chosen or the run's task has no answer that a person could
-    give, Refusal where there is no row to label.
+    who decides; columns: which column is which, beside what the run's recipe says. Raises Misuse where nothing says
+    what can be chosen or the run's task has no answer that a person could give, Refusal where there is no row to label.
     """
     recipe = read.read(folder.open_run(run).recipe_file) if run is not None else None
     if recipe is None and not labels:
@@ -60,7 +60,7 @@ def labelling(
         _demand_task(recipe)
     with opened(output) as file:
         told_of(file, by, observe)
-        found = _rows(paths, file.done, recipe)
+        found = _rows(paths, file.done, recipe, columns or {})
         for finding in found.findings:
             observe(Noticed(finding))
         if not found.rows:
@@ -95,10 +95,10 @@ def _demand_task(recipe: Recipe) -> None:
                      "--with", "name a run of classify, tag, extract, chat, completion or seq2seq, or leave it out")
 
 
-def _rows(paths: Sequence[str], done: set[str], recipe: Recipe | None) -> Found:
+def _rows(paths: Sequence[str], done: set[str], recipe: Recipe | None, columns: Mapping[str, str]) -> Found:
     if recipe is None:
-        return label_items.read(paths, done)
-    return label_items.read(paths, done, format=recipe.data.format, columns=recipe.data.columns,
+        return label_items.read(paths, done, columns=columns)
+    return label_items.read(paths, done, format=recipe.data.format, columns={**recipe.data.columns, **columns},
                             takes=recipe.task.module.takes, header=recipe.data.header)
 
 
@@ -110,7 +110,11 @@ def _suggested(
 
     model = predictor.open_run(run)
     observe(Said(f"{len(items)} rows are predicted, so that the least sure can come first"))
-    told = list(predict(run, [item.row for item in items], opened=model, observe=observe))
+    told: list[Told] = []
+    limits = (recipe.evaluation.max_new_tokens, recipe.evaluation.batch_size)
+    for start in range(0, len(items), TOGETHER):
+        told += of_examples(model, recipe, [item.example for item in items[start : start + TOGETHER]], limits)
+        observe(Predicted(len(told)))
     likely = _likelihoods(model, recipe, items, told) if recipe.task.module.generates else {}
     return model, tuple(replace(item, offered=offered(said, likely.get(place)))
                         for place, (item, said) in enumerate(zip(items, told, strict=True)))

@@ -50,7 +50,7 @@ def predict(
     limits = (max_new_tokens or recipe.evaluation.max_new_tokens, batch_size or recipe.evaluation.batch_size)
     done = 0
     while together := list(islice(found, TOGETHER)):
-        yield from _told(model, recipe, _of_part(together, part), limits)
+        yield from of_examples(model, recipe, _of_part(together, part), limits)
         done += len(together)
         observe(Predicted(done))
 
@@ -59,10 +59,10 @@ def _of_part(together: Sequence[Example | Finding], part: str) -> Sequence[Examp
     return [each if isinstance(each, Finding) else replace(each, source=part) for each in together]
 
 
-def _told(
+def of_examples(
     model: Predictor, recipe: Recipe, together: Sequence[Example | Finding], limits: tuple[int, int]
 ) -> Iterator[Told]:
-    """What is told of some rows, in their order."""
+    """What is told of some rows, in their order. limits: the longest answer, and how many are generated at once."""
     examples = [with_system(learnt(recipe, each), recipe.data.system)
                 for each in together if not isinstance(each, Finding)]
     said = {one.example: one for one in recipe.task.module.predict(
