@@ -14,7 +14,7 @@ from tunesmith.recipe import located
 from tunesmith.recipe.read import read
 from tunesmith.records import Labelled, Pair, Text
 
-USUAL = Runs(13, 10)
+USUAL = Runs(13, 10, 5)
 
 
 def numbered(first, count):
@@ -44,7 +44,7 @@ def test_case_blanks_and_punctuation_do_not_count():
 
 
 @pytest.mark.parametrize(("words", "told"), [(4, False), (5, True), (8, True), (12, True)])
-def test_a_short_text_is_looked_for_whole_if_it_has_five_words(words, told):
+def test_a_short_text_is_looked_for_whole_if_it_has_words_enough(words, told):
     assert found([numbered(0, words)], [f"before {numbered(0, words)} after"]) == ([Passage(0, 0)] if told else [])
     assert found([numbered(0, words) + " otherwise"], [numbered(0, words)]) == []
 
@@ -89,7 +89,7 @@ def test_brute_force_finds_the_same(monkeypatch):
             expected.append(Passage(number, having[0]))
     monkeypatch.setattr(module, "HELD", 50)  # several readings of the others
     monkeypatch.setattr(shingles, "_WORDS_AT_ONCE", 40)
-    assert expected and found(texts, others, Runs(7, 1000)) == expected
+    assert expected and found(texts, others, Runs(7, 1000, 5)) == expected
 
 
 def test_a_side_is_told_with_both_places_and_its_share():
@@ -120,11 +120,11 @@ def test_rows_that_are_measured_elsewhere_are_looked_for_too():
 def test_benchmarks_of_the_user_are_looked_for(tmp_path):
     file = tmp_path / "bench.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in [
-        {"id": 1, "question": "how many words are in this question", "choices": ["one", "two"]},
+        {"id": 1, "question": "how many words are there in this question", "choices": ["one", "two"]},
         {"id": 2, "question": "nobody ever asked this very thing before", "choices": ["all of the above are right"]},
         {"id": 3, "question": "short", "context": {"text": f"deep {numbered(0, 13)}"}},
     ]) + "\n{broken\n")
-    train = [text(f"Q: How many words are in this question? all of the above are right. {numbered(0, 40)}", "a:1")]
+    train = [text(f"Q: how many words are there in this question? All of the above are right {numbered(0, 20)}", "a:1")]
     told = looked({"train": train}, Settings(files=(str(file),))).noticed
     assert [row.where.rsplit(":", 1)[1] for row in told[0].rows] == ["1", "3"]
     assert "2 of 3 rows of `bench.jsonl`" in told[0].finding.what

@@ -76,8 +76,8 @@ def test_passages_planted_in_held_out_rows_are_found_and_nothing_else(shared, le
     true = {place for place, text in enumerate(test)
             if (known & windows(said) if len(said := words(text)) >= 13
                 else len(said) >= 5 and f" {' '.join(said)} " in joined)}
-    told = {each.text for each in passages(test, lambda: train, Runs(13, 10**6))}
-    usual = {each.text for each in passages(test, lambda: train, Runs(13, 10))}
+    told = {each.text for each in passages(test, lambda: train, Runs(13, 10**6, 5))}
+    usual = {each.text for each in passages(test, lambda: train, Runs(13, 10, 5))}
     print(f"\n{measured} in {learnt}: of {PLANTED} planted passages {len(told & set(planted))} found; of {len(true)} "
           f"rows with 13 words in common {len(true & told)} told, and {len(told - true)} others")
     assert told == true and set(planted) <= told

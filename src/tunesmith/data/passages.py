@@ -1,8 +1,9 @@
 """Which texts have words in a row that stand in other texts too: by 13 words or as many as are asked for.
 
 As GPT-3's authors looked for their test sets in what it had read (Brown et al. 2020, "Language Models are Few-Shot
-Learners", appendix C: 13 words, case and punctuation aside); Llama's did so with shorter runs of tokens (Touvron et al.
-2023, appendix A.6; Grattafiori et al. 2024, section 5.1.4). A text of fewer words is looked for as a whole.
+Learners", appendix C: 13 words, of shorter rows 8 at least, case and punctuation aside); Llama's did so with shorter
+runs of tokens (Touvron et al. 2023, appendix A.6; Grattafiori et al. 2024, section 5.1.4). A text of fewer words is
+looked for as a whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from .shingles import Numbers, mixed, numbered
 
-SHORTEST = 5  # words of a text that is looked for at all: everybody says "thank you very much"
 HELD, SIEVE_BITS = 1 << 24, 24  # runs that are looked for in one reading; what sorts most others out
 _FACTOR = 0x9E3779B97F4A7C15
 _NOWHERE = np.iinfo(np.int64).max
@@ -35,11 +35,13 @@ class Passage:
 class Runs:
     """How many words in a row count, and in how many of the other texts a run may stand before it says nothing.
 
-    Of a text whose runs all stand in the others, it does not matter in how many: nothing of it is new.
+    Of a text whose runs all stand in the others, it does not matter in how many: nothing of it is new. shortest: words
+    of a text that is looked for at all: everybody says "thank you very much".
     """
 
     words: int
     common: int
+    shortest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,16 @@ def passages(texts: Iterable[str], others: Callable[[], Iterable[str]], runs: Ru
 
     The texts are read once, the others once for each 16 million words of the texts.
     """
-    for asked in _blocks(texts, runs.words):
+    for asked in _blocks(texts, runs):
         yield from _found(asked, others(), runs.common)
 
 
-def _blocks(texts: Iterable[str], words: int) -> Iterator[_Asked]:
+def _blocks(texts: Iterable[str], runs: Runs) -> Iterator[_Asked]:
     """What is looked for, as much at once as may be held."""
     held: list[_Asked] = []
     begin = 0
     for numbers, lengths in numbered(texts):
-        sizes = np.where(lengths >= words, words, np.where(lengths >= SHORTEST, lengths, 0))
+        sizes = np.where(lengths >= runs.shortest, np.minimum(lengths, runs.words), 0)
         for size in np.unique(sizes[sizes > 0]).tolist():
             found, whose = _runs(numbers, lengths, size)
             wanted = sizes[whose] == size

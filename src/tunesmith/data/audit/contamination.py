@@ -23,7 +23,7 @@ from ...reading.read import rows
 from ...recipe.kinds import STRICT, Files
 from ...recipe.located import FILE
 from ...records import Example, Finding, Looked, Noticed, Row, Seen, Side
-from ..passages import SHORTEST, Runs, passages
+from ..passages import Runs, passages
 from ..shingles import words
 from ..texts import texts
 from ._telling import Severity, noticed, short
@@ -37,10 +37,16 @@ class Settings(BaseModel):
     severity: Severity = "warning"
     """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run."""
 
-    words: int = Field(default=13, ge=SHORTEST, le=100)
+    words: int = Field(default=13, ge=5, le=100)
     """How many words in a row a row has in common with a training row, 5 to 100; shorter rows are looked for whole.
 
-    Rows of fewer than 5 words are not looked for. Try 20 where rows share phrases that a form prescribes.
+    Try 20 where rows share phrases that a form prescribes.
+    """
+
+    shortest: int = Field(default=8, ge=3, le=100)
+    """The fewest words of a row that is looked for, 3 to 100.
+
+    8 as for GPT-3: fewer are a phrase that anybody says. Try 5 where rows are short questions that must be new.
     """
 
     common: int = Field(default=10, ge=1)
@@ -98,7 +104,7 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
     def learnt() -> Iterator[str]:
         return (_said(example) for example in train)
 
-    for each in passages(asked, learnt, Runs(settings.words, settings.common)):
+    for each in passages(asked, learnt, Runs(settings.words, settings.common, settings.shortest)):
         found[asked.part[each.text]].setdefault(asked.row[each.text], each.other)
     told = [_told(part, some, count, train, settings)
             for part, some, count in zip(parts, found, asked.counts, strict=True) if some]
