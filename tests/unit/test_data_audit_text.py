@@ -11,7 +11,9 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from tunesmith.data.audit import bias, characters, language, personal
+from tunesmith.data.language import language_model
 from tunesmith.data.load import load
+from tunesmith.data.odd_text import mojibake_tools
 from tunesmith.errors import Misuse
 from tunesmith.records import Labelled, Pair
 
@@ -45,7 +47,13 @@ def test_the_remedy_is_the_step_that_mends_it_or_the_file_where_no_step_may(shar
     imdb, wnut = (told(characters, shared, file)["audit.markup"].finding.remedy
                   for file in ("imdb_html/train.csv", "wnut17/train.conll"))
     assert imdb.startswith("`tunesmith clean DATA --output CLEAN.jsonl --steps html`")
+    assert " takes the markup out; where it is meant, `data.audit: " in imdb
     assert wnut.startswith("mend the file itself: tags and answers point into these texts")
+
+
+def test_what_nobody_sees_is_spelt_out_where_it_stands():
+    (found,) = look(characters, rows("a" * 300 + " zero\u200bwidth " + "b" * 300)).noticed
+    assert found.rows[0].text.startswith("…a") and " zero\\u200bwidth b" in found.rows[0].text
 
 
 def test_markup_that_a_prompt_asks_for_is_no_left_over():
@@ -107,8 +115,8 @@ def test_an_unknown_language_is_a_mistake_of_the_recipe():
 
 @pytest.mark.parametrize(("module", "package"), [(language, "py3langid"), (characters, "ftfy")])
 def test_a_package_that_is_missing_is_told_in_one_note_and_fails_nothing(monkeypatch, module, package):
-    from tunesmith.data.language import _identifier
-    _identifier.cache_clear()
+    language_model.cache_clear()
+    mojibake_tools.cache_clear()
     monkeypatch.setitem(sys.modules, package, None)
     (found,) = look(module, rows(*["Salam, gÃ¼nÉ™ÅŸ"] * 30)).noticed
     assert (found.finding.severity, found.finding.kind) == ("note", "audit.not_looked")

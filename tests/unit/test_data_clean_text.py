@@ -30,7 +30,8 @@ def made(module, text, **options):
 @pytest.mark.parametrize(("before", "after"), [
     ("s\u0327eker", "şeker"), ("sa\u200blam\ufeff", "salam"), ("a\x00b\x0cc", "ab\nc"),
     ("\x1b[31mqırmızı\x1b[0m", "qırmızı"),
-    ("gÃ¼nÉ™ÅŸ", "günəş"), ("donâ€™t", "don’t"), ("i\u0307stanbul", "istanbul"), ("İIıi", "İIıi"), ("I\u0307", "İ"),
+    ("gÃ¼nÉ™ÅŸ", "günəş"), ("donâ€™t", "don’t"), ("gГјnЙ™Еџ", "günəş"),
+    ("i\u0307stanbul", "istanbul"), ("İIıi", "İIıi"), ("I\u0307", "İ"),
     ("kit\u0430b", "kitab"), ("b'caf\\xc3\\xa9 \\'x\\''", "café 'x'"),
     ("One.\\nTwo.\\r\\nThree.", "One.\nTwo.\nThree."),
     ("b'not closed", "b'not closed"), ("b'ə'", "b'ə'"), ("print('a\\nb\\nc')", "print('a\\nb\\nc')"),

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tunesmith.data.load import load
-from tunesmith.data.odd_text import odd, of_one_script
+from tunesmith.data.odd_text import mojibake_tools, odd, of_one_script, redecoded
 from tunesmith.data.texts import texts
 
 PLANTED = [
@@ -16,6 +16,7 @@ PLANTED = [
     ("private", "a \ue012 b"), ("lost", "s\ufffdz"), ("homoglyphs", "kit\u0430b"), ("homoglyphs", "g\u04d9l"),
     ("homoglyphs", "\u043a\u043d\u0438a"),
     ("decomposed", "s\u0327eker"), ("dotted", "i\u0307stanbul"), ("mojibake", "gÃ¼nÉ™ÅŸ"), ("mojibake", "donâ€™t"),
+    ("mojibake", "gГјnЙ™Еџ"), ("mojibake", "РџСЂРёРІРµС‚"),
     ("tags", "one<br />two"), ("tags", "<p class='x'>one"), ("tags", "so <b>big</b>"), ("tags", "<a href=\"/x\">x</a>"),
     ("entities", "A&nbsp;B"), ("entities", "I&#39;m"), ("entities", "a &lt; b"), ("bytes", "b'caf\\xc3\\xa9'"),
     ("bytes", ' b"it\'s" '), ("escapes", "One.\\nTwo.\\nThree."),
@@ -24,7 +25,8 @@ MEANT = [
     "a < b and c > d", "vector<int> v;", "#include <map>", "List<object> x", "<input> and <output>",
     "Dictionary<string, object>", "x = a<b>(c)", "if (p&amplitude) q", "scanf(\"%d\", &sum);", "int *p = &sum;",
     "?a=1&copy=2", "use `<br>` here", "```html\n<p>x</p>\n```", "əla, İstanbul, Iğdır, ısınmaq, iş", "Çünkü şöyle",
-    "café", "naïve", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "שלום \u200fabc", "SMSка", "Привет world", "print('a\\nb\\nc')",
+    "café", "naïve", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "שלום \u200fabc", "SMSка",
+    "Г§", "Ґрунт і Їжак", "Дəдə", "Привет world", "print('a\\nb\\nc')",
     "C:\\new\\name\\next", "\\nabla \\neq \\nu", "a\\nb", "real\nbreak\\nand\\nTyped", "b'x' and b'y'", "10³ ≠ 103",
     "½ ﬁ", "<s> </s> <pad>", "<think>so</think>", "R&D; x",
 ]
@@ -66,3 +68,14 @@ def test_code_is_no_markup_unless_it_is_html(shared):
     html = [example for example in told if any(word in " ".join(texts(example)).lower() for word in (
         "html", "</", "css"))]
     assert len(told) == 103 and len(html) == 102  # one more has a tag in its prompt
+
+
+@pytest.mark.parametrize(("codec", "least"), [
+    ("latin-1", 1.0), ("sloppy-windows-1252", 1.0), ("sloppy-windows-1254", 1.0), ("sloppy-windows-1251", 1.0)])
+def test_azerbaijani_that_is_decoded_wrongly_is_told_and_put_right(shared, codec, least):
+    mojibake_tools()  # registers the sloppy codecs
+    good = [example.text for example in load("sib200/azj_Latn/test.tsv", base_folder=shared / "data").examples]
+    wrong = [text.encode().decode(codec) for text in good]
+    assert sum("mojibake" in set(odd(text)) for text in wrong) >= least * len(good)
+    assert sum(map(str.__eq__, map(redecoded, wrong), good)) >= least * len(good)
+    assert not any("mojibake" in set(odd(text)) for text in good)

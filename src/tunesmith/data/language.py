@@ -53,7 +53,7 @@ def language(text: str, among: Collection[str] = ()) -> Spoken:
     plain = _NOT_WORDS.sub(" ", text[:LONGEST])
     if sum(map(str.isalpha, plain)) < FEWEST_LETTERS:
         return UNDECIDED
-    told: list[tuple[str, float]] = _identifier().rank(plain)
+    told: list[tuple[str, float]] = language_model().rank(plain)
     if among:
         told = [(code, share) for code, share in told if code in among]
     whole = sum(share for _, share in told)
@@ -84,7 +84,7 @@ def _looks_azerbaijani(text: str) -> bool:
 
 def codes() -> frozenset[str]:
     """Every language that can be told."""
-    return frozenset(_identifier().labels) - {"zxx"}
+    return frozenset(language_model().labels) - {"zxx"}
 
 
 def short(name: str) -> str:
@@ -99,7 +99,8 @@ def unknown(names: Iterable[str]) -> list[str]:
 
 
 @cache
-def _identifier() -> Any:
+def language_model() -> Any:
+    """py3langid's, read when it is first asked for. Raises Misuse where the package is missing."""
     with needed("py3langid", "telling languages"):
         from py3langid import langid
 

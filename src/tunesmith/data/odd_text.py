@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
 from . import markup
@@ -40,7 +41,7 @@ def odd(text: str, *, mojibake: bool = True) -> Iterator[str]:
     """The kinds of oddities that a text has, each once. mojibake: whether it is looked for, which takes ftfy."""
     if not text.isascii():
         yield from _of_characters(text)
-        if mojibake and is_mojibake(text):
+        if mojibake and redecoded(text) != text:
             yield "mojibake"
     elif CONTROL.search(text):
         yield "control"
@@ -77,6 +78,19 @@ def invisible(text: str) -> list[str]:
     return found if _RIGHT_TO_LEFT.search(text) else [*found, *_DIRECTION.findall(text)]
 
 
+def unseen(text: str) -> int:
+    """Where the first character stands that nobody sees, or controls something; 0 where there is none."""
+    places = [match.start() for pattern in (CONTROL, INVISIBLE, _DIRECTION) if (match := pattern.search(text))]
+    return min(places, default=0)
+
+
+def spelt(text: str) -> str:
+    """The text with those characters spelt out by their numbers."""
+    for pattern in (CONTROL, INVISIBLE, _DIRECTION):
+        text = pattern.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return text
+
+
 def visible(text: str) -> str:
     """The text without those."""
     text = INVISIBLE.sub("", text)
@@ -98,19 +112,32 @@ def of_one_script(text: str) -> str:
     return text if not _CYRILLIC.search(text) else _MIXED.sub(lambda match: homoglyphs(match[0]) or match[0], text)
 
 
-def needs_ftfy() -> None:
-    """Raise Misuse where ftfy is missing."""
+def redecoded(text: str) -> str:
+    """The text decoded anew where it was decoded wrongly, else as it is. Raises Misuse where ftfy is missing.
+
+    ftfy leaves UTF-8 alone that was read as Windows-1251, as it often is where Cyrillic is at home: `Й™` for `ə`.
+    """
+    is_bad, mend = mojibake_tools()
+    if text.isascii():
+        return text
+    if is_bad(text) and (anew := mend(text)) != text:
+        return anew
+    try:
+        anew = text.encode("sloppy-windows-1251").decode("utf-8")
+    except UnicodeError:
+        return text
+    return anew if len(text) - len(anew) > 1 else text  # one pair of letters may be meant
+
+
+@cache
+def mojibake_tools() -> tuple[Callable[[str], bool], Callable[[str], str]]:
+    """What tells that a text may be mojibake, and what mends it: ftfy's. Raises Misuse where it is missing."""
     with needed("ftfy", "telling texts that were decoded wrongly"):
-        import ftfy  # noqa: F401 - to see whether it is there
-
-
-def is_mojibake(text: str) -> bool:
-    """Whether a text was decoded wrongly, and can be put right. Raises Misuse where ftfy is missing."""
-    needs_ftfy()
-    import ftfy
-    import ftfy.badness
-
-    return ftfy.badness.is_bad(text) and ftfy.fix_encoding(text) != text
+        import ftfy
+        from ftfy.badness import is_bad
+    # a byte that was lost is not told by `�`, which would be one more odd character
+    config = ftfy.TextFixerConfig(replace_lossy_sequences=False, explain=False)
+    return is_bad, lambda text: ftfy.fix_encoding(text, config)
 
 
 def has_escapes(text: str) -> bool:

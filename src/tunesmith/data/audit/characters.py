@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import BaseModel
@@ -16,26 +16,27 @@ from ...contracts import Looking
 from ...errors import Misuse
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Finding, Looked, Noticed, Pair, Side
-from ..odd_text import needs_ftfy, odd
+from ..odd_text import mojibake_tools, odd, spelt, unseen
 from ._drawing import bars
 from ._mending import mending
 from ._parts import spoken
 from ._telling import Found, Severity, noticed
 
-_MEANT = "where it is meant `data.audit: [{type: characters, severity: off}]`"
+_MEANT = "where it is meant, `data.audit: [{type: characters, severity: off}]`"
 _HTML, _UNICODE = (f"tunesmith clean DATA --output CLEAN.jsonl --steps {step}" for step in ("html", "unicode"))
 # Of each kind of finding: its name, what is said of its rows, and what mends it; and the oddities that it is about
 _TOLD: Final = (
-    (("audit.markup", "rows hold HTML", "take the markup out"), ("tags", "entities"), _HTML),
-    (("audit.literals", "rows are written as a program writes them, `b'…'` or line breaks as a backslash and an n",
-      "decode them"), ("bytes", "escapes"), _UNICODE),
-    (("audit.mojibake", "rows were decoded wrongly, as `Ã¼` for `ü`", "decode them anew"), ("mojibake",), _UNICODE),
-    (("audit.unseen", "rows hold characters that nobody sees", "take them out"), ("control", "invisible"), _UNICODE),
-    (("audit.letters", "rows have letters that only look like the usual ones", "write the usual ones"),
+    (("audit.markup", "row(s) hold HTML", "takes the markup out"), ("tags", "entities"), _HTML),
+    (("audit.literals", "row(s) are written as a program writes them, `b'…'` or line breaks as a backslash and an n",
+      "decodes them"), ("bytes", "escapes"), _UNICODE),
+    (("audit.mojibake", "row(s) were decoded wrongly, as `Ã¼` for `ü`", "decodes them anew"), ("mojibake",), _UNICODE),
+    (("audit.unseen", "row(s) hold characters that nobody sees", "takes them out"), ("control", "invisible"), _UNICODE),
+    (("audit.letters", "row(s) have letters that only look like the usual ones", "writes the usual ones"),
      ("homoglyphs", "decomposed", "dotted"), _UNICODE),
-    (("audit.lost", "rows hold characters that stand for none, as `�`", "take the rows anew from where they come "
+    (("audit.lost", "row(s) hold characters that stand for none, as `�`", "take the rows anew from where they come "
       "from"), ("lost", "private"), ""),
 )
+_AROUND = 60
 _OF = {oddity: told[0] for told, oddities, _ in _TOLD for oddity in oddities}
 _ASKED = re.compile(r"\b(?:html|xml|svg|css|jsx|dom|markup|tags?|web|website|webpage|page|javascript|template|form|"
                     r"elements?|hyperlink|react|angular|vue|components?|buttons?)\b", re.I)
@@ -60,7 +61,7 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
             oddities = set(_odd(example, mojibake=missing is None))
             counts[side].update(oddities)
             for kind in {_OF[oddity] for oddity in oddities}:
-                found[kind].add(example, _shown(example, oddities))
+                found[kind].add(example, _shown(example, [one for one in oddities if _OF[one] == kind]))
     findings = list(_findings(sides, settings, found))
     drawn = bars("Odd characters", "rows", counts)
     return Looked((*findings, *([missing] if missing and any(sides.values()) else [])), (drawn,) if findings else ())
@@ -72,7 +73,7 @@ def _findings(
     for (kind, what, remedy), _, command in _TOLD:
         rows = found[kind]
         if rows.count:
-            mends = mending(sides, command, f"{remedy}, or {_MEANT}") if command else f"{remedy}; {_MEANT}"
+            mends = mending(sides, command, remedy, _MEANT) if command else f"{remedy}; {_MEANT}"
             yield noticed(settings, kind, f"{rows.count} {what}", rows.rows, mends, count=rows.count)
 
 
@@ -84,17 +85,21 @@ def _odd(example: Example, *, mojibake: bool) -> Iterator[str]:
             yield from (kind for kind in odd(text, mojibake=mojibake) if not (asked and kind in ("tags", "entities")))
 
 
-def _shown(example: Example, oddities: Set[str]) -> str:
-    """The text that one of them was found in."""
+def _shown(example: Example, oddities: Sequence[str]) -> str:
+    """The text that one of them was found in; of what nobody sees, the place, spelt out."""
     texts = [text for role, text in spoken(example) if role != "tools"]
-    held = (text for text in texts if not oddities.isdisjoint(odd(text, mojibake="mojibake" in oddities)))
-    return next(held, texts[0])
+    text = next((text for text in texts if not set(oddities).isdisjoint(odd(text, mojibake="mojibake" in oddities))),
+                texts[0])
+    if _OF[oddities[0]] != "audit.unseen":
+        return text
+    start = max(0, unseen(text) - _AROUND)
+    return ("…" if start else "") + spelt(text[start:start + 3 * _AROUND])
 
 
 def _without_ftfy() -> Noticed | None:
     """That wrong decodings are not looked for, where the package that tells them is missing."""
     try:
-        needs_ftfy()
+        mojibake_tools()
     except Misuse as error:
         return Noticed(Finding("note", "audit.not_looked", error.what, "data.audit", error.remedy), 0)
     return None

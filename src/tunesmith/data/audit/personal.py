@@ -55,7 +55,7 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
     total = sum(counts.values(), Counter())
     what = f"{found.count} row(s) hold what looks like personal data: " \
         + ", ".join(f"{count} `{kind}`" for kind, count in total.most_common())
-    remedy = mending(sides, "tunesmith clean DATA --output CLEAN.jsonl --steps pii",
+    remedy = mending(sides, "tunesmith clean DATA --output CLEAN.jsonl --steps pii", "masks it",
                      "where it is meant to be said, leave its kind out of the check's `kinds`")
     return Looked((noticed(settings, "audit.personal", what, found.rows, remedy, count=found.count),),
                   (bars("Personal data", "pieces", counts),))

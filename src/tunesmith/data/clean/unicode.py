@@ -19,7 +19,6 @@ from pydantic import BaseModel
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
 from .. import odd_text
-from ..optional import needed
 
 rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"
@@ -73,7 +72,8 @@ def _steps(settings: Settings) -> Mapping[str, Step]:
     if settings.literals:
         steps |= {"bytes decoded": _decoded, "typed line breaks made real": _unescaped}
     if settings.mojibake:
-        steps["a wrong decoding put right"] = _mojibake()
+        odd_text.mojibake_tools()
+        steps["a wrong decoding put right"] = odd_text.redecoded
     if settings.invisible:
         steps["characters that nobody sees taken out"] = _visible
     if settings.homoglyphs:
@@ -117,16 +117,3 @@ def _visible(text: str) -> str:
     if odd_text.CONTROL.search(text):
         text = odd_text.CONTROL.sub("", _TERMINAL.sub("", text).replace("\x0b", "\n").replace("\x0c", "\n"))
     return text if text.isascii() else odd_text.visible(text)
-
-
-def _mojibake() -> Step:
-    with needed("ftfy", "the step `unicode`"):
-        import ftfy
-        from ftfy.badness import is_bad
-    # a lost byte is not told by `�`, which would be one more odd character
-    config = ftfy.TextFixerConfig(replace_lossy_sequences=False, explain=False)
-
-    def mended(text: str) -> str:
-        return text if text.isascii() or not is_bad(text) else ftfy.fix_encoding(text, config)
-
-    return mended
