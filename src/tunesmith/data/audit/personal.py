@@ -23,7 +23,7 @@ from ._telling import Found, Severity, noticed
 
 Kind = Literal["email", "phone", "card", "iban", "ip", "key", "id"]
 _MASK = re.compile(r"\[[A-Z]+\]")
-_AROUND = 80
+_BEFORE, _SHOWN = 30, 240  # characters: a line of a terminal must show the first piece
 
 
 class Settings(BaseModel):
@@ -65,5 +65,5 @@ def _around(text: str, settings: Settings) -> str:
     """What stands around the first piece, every piece masked."""
     hidden = masked(text, settings.kinds)
     first = _MASK.search(hidden)
-    start = max(0, first.start() - _AROUND) if first else 0
-    return ("…" if start else "") + hidden[start:start + 3 * _AROUND]
+    start = max(0, first.start() - _BEFORE) if first else 0
+    return ("…" if start else "") + hidden[start:start + _SHOWN]
