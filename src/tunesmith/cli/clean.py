@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import names
 from ..errors import DONE, FAILED, Misuse
+from ..reading.quoting import listed
 from . import _findings
 from ._output import BOLD, DIM, GREEN, Screen
 
@@ -88,7 +89,8 @@ def _show(report: Report, examples: Sequence[Shown], screen: Screen) -> None:
             screen.say(f"    {one.why}")
     by_default = "" if report.chosen else "   (the default: what is safe for any rows; `--steps` names others)"
     screen.say(f"steps    {', '.join(report.steps) or 'none'}{by_default}")
-    screen.say(f"texts    of {report.format or 'the columns that were named'}")
+    kept = f"; as they are: {listed(report.kept)}" if report.kept else ""
+    screen.say(f"texts    {listed(report.cleaned) or 'none is written anew'} ({report.format or 'as named'}){kept}")
     made = f" + {tally.made:,} made by cutting" if tally.made else ""
     screen.say(f"rows     {tally.came:,} in{made} = {tally.kept:,} out + {tally.dropped.total():,} dropped", BOLD)
     for name, count in tally.dropped.most_common():

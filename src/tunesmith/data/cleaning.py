@@ -13,17 +13,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, Problems, Refusal, raise_all
+from ..errors import Refusal, raise_all
 from ..reading.files import find
 from ..reading.read import Way, aligned, rows
 from ..recipe import Section, choices
 from ..records import Finding, Row
 from ..runs.streamed import streamed
 from .cleaning_ledger import Tally, write
-from .cleaning_wish import Wish, refuse_columns, refuse_places, sections, without_rewriting
+from .cleaning_plan import planned
+from .cleaning_wish import Wish, refuse_places, sections
 from .ledger import Ledger
 from .load import way
-from .recognise import not_recognised, recognise, recognise_files
+from .recognise import recognise_files
 from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
 from .spool import Spool
 
@@ -32,13 +33,19 @@ SAMPLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What cleaning did. steps: in the order in which they ran; chosen: whether somebody named them."""
+    """What cleaning did.
+
+    steps: in the order in which they ran; chosen: whether somebody named them; cleaned, kept: columns whose texts
+    the steps saw, and those that stay as they are.
+    """
 
     tally: Tally
     steps: tuple[str, ...]
     chosen: bool
     format: str
     findings: tuple[Finding, ...]
+    cleaned: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     output: str = ""
     ledger: str = ""
 
@@ -48,7 +55,9 @@ class Report:
         return {"rows": {"in": tally.came, "made": tally.made, "out": tally.kept, "dropped": tally.dropped.total(),
                          "changed": tally.touched},
                 "dropped": dict(tally.dropped), "changed": dict(tally.changed), "steps": list(self.steps),
-                "chosen": self.chosen, "format": self.format, "output": self.output, "ledger": self.ledger,
+                "chosen": self.chosen, "format": self.format,
+                "columns": {"cleaned": list(self.cleaned), "kept": list(self.kept)}, "output": self.output,
+                "ledger": self.ledger,
                 "findings": [finding.as_json() for finding in self.findings]}
 
 
@@ -89,29 +98,10 @@ class Opened:
             raise_all([Refusal(one.kind, one.what, one.where, one.remedy) for one in self._sample
                        if isinstance(one, Finding) and one.severity == "error"])
         self.chosen = bool(wish.steps)
-        self.plan = self._planned(wish, steps, format, seen)
         self.first = seen[0].where if seen else ""
-
-    def _planned(self, wish: Wish, steps: Sequence[Section], format: Section | None, seen: Sequence[Row]) -> Plan:
-        columns = list(dict.fromkeys(name for row in seen for name in row.values))
-        refuse_columns(wish.columns, columns, seen)
-        found = recognise(seen, {}, wish.base_folder) if format is None and seen else None
-        told = format or (found.section if found else None)
-        if found and not wish.columns:
-            self._found.add(*(one for one in found.findings if one.kind == "data.guessed"))
-        if told is None and not wish.columns and seen:
-            unknown = not_recognised(seen, columns)
-            raise Refusal(unknown.kind, unknown.what, unknown.where,
-                          "name the columns whose texts are to be cleaned: `--columns A,B`, or the format: `--format`")
-        mapping = dict(found.columns) if found else {}
-        plan = Plan((), (), None if wish.columns else told, tuple(wish.columns), mapping, named=wish.format is not None)
-        whole = None if told is None else Plan((), (), told, (), mapping, named=wish.format is not None)
-        fixed = next((row for row in seen if whole and _is_fixed(row, whole)), None)
-        if fixed is not None and (not wish.columns or _points_into(fixed, told, wish.columns)):
-            steps = without_rewriting(steps, fixed, chosen=bool(wish.steps))
-        return Plan(tuple(one for one in steps if one.module.sees == "a row"),
-                    tuple(one for one in steps if one.module.sees == "all rows"),
-                    plan.format, plan.columns, plan.mapping, plan.named)
+        self._planned = planned(wish, steps, format, seen)
+        self.plan = self._planned.plan
+        self._found.add(*self._planned.findings)
 
     def outcomes(self, folder: Path | None, settle: Settle) -> Iterator[Outcome]:
         """What becomes of each row, in order. folder: where rows lie meanwhile, if all have to be seen."""
@@ -128,7 +118,7 @@ class Opened:
         """What was done, once it is done."""
         steps = tuple(one.type for one in (*self.plan.steps, *self.plan.last))
         return Report(tally, steps, self.chosen, self.plan.format.type if self.plan.format else "",
-                      self._found.findings(), output, ledger)
+                      self._found.findings(), self._planned.cleaned, self._planned.kept, output, ledger)
 
     def errors(self) -> list[Refusal]:
         """What could not be used, as the refusal of all rows."""
@@ -178,17 +168,6 @@ def found(files: Sequence[str], base_folder: Path, way: Way) -> Iterator[Row | F
     if way.by == "aligned":
         return aligned(files, base_folder)
     return chain.from_iterable(rows(file, base_folder=base_folder, way=way) for file in files)
-
-
-def _is_fixed(row: Row, plan: Plan) -> bool:
-    try:
-        return not viewed(row, plan).places
-    except (Problem, Problems):
-        return False
-
-
-def _points_into(row: Row, format: Section | None, columns: Sequence[str]) -> bool:
-    return format is not None and bool(set(columns) & set(format.module.columns(row.values, format.settings)))
 
 
 def _refuse_nothing(tally: Tally, opened: Opened) -> None:
