@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -251,6 +251,7 @@ def test_the_texts_that_may_be_written_anew_are_texts_of_columns_that_are_read(n
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_row_written_anew_says_the_new_texts_and_keeps_its_labels(name, data):
     contents, written_as = CONTENTS[name]
@@ -268,6 +269,7 @@ def test_a_row_written_anew_says_the_new_texts_and_keeps_its_labels(name, data):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_bad_row_has_only_texts_as_texts(name, data):
     module = FORMATS[name]
