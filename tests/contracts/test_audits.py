@@ -175,8 +175,6 @@ def exists(words: str) -> bool:
     options = {".".join(map(str, path)) for path in every({})}
     if words.startswith("tunesmith "):
         verb, *rest = words.split()[1:]
-        if verb == "clean" and "clean" not in verbs():
-            return True
         steps = rest[rest.index("--steps") + 1].split(",") if "--steps" in rest else []
         return verb in verbs() and set(steps) <= set(catalog.names("clean"))
     if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", words):

@@ -20,7 +20,7 @@ SAID = [
     ("copies", ("goemotions/train.tsv", "goemotions/test.tsv"), [
         ("audit.copies", 27, "train.tsv:4339 of train.tsv:343"), ("audit.copies_across", 1, "as train.tsv:62")]),
     ("copies", ("text_az/ted_az.txt",), [("audit.copies", 589, "ted_az.txt:247 of ted_az.txt:85")]),  # "(Laughter)"
-    ("near", BANKING, [("audit.near", 190, "70 of them with that one on another side")]),
+    ("near", BANKING, [("audit.near", 190, "70 of them what a row of another side says")]),
     ("contradictions", ("squad_v2/dev.json",), [("audit.contradiction", 2, "answers that share nothing")]),
     ("contradictions", ("wnut17/train.conll", "wnut17/test.conll"), [("audit.contradiction", 26, "12 text(s)")]),
     ("contradictions", ("goemotions/train.tsv", "goemotions/test.tsv"), [("audit.contradiction", 33, "13 text(s)")]),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...records import SIDES, Example, Side
-
-Marks = array  # of type "Q"
 
 
 def in_order(sides: Mapping[Side, Sequence[Example]]) -> list[tuple[Side, Sequence[Example]]]:
@@ -40,7 +37,12 @@ class Places:
         return np.searchsorted(self.ends, places, side="right")
 
 
-def first_alike(marks: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """(N,) for each row the first one that has the same mark: itself, where it is new."""
-    _, first, inverse = np.unique(marks, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int64)
+def repeats(marks: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(N, 2) in their order the rows whose mark an earlier one has, and the first one that has it."""
+    order = np.argsort(marks, kind="stable")
+    again = np.flatnonzero(marks[order[1:]] == marks[order[:-1]]) + 1  # of equal marks all but the first, in a row each
+    if not len(again):
+        return np.zeros((0, 2), np.int64)
+    new = np.concatenate([[True], np.diff(again) != 1])
+    found = np.stack([order[again], order[again[new] - 1][np.cumsum(new) - 1]], axis=1)
+    return found[np.argsort(found[:, 0])].astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from ...reading.quoting import pairs
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Figure, Looked, Noticed, Side
 from ._parts import learnt, mark, plain, spoken
-from ._repeats import Places, every, first_alike, in_order
+from ._repeats import Places, every, in_order, repeats
 from ._telling import Severity, noticed, shown
 
 Sides = Mapping[Side, Sequence[Example]]
@@ -36,16 +37,21 @@ def look(sides: Sides, settings: Settings, given: Looking) -> Looked:
     if len(marks) == 0:
         return Looked()
     places = Places(sides)
-    here = places.sides(np.arange(len(marks)))
-    inside = _inside(marks, here)
-    first = first_alike(marks)
-    across = np.flatnonzero(here[first] < here)
-    names = [side for side, _ in in_order(sides)]
+    starts = [0, *places.ends.tolist()]
+    inside = np.concatenate([repeats(marks[start:end]) + start for start, end in pairwise(starts)])
+    found = repeats(marks)
+    across = found[places.sides(found[:, 1]) < places.sides(found[:, 0])]
     figure = Figure("Copies", "rows", {
-        name: (float(np.count_nonzero(here[inside[:, 0]] == number)), float(np.count_nonzero(here[across] == number)))
-        for number, name in enumerate(names)}, names=("of a row of the side", "of a row of an earlier side"))
-    found = [*_told_inside(inside, places, settings), *_told_across(across, first, places, settings)]
-    return Looked(tuple(found), (figure,) if len(inside) or len(across) else ())
+        name: (_number(inside, number, places), _number(across, number, places))
+        for number, (name, _) in enumerate(in_order(sides))},
+        names=("of a row of the side", "of a row of an earlier side"))
+    told = [*_told_inside(inside, places, settings), *_told_across(across, places, settings)]
+    return Looked(tuple(told), (figure,) if len(found) else ())
+
+
+def _number(copies: NDArray[np.int64], side: int, places: Places) -> float:
+    """How many of them stand on a side."""
+    return float(np.count_nonzero(places.sides(copies[:, 0]) == side))
 
 
 def _mark(example: Example) -> int:
@@ -54,16 +60,6 @@ def _mark(example: Example) -> int:
     also = learnt(example) or ()
     known = () if isinstance(example, Conversation) else ("", *also)
     return mark(map(plain, (*texts, *known)))
-
-
-def _inside(marks: NDArray[np.uint64], here: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N, 2) rows that an earlier one of their own side is a copy of, and that one."""
-    found = []
-    for number in range(int(here[-1]) + 1):
-        rows = np.flatnonzero(here == number)
-        first = rows[first_alike(marks[rows])] if len(rows) else rows
-        found.append(np.stack([rows, first], axis=1)[first < rows])
-    return np.concatenate(found)
 
 
 def _told_inside(copies: NDArray[np.int64], places: Places, settings: Settings) -> Iterator[Noticed]:
@@ -77,11 +73,9 @@ def _told_inside(copies: NDArray[np.int64], places: Places, settings: Settings) 
                   "CLEAN.jsonl --steps duplicates`", count=len(copies))
 
 
-def _told_across(
-    across: NDArray[np.int64], first: NDArray[np.int64], places: Places, settings: Settings
-) -> Iterator[Noticed]:
+def _told_across(copies: NDArray[np.int64], places: Places, settings: Settings) -> Iterator[Noticed]:
     """Held-out rows whose group an earlier side has too are told as leaks, by their groups; these are the others."""
-    both = ((places[one], places[int(first[one])]) for one in across.tolist())
+    both = ((places[one], places[other]) for one, other in copies.tolist())
     left = [(one.where, other.where, shown(one)) for one, other in both if one.group != other.group]
     if not left:
         return

@@ -44,13 +44,14 @@ def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Loo
     side = _sides(sides, found)
     apart = sum(side.get(_key(pair.one)) != side.get(_key(pair.other)) for pair in found)
     most = sorted(found, key=lambda pair: (-pair.share, pair.one.where, pair.other.where))[:SHOWN_IN_FULL]
-    what = f"{len(found)} row(s) are nearly the same as another, " + (
-        f"{apart} of them with that one on another side: " if apart else "all with that one on their own side: ") + \
+    least = min(pair.share for pair in found)
+    what = f"{len(found)} row(s) say nearly what another says ({least:.0%} to {most[0].share:.0%} alike)" + (
+        f", {apart} of them what a row of another side says" if apart else "") + ": " + \
         pairs([(pair.one.where, pair.other.where) for pair in most[:3]], "as", len(found))
     rows = [shown(pair.one, f"{pair.share:.0%} as {Path(pair.other.where).name}: {short(' / '.join(texts(pair.one)))}")
             for pair in most]
-    remedy = "nothing: rows that are split stay with those like them on one side, as `data.group` says; to keep one " \
-        "of each: `tunesmith clean DATA --output CLEAN.jsonl --steps duplicates`"
+    remedy = "nothing, as they stay on one side of a split by `data.near`; to keep one of each: `tunesmith clean " \
+        "DATA --output CLEAN.jsonl --steps duplicates`"
     return Looked((noticed(settings, "audit.near", what, rows, remedy, count=len(found)),),
                   (_figure(sides, side, found),))
 
