@@ -336,6 +336,12 @@ def test_sentences_are_all_there_in_another_order_and_joined_texts_have_one_labe
         assert labels[second] == each.labels
 
 
+def test_what_a_row_that_is_held_out_says_is_not_made():
+    learnt, held = (Labelled(text, ("l",), f"f:{n}", f"g{n}") for n, text in enumerate(("The ORDER", "the  order")))
+    everything, (finding,) = varied([learnt], [section("case", ways=["lower"])], seed=1, ask=echo, held=[held])
+    assert list(everything) == [learnt] and finding.what.endswith("could not: a row that is held out says the same (1)")
+
+
 def test_what_could_not_be_made_is_told_with_its_reason_and_count():
     examples = [replace(row, text=row.text.lower()) for row in rows(Labelled)]
     made, (finding,) = made_by("case", examples, ways=["lower"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,9 @@ from ..contracts import Ask
 from ..errors import Misuse
 from ..recipe import Section
 from ..records import Example, Finding
+from .fields import normalised
 from .shelf import Shelf, laid, picked
+from .texts import texts
 
 MADE = re.compile(r"(.*:\d+) \(([\w.]+)\)", re.DOTALL)
 
@@ -27,18 +29,19 @@ class _Way:
 
 
 def varied(
-    examples: Sequence[Example], ways: Sequence[Section], *, seed: int, ask: Ask
+    examples: Sequence[Example], ways: Sequence[Section], *, seed: int, ask: Ask, held: Iterable[Example] = ()
 ) -> tuple[Sequence[Example], list[Finding]]:
     """The rows and after them the new ones of each way, and what is told of each.
 
     A new row has its parent's group and source, and in its place `file:line (way)`. Ways are given the rows of the
-    files, never each other's. One that says the same as its parent, or as another that was made of it, is not taken.
-    Raises Misuse for a way that takes no rows of this kind.
+    files, never each other's. One that says the same as its parent, as another that was made of it, or as one of
+    `held` is not taken. Raises Misuse for a way that takes no rows of this kind.
     """
     if not examples or not ways:
         return examples, []
     seen: set[bytes] = set()
-    found = {way.type: _made(examples, way, (seed, ask), seen) for way in ways}
+    kept_out = {_mark(example) for example in held}
+    found = {way.type: _made(examples, way, (seed, ask), (seen, kept_out)) for way in ways}
     told = [_told(name, each, len(examples)) for name, each in found.items()]
     return laid([examples, *(each.made.whole() for each in found.values())]), told
 
@@ -59,13 +62,15 @@ def of_files(examples: Sequence[Example]) -> Sequence[Example]:
     return picked(examples, [place for place, example in enumerate(examples) if not parent(example.where)[1]])
 
 
-def _made(examples: Sequence[Example], way: Section, given: tuple[int, Ask], seen: set[bytes]) -> _Way:
+def _made(
+    examples: Sequence[Example], way: Section, given: tuple[int, Ask], known_of: tuple[set[bytes], set[bytes]]
+) -> _Way:
     if not any(isinstance(example, way.module.takes) for example in examples):
         kinds = " and ".join(f"{kind.__name__.lower()}s" for kind in way.module.takes)
         raise Misuse("data.augment", f"`{way.type}` varies {kinds}, and the data holds "
                      f"{type(examples[0]).__name__.lower()}s", "data.augment",
                      "take it out; `tunesmith explain data.augment` lists the ways")
-    seed, ask = given
+    (seed, ask), (seen, held) = given, known_of
     number = int.from_bytes(hashlib.sha256(f"{seed}\0augment\0{way.type}".encode()).digest()[:8], "big")
     found = _Way()
     for place, example in way.module.vary(examples, way.settings, seed=number, ask=ask):
@@ -76,12 +81,20 @@ def _made(examples: Sequence[Example], way: Section, given: tuple[int, Ask], see
         known = replace(example, where=old.where, group=old.group, source=old.source)
         if known in (old, way.module.learnt(old, way.settings)):
             found.reasons["it says the same as before"] += 1
+        elif _mark(known) in held:
+            found.reasons["a row that is held out says the same"] += 1
         elif (mark := hashlib.sha256(repr(known).encode(errors="surrogatepass")).digest()) in seen:
             found.reasons["the same was made of it already"] += 1
         else:
             seen.add(mark)
             found.made.extend([replace(known, where=f"{old.where} ({way.type})")])
     return found
+
+
+def _mark(example: Example) -> bytes:
+    """By what a row is known that says the same, whatever its white space and its capitals."""
+    said = "\0".join(normalised(text).casefold() for text in texts(example))
+    return hashlib.sha256(said.encode(errors="surrogatepass")).digest()
 
 
 def _told(name: str, found: _Way, rows: int) -> Finding:

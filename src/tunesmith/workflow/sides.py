@@ -95,7 +95,9 @@ def _own_sides(
     parts = found.divided.placed.parts(files["train"])
     findings += split.empty_sides(parts, validation, test) if files["train"] else []
     own = len(parts["train"])
-    parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask)
+    held = laid([rows for side in SIDES[1:] for rows in (parts[side], files[side])])
+    parts["train"], told = varied(parts["train"], recipe.data.augment, seed=recipe.training.seed, ask=ask,
+                                  held=held)
     taken(recipe, parts["train"][own:])
     findings += told
     whole = {side: parts[side] if side == "train" else laid([parts[side], files[side]]) for side in SIDES}
