@@ -169,6 +169,16 @@ def test_a_row_is_shown_with_what_was_made_of_it(make: Any, tmp_path: Path, base
     assert f'"text": "{made.text}"' in told and '"label"' in told  # the row as it stands in the file
 
 
+def test_every_mistake_in_a_list_of_ways_is_told_with_what_is_meant(make: Any) -> None:
+    with pytest.raises(Misuse) as caught:
+        make({"type": "noise", "leters": 0.2}, "wrods", {"type": "paraphrase"}, {"type": "case", "share": 11})
+    assert caught.value.what == (
+        "`data.augment`: there is no option `noise.leters`; there is no augment `wrods`; `paraphrase.model` is "
+        "missing; `case.share`: input should be less than or equal to 10")
+    assert caught.value.remedy.startswith(
+        "use `letters`; use `words`; add it, as in `{type: paraphrase, model: …}`; see")
+
+
 def test_a_way_that_the_rows_are_not_for_is_refused_by_name(make: Any) -> None:
     with pytest.raises(Misuse, match="`entities` varies taggeds, and the data holds labelleds"):
         prepare(make("entities"))

@@ -154,7 +154,7 @@ def test_a_missing_library_is_found_by_check_and_before_a_run_is_begun(make, tmp
 
 @pytest.mark.parametrize(("written", "said"), [
     ("[tensorbord]", "there is no observer `tensorbord`"), ("[tensorboard, tensorboard]", "named twice"),
-    ("{type: wandb, projekt: x}", "`projekt`"), ("3", "the name of one observer"),
+    ("{type: wandb, projekt: x}", "`wandb.projekt`"), ("3", "the name of one observer"),
 ])
 def test_a_wrong_observer_is_a_mistake_of_the_recipe(make, written, said):
     with pytest.raises(Misuse, match=said):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from .. import catalog
 from .starred import Choice, Section, default, named, problem
@@ -53,16 +53,39 @@ def _metric(value: object) -> str | None:
 def _listed(kind: str, value: object, option: str) -> tuple[Section, ...]:
     """Files of one open folder, each with its options, none of them twice."""
     found = value if isinstance(value, list | tuple) else [value]
-    try:
-        sections = tuple(Choice(kind).validate(one) for one in found)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        name = ".".join(str(part) for part in wrong["loc"])
-        raise problem("recipe.value", f"`{name}`: {wrong['msg'].lower()}", f"see `tunesmith explain {option}`"
-                      ) from error
+    sections: list[Section] = []
+    wrong: list[tuple[str, str, str]] = []
+    for one in found:
+        try:
+            sections.append(Choice(kind).validate(one))
+        except ValidationError as error:
+            wrong += [_mistake(kind, one, each, option) for each in error.errors()]
+        except PydanticCustomError as error:
+            context = error.context or {}
+            if "remedy" not in context:
+                raise
+            wrong.append((context["kind"], context["what"], context["remedy"]))
+    if wrong:
+        kinds, whats, remedies = ("; ".join(dict.fromkeys(each)) for each in zip(*wrong, strict=True))
+        raise problem(kinds if ";" not in kinds else "recipe.value", whats, remedies)
     if len({section.type for section in sections}) < len(sections):
         raise PydanticCustomError("must", "{must}", {"must": f"a list in which no {kind} is named twice"})
-    return sections
+    return tuple(sections)
+
+
+def _mistake(kind: str, given: Any, error: ErrorDetails, option: str) -> tuple[str, str, str]:
+    """The kind, the fact and the remedy of one mistake in the options of one file of a list."""
+    name = str(given["type"]) if isinstance(given, dict) else str(given)
+    told = ".".join((name, *map(str, error["loc"])))
+    if error["type"] == "extra_forbidden":
+        known = list(vars(named(kind, name))["Settings"].model_fields)
+        near = catalog.nearest(str(error["loc"][-1]), known)
+        return "recipe.unknown_option", f"there is no option `{told}`", \
+            f"use `{near}`" if near else f"use one of: {', '.join(known)}"
+    if error["type"] == "missing":
+        return "recipe.missing_option", f"`{told}` is missing", \
+            f"add it, as in `{{type: {name}, {error['loc'][-1]}: …}}`"
+    return "recipe.value", f"`{told}`: {error['msg'].lower()}", f"see `tunesmith explain {option}`"
 
 
 def _observers(value: object) -> tuple[Section, ...]:
