@@ -204,6 +204,30 @@ def test_answers_are_suggested_the_least_likely_first_and_written_as_pairs(tmp_p
     assert load(str(out)).format == "pair"
 
 
+ASKED = [
+    ("classify", [{"text": f"a {COLOURS[n % 3]} hat", "labels": [COLOURS[n % 3], COLOURS[n % 2]][: 1 + n % 2]}
+                  for n in range(12)], {"text": "a hat"}, "1,red\n", "labelled", {"labels": ["blue", "red"]}),
+    ({"type": "classify", "kind": "regression"}, [{"text": f"{n} hats", "label": n / 2} for n in range(12)],
+     {"text": "7 hats"}, "3.5\n", "labelled", {"label": 3.5}),
+    ("extract", [{"question": f"Who is {n}?", "context": f"{n} is Anna.", "answers": {
+        "text": ["Anna"], "answer_start": [f"{n} is Anna.".index("Anna")]}} for n in range(12)],
+     {"question": "Who is it?", "context": "It is Ben."}, "Carl\nBen\n", "squad",
+     {"answers": {"text": ["Ben"], "answer_start": [6]}}),
+]
+
+
+@pytest.mark.parametrize(("task", "rows", "row", "typed", "format", "answered"), ASKED)
+def test_every_kind_of_answer_is_suggested_and_given(tmp_path, capsys, task, rows, row, typed, format, answered):
+    run = train(tmp_path, tiny_encoder(tmp_path / "base"), task, rows, steps=2)
+    out = tmp_path / "out.jsonl"
+    assert label(write(tmp_path / "new.jsonl", [row]), out, typed, "--with", str(run)) == 0
+    [made] = read(out)
+    assert answered.items() <= made.items()
+    assert "suggested" in made
+    assert "suggested: " in capsys.readouterr().out
+    assert load(str(out)).format == format
+
+
 def test_a_task_without_answers_to_give_is_told(tmp_path, capsys):
     rows = [{"prompt": f"day {n}", "answer": f"we count {n}"} for n in range(8)]
     run = train(tmp_path, tiny_encoder(tmp_path / "base"), "embed", rows, steps=1)
