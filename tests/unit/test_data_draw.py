@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -110,6 +111,14 @@ def test_a_reservoir_holds_no_more_bytes_than_it_may_and_the_same_rows_in_any_or
     assert held[0] == held[1] == held[2] == held[3]
     below = sorted(row.key for row in rows)[: len(held[0])]
     assert held[0] == below  # the smallest keys, none left out between them
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([(5, 80), (10, 60), (15, 10), (15, 10)])))
+def test_a_row_that_would_fit_is_left_out_where_one_with_a_smaller_key_was(order):
+    held = reservoir.Reservoir(10, 100)
+    for key, size in order:
+        held.add(reservoir.Drawn(key, "f:1", b"x" * size))
+    assert [each.key for each in held.drawn()] == [5]
 
 
 def test_every_label_is_drawn_and_the_frequent_ones_in_proportion(tmp_path):

@@ -309,3 +309,12 @@ def test_a_generated_text_is_doubted_by_the_likelihood_of_its_tokens_and_an_erro
     likely, unlikely = offered({"text": "a"}, -0.1), offered({"text": "b"}, -2.5)
     assert likely is not None and unlikely is not None and likely.doubt < unlikely.doubt
     assert offered({"where": "x", "error": "broken"}) is None
+
+
+@pytest.mark.parametrize(("kind", "values", "example", "answer"), [
+    KINDS[0], KINDS[1], KINDS[3], KINDS[9], KINDS[10],
+    (Choice(LABELS), {"Body": "a", "id": 7}, Labelled("a", None, "r", "g"), "price")])
+def test_a_rows_own_columns_stand_beside_its_answer_where_they_can(kind, values, example, answer):
+    made = labelled(item(values, example), kind, answer, "")
+    assert "row" not in made
+    assert values.keys() - {"label"} <= made.keys()
