@@ -156,7 +156,8 @@ def _overview(checks: Sequence[Check], told: Checked) -> Markup:
 def _line(name: str, looks_for: str, found: Sequence[Severity], place: str | None) -> Markup:
     tags = [tag(f"span.tagged.{each}", many(found.count(each), each)) for each in SEVERITIES if each in found]
     return tag("li", tag("span.name", tag("a", name, at={"href": f"#{place}"}) if place else name),
-               tag("span.tags", tags or tag("span.tagged.nothing-found", "nothing")), tag("span.looks-for", looks_for))
+               tag("span.tags", tags or tag("span.tagged.nothing-found", "nothing")),
+               tag("span.looks-for", prose(looks_for)))
 
 
 def anchor(name: str) -> str:
@@ -174,7 +175,7 @@ def _check(check: Check) -> Markup | None:
     if not check.says_something:
         return None
     return tag(
-        "section.check", tag("h2", title(check.name)), tag("p.aside", check.looks_for),
+        "section.check", tag("h2", title(check.name)), tag("p.aside", prose(check.looks_for)),
         noticed(check.looked.noticed) if check.looked.noticed else tag("p.aside.clear", "Nothing was found."),
         map(figure, check.figures), at={"id": anchor(check.name), "aria-label": title(check.name)})
 

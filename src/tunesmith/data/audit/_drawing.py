@@ -11,22 +11,20 @@ from numpy.typing import NDArray
 
 from ...records import Figure, Side
 
-MOST_BARS = 40
+MOST_BARS = 200
 BINS = 30
 
 
 def bars(title: str, unit: str, counts: Mapping[Side, Counter[str]], *, most: int = MOST_BARS) -> Figure:
-    """A bar for each name, those of the most first, the others together as one."""
+    """A bar for each name, those of the most first; of more than `most`, the title says of how many these are."""
     total: Counter[str] = Counter()
     for found in counts.values():
         total.update(found)
     names = sorted(total, key=lambda name: (-total[name], name))
-    shown, rest = names[:most], names[most:]
-    series: dict[str, tuple[float, ...]] = {}
-    for side, found in counts.items():
-        others = (float(sum(found[name] for name in rest)),) if rest else ()
-        series[side] = (*(float(found[name]) for name in shown), *others)
-    return Figure(title, unit, series, names=(*shown, *((f"{len(rest)} others",) if rest else ())))
+    shown = tuple(names[:most])
+    told = f"{title}, the first {most} of {len(names):,}" if len(names) > most else title
+    return Figure(told, unit, {side: tuple(float(found[name]) for name in shown) for side, found in counts.items()},
+                  names=shown)
 
 
 def histogram(

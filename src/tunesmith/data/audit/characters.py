@@ -1,4 +1,4 @@
-"""Odd characters: markup and literals that were left over, wrong decodings, what nobody sees (`odd_text.py` tells).
+"""Odd characters: markup and literals left over, wrong decodings, what nobody sees. `odd_text.py` tells them.
 
 The model learns all of it, letter by letter: a tag that is in every text becomes part of every answer.
 """

@@ -1,4 +1,4 @@
-"""Rows in another language than they are said to be in, or than nearly all the others (`language.py` tells).
+"""Rows in another language than they are said to be in, or than nearly all the others. `language.py` tells it.
 
 A prompt and its answer are looked at each for itself, so rows of translations have two languages. Texts of fewer than
 20 letters, code and numbers are undecided.

@@ -1,4 +1,4 @@
-"""Personal data in the rows: e-mail addresses, phones, cards, accounts, IP addresses, keys of programs (`personal.py`).
+"""Personal data in the rows: e-mail addresses, phones, cards, accounts, IP addresses, keys of programs.
 
 A model can say again whatever it has read, to anybody who asks. Names of people are not told.
 """
