@@ -132,11 +132,15 @@ class Clusters:
 
     def name(self, place: int) -> str:
         """The group of the row at a place: its own, or the one that its cluster is named after."""
+        name = self._of_cluster(place)
+        return self.rows[place].group if name is None else name
+
+    def _of_cluster(self, place: int) -> str | None:
         first = int(self.first[place])
         if self.renamed and int(self.own[place]) in self.renamed:
             return self.renamed[int(self.own[place])]
         if self.own[first] == self.own[place]:
-            return self.rows[place].group
+            return None
         if first not in self._names:
             self._names[first] = self.rows[first].group
         return self._names[first]
@@ -154,8 +158,8 @@ class Clusters:
     def of(self, part: Sequence[Example], start: int) -> Sequence[Example]:
         """The rows of a part that begins at a place, each in the group of its cluster."""
         def change(example: Example, place: int) -> Example:
-            name = self.name(start + place)
-            return example if name == example.group else replace(example, group=name)
+            name = self._of_cluster(start + place)
+            return example if name is None or name == example.group else replace(example, group=name)
 
         return picked(part, range(len(part)), change)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +101,8 @@ def _decided(
         return np.where(free, wanted.cuts.side(latest(wanted.times, unit_of, len(first))), sides).astype(np.int8)
     chances = np.array([place_of(wanted.seed, found.name(int(place))) for place in first], np.float64)
     if wanted.stratify:
-        rows = list(islice(found.rows, len(unit_of)))
-        return strata.drawn(strata.of_units(rows, unit_of), np.bincount(unit_of, minlength=len(first)), chances, sides,
-                            shares=wanted.shares, seed=wanted.seed)
+        labels, sizes = strata.of_units(found.rows, unit_of), np.bincount(unit_of, minlength=len(first))
+        return strata.drawn(labels, sizes, chances, sides, shares=wanted.shares, seed=wanted.seed)
     # test takes the lower end and validation the upper, so that neither's share moves the other
     chosen = np.zeros(len(first), np.int8)
     chosen[chances >= 1 - wanted.shares["validation"]] = SIDES.index("validation")

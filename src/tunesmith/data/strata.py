@@ -17,20 +17,23 @@ UNDECIDED = -1
 
 
 def of_units(rows: Sequence[Example], unit_of: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
-    """The labels, and (U,) the number of each unit's: of several the rarest. Raises Misuse for rows without labels."""
+    """The labels, and (U,) the number of each unit's: of several the rarest. Raises Misuse for rows without labels.
+
+    unit_of: of the first rows, as many as are divided.
+    """
     counts: Counter[str] = Counter()
-    for row in rows:
+    for row, _ in zip(rows, unit_of, strict=False):
         if not isinstance(row, Labelled):
             raise Misuse("data.stratify", "the rows have no labels whose shares could be kept", row.where,
                          "leave `data.stratify` out")
         counts.update(row.labels or ())
-    if 2 * len(counts) > len(rows) > 1:
-        raise Misuse("data.stratify", f"{len(rows):,} rows have {len(counts):,} labels, most of them once",
+    if 2 * len(counts) > len(unit_of) > 1:
+        raise Misuse("data.stratify", f"{len(unit_of):,} rows have {len(counts):,} labels, most of them once",
                      "data.stratify", "leave it out; numbers, and labels that are all different, have no shares")
     names = sorted(counts, key=lambda name: (counts[name], name))
     number = {name: index for index, name in enumerate([*names, ""])}
     found = np.full(int(unit_of.max(initial=-1)) + 1, len(names), np.int64)
-    for row, unit in zip(rows, unit_of, strict=True):
+    for row, unit in zip(rows, unit_of, strict=False):
         for label in row.labels or ():  # type: ignore[union-attr]  # all are labelled, as was seen above
             found[unit] = min(found[unit], number[label])
     return [*names, ""], found

@@ -142,7 +142,7 @@ def _learnt_too(train: Sequence[Example], also: Mapping[str, Sequence[Example]])
              for name, examples in also.items()}
     return [
         Finding("warning", "data.leak", f"{len(found)} of {len(also[name])} rows of `evaluation.also.{name}` are in "
-                "the train side too: what is measured there was partly learnt", found[0].where,
+                "the train side too, or nearly: what is measured there was partly learnt", found[0].where,
                 "take these rows out of one of the two files")
         for name, found in leaks.items() if found
     ]

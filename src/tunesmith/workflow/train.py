@@ -105,8 +105,8 @@ def go_on(path: Path, recipe: Recipe | None, observe: Observe) -> Outcome:
         before = lineage.read(run.lineage_file) if run.lineage_file.exists() else None
         chosen, commits = pinned(recipe or kept, kept_commits(before))
         prepared = proved(chosen, observe, date=before["chosen"]["date"] if before else None)
-        remember(prepared)
         if before is None:
+            remember(prepared)
             begin(run, chosen, prepared, chosen={**choose(chosen), **commits})
         return carry_on(run, chosen, prepared, observe)
 
