@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from planted import CLEAN, PLANTED, Planted, sides_of
+from planted import CLEAN, PLANTED, Planted, pair, sentence, sides_of
 from tunesmith import catalog
 from tunesmith.contracts import Looking
 from tunesmith.errors import SHOWN_IN_FULL
 from tunesmith.recipe.options import every
 from tunesmith.recipe.read import load, parse
 from tunesmith.recipe.starred import Choice
-from tunesmith.records import Example, Figure, Looked, Side
+from tunesmith.records import Alike, Example, Figure, Looked, Side
 from tunesmith.workflow import audit as auditing
 
 CHECKS = catalog.names("audit")
@@ -111,7 +111,7 @@ def test_findings_have_a_place_and_rows_of_one_line_each(name, planted):
         assert finding.what and "\n" not in finding.what and not finding.what.endswith(".")
         assert len(finding.what) < 500
         for row in noticed.rows:
-            assert PLACE.match(row.where) and "\n" not in row.text and 0 < len(row.text) < 300
+            assert PLACE.match(row.where) and "\n" not in row.text and "\0" not in row.text and 0 < len(row.text) < 300
 
 
 @planted_cases
@@ -168,6 +168,17 @@ def test_the_remedy_names_an_option_or_a_command_that_exists(name, planted):
     for noticed in look(name, planted).noticed:
         quoted = re.findall(r"`([^`]+)`", noticed.finding.remedy)
         assert quoted and all(exists(words) for words in quoted if "`" not in words), noticed.finding.remedy
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_personal_data_is_masked_wherever_rows_are_told(name):
+    signed = [pair(number, answer=f"{sentence(number)} Yours, anna.lee@example.com of the whole team") for number in
+              range(40)]
+    same = [pair(100 + number, answer="Write to anna.lee@example.com") for number in range(20)]
+    rows = [*signed, *signed[:5], *same, pair(200, signed[0].prompt, "anna.lee@example.com"),
+            pair(201, same[0].prompt, "anna.lee@example.com "), *(pair(300 + number) for number in range(240))]
+    told_of = look(name, Planted("", 0, rows, alike=[Alike(rows[41], rows[1], 0.9)])).as_json()
+    assert "anna" not in json.dumps(told_of)
 
 
 def exists(words: str) -> bool:

@@ -1,7 +1,6 @@
 """Answers that teach nothing: boilerplate, the same one over and over, the prompt again, or cut off in a sentence.
 
-Empty answers are refused where rows are read. Source of the phrases: what filters of instruction sets leave out, among
-them those of Vicuna (FastChat's `optional_clean.py` and its like) and WizardLM's "unfiltered" sets.
+Empty answers are refused where rows are read. The phrases are English for the most part: others are named in `phrases`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from ...contracts import Looking
 from ...reading.quoting import quoted
 from ...recipe.kinds import STRICT
 from ...records import Example, Looked, Noticed, Side
+from ..personal import masked
 from ._frequent import frequent
 from ._parts import answers, plain
 from ._repeats import every
@@ -64,7 +64,10 @@ class Settings(BaseModel):
     model_config = STRICT
 
     severity: Severity = "warning"
-    """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run."""
+    """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run.
+
+    With `warning`, what is less than a hundredth of the answers is a note.
+    """
 
     same: float = Field(default=0.02, gt=0, le=1)
     """The share of all answers from which on one and the same is told, above 0 to 1.
@@ -175,5 +178,5 @@ def _same(sides: Mapping[Side, Sequence[Example]], count: int, settings: Setting
             if plain(answer) in common:
                 found.add(example, answer)
     yield noticed(settings, "audit.same_answers", f"{found.count} of {total} answers are always the same: "
-                  + ", ".join(f"{quoted(answer)} ({common[answer]})" for answer in most[:5]), found.rows,
+                  + ", ".join(f"{quoted(masked(answer))} ({common[answer]})" for answer in most[:5]), found.rows,
                   "keep some of each, unless the same is right so often" + MEANT, count=found.count)

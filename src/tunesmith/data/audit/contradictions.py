@@ -171,6 +171,7 @@ def _said(example: Example) -> str:
     if isinstance(example, Tagged):
         words = zip(example.words, example.tags or (), strict=True)
         return short(" ".join(word if tag == OUTSIDE else f"{word}[{tag}]" for word, tag in words))
-    asks = " ".join(" / ".join(asked(example)[:2]).split())
+    parts = (example.question,) if isinstance(example, Question) else asked(example)[-2:]
+    asks = " ".join(" / ".join(part.replace("\0", ": ") for part in parts if part).split())
     says = ", ".join(quoted(text) for text in learnt(example) or ()) or "none"
     return short(f"{asks if len(asks) <= ASKED else '…' + asks[-ASKED:]} → {says}")

@@ -17,7 +17,7 @@ from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Figure, Looked, Noticed, Side
 from ._parts import learnt, mark, plain, spoken
 from ._repeats import Places, every, in_order, repeats
-from ._telling import Severity, noticed, shown
+from ._telling import Found, Severity, noticed, shown
 
 Sides = Mapping[Side, Sequence[Example]]
 
@@ -75,11 +75,15 @@ def _told_inside(copies: NDArray[np.int64], places: Places, settings: Settings) 
 
 def _told_across(copies: NDArray[np.int64], places: Places, settings: Settings) -> Iterator[Noticed]:
     """Held-out rows whose group an earlier side has too are told as leaks, by their groups; these are the others."""
-    both = ((places[one], places[other]) for one, other in copies.tolist())
-    left = [(one.where, other.where, shown(one)) for one, other in both if one.group != other.group]
-    if not left:
+    found, first = Found(), list[tuple[str, str]]()
+    for one, other in ((places[one], places[other]) for one, other in copies.tolist()):
+        if one.group != other.group:
+            found.add(one)
+            first += [(one.where, other.where)] if len(first) < 3 else []
+    if not found.count:
         return
-    what = f"{len(left)} held-out row(s) stand on an earlier side too, but for case and blanks, in other groups: " \
-        f"{pairs([(one, other) for one, other, _ in left[:3]], 'as', len(left))}"
-    yield noticed(settings, "audit.copies_across", what, [each for *_, each in left], "take them out of one of the "
-                  "files, or put such rows into one group with `data.group`: what is measured there was learnt")
+    what = f"{found.count} held-out row(s) stand on an earlier side too, but for case and blanks, in other groups: " \
+        f"{pairs(first, 'as', found.count)}"
+    yield noticed(settings, "audit.copies_across", what, found.rows, "take them out of one of the "
+                  "files, or put such rows into one group with `data.group`: what is measured there was learnt",
+                  count=found.count)

@@ -38,11 +38,12 @@ class Settings(BaseModel):
 
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
     """A finding with the pairs that are most alike, and a histogram of how alike pairs are, by the later row's side."""
-    found = [pair for pair in given.alike if _said(pair.one) != _said(pair.other)]
+    side = _sides(sides, given.alike)
+    found = [pair for pair in given.alike if _said(pair.one) != _said(pair.other)
+             and {_key(pair.one), _key(pair.other)} <= side.keys()]
     if not found:
         return Looked()
-    side = _sides(sides, found)
-    apart = sum(side.get(_key(pair.one)) != side.get(_key(pair.other)) for pair in found)
+    apart = sum(side[_key(pair.one)] != side[_key(pair.other)] for pair in found)
     most = sorted(found, key=lambda pair: (-pair.share, pair.one.where, pair.other.where))[:SHOWN_IN_FULL]
     least = min(pair.share for pair in found)
     what = f"{len(found)} row(s) say nearly what another says ({least:.0%} to {most[0].share:.0%} alike)" + (
@@ -65,7 +66,7 @@ def _key(example: Example) -> Key:
 
 
 def _sides(sides: Mapping[Side, Sequence[Example]], found: Sequence[Alike]) -> Mapping[Key, Side]:
-    """On which side each row of the pairs stands; nothing of rows that were left out of all."""
+    """On which side each row of the pairs stands; nothing of rows that are on none, as those that are only measured."""
     wanted = {example.where for pair in found for example in (pair.one, pair.other)}
     return dict(_found(sides, wanted))
 
@@ -79,8 +80,8 @@ def _figure(
     sides: Mapping[Side, Sequence[Example]], side: Mapping[Key, Side], found: Sequence[Alike]
 ) -> Figure:
     edges = np.linspace(min([LOW, *(pair.share for pair in found)]), 1, BINS + 1)
-    places: Counter[tuple[Side | None, int]] = Counter(
-        (side.get(_key(pair.one)), min(int(np.searchsorted(edges, pair.share, side="right")) - 1, BINS - 1))
+    places: Counter[tuple[Side, int]] = Counter(
+        (side[_key(pair.one)], min(int(np.searchsorted(edges, pair.share, side="right")) - 1, BINS - 1))
         for pair in found)
     series: dict[str, tuple[float, ...]] = {
         name: tuple(float(places[name, place]) for place in range(BINS)) for name, _ in in_order(sides)}

@@ -15,6 +15,7 @@ from ...contracts import Looking
 from ...reading.quoting import quoted
 from ...recipe.kinds import STRICT
 from ...records import Example, Looked, Noticed, Side
+from ..personal import masked
 from ._frequent import frequent
 from ._parts import ANSWERS, plain, spoken
 from ._repeats import every
@@ -122,7 +123,7 @@ def _common(
             found.add(example)
     most = sorted(phrases, key=lambda phrase: (-phrases[phrase], phrase))
     what = f"{sum(phrases.values())} of {texts} texts {where} with the same words: " \
-        + ", ".join(f"{quoted(phrase)} ({phrases[phrase]})" for phrase in most[:5])
+        + ", ".join(f"{quoted(masked(phrase))} ({phrases[phrase]})" for phrase in most[:5])
     return noticed(settings, "audit.same_phrases", what, found.rows, "take headers and signatures out; where they "
                    "are meant, `data.audit: [{type: repetition, phrases: 1}]`", count=found.count)
 

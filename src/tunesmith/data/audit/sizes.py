@@ -16,9 +16,11 @@ from ...recipe.kinds import STRICT
 from ...records import Example, Figure, Looked, Noticed, Question, Side
 from ._drawing import bars, histogram
 from ._parts import ANSWERS, mark, spoken
-from ._telling import Found, Severity, noticed
+from ._telling import LONGEST, Found, Severity, noticed
 
 TOGETHER = 64  # rows whose tokens are counted at once
+APART = ("seq2seq", "embed")  # tasks by which the texts of a row are documents of their own
+UNSHOWN = ("system", "developer", "tools")
 TRIED = 32  # rows that are encoded whole, to see what a template adds
 Sides = Mapping[Side, Sequence[Example]]
 
@@ -84,7 +86,7 @@ def _mark(example: Example) -> int:
 
 def _frame(sides: Sides, given: Looking) -> _Frame:
     """By the least squares, from some rows that are encoded whole."""
-    if given.whole is None or given.task == "seq2seq":
+    if given.whole is None or given.task in APART:
         return _Frame()
     examples = [example for example in nsmallest(TRIED, sides.get("train", ()), key=_mark)
                 if not isinstance(example, Question)]
@@ -113,12 +115,12 @@ def _count(examples: Sequence[Example], found: _Counted, given: Looking, frame: 
         parts = [(role, int(next(tokens))) for role, _ in each]
         for role, number in parts:
             found.roles[role] += number
-        together = given.task != "seq2seq"  # there a source and its target are two documents
+        together = given.task not in APART
         texts = (sum if together else max)(number for _, number in parts)
-        length = round(texts + frame.row + frame.text * len(parts))
+        length = max(0, round(texts + frame.row + frame.text * len(parts)))
         found.lengths.append(length)
         if length > given.longest and not isinstance(example, Question):  # a context is read in windows
-            found.long.add(example, f"{length} tokens")
+            found.long.add(example, f"{length} tokens: {_beginning(each)}")
             found.lost += (length - given.longest) * together
             before = frame.row
             for role, number in parts:
@@ -127,6 +129,11 @@ def _count(examples: Sequence[Example], found: _Counted, given: Looking, frame: 
                 found.lost += lost * (not together)
                 found.lost_answers += lost * (role in ANSWERS)
                 before += number * together
+
+
+def _beginning(texts: Sequence[tuple[str, str]]) -> str:
+    """What a row says first, beside what it may share with all."""
+    return next((text[:LONGEST] for role, text in texts if role not in UNSHOWN), "")
 
 
 def _told(
@@ -152,7 +159,8 @@ def _told(
 
 
 def _figures(counted: Mapping[Side, _Counted], given: Looking) -> Iterator[Figure]:
-    yield bars("Rows by source", "rows", {side: found.sources for side, found in counted.items()})
+    if len({source for found in counted.values() for source in found.sources}) > 1:
+        yield bars("Rows by source", "rows", {side: found.sources for side, found in counted.items()})
     yield bars("Tokens by role", "tokens", {
         side: Counter({role: number * found.every for role, number in found.roles.items()})
         for side, found in counted.items()})
