@@ -236,6 +236,24 @@ def test_a_model_is_asked_once_and_another_model_anew(make: Any, parrot: str, ba
     assert len(opened) == 2 and other.digests["data_train"] != first.digests["data_train"]
 
 
+def test_an_asking_that_was_cut_short_goes_on_where_it_stood(parrot: str, monkeypatch: Any) -> None:
+    asked: list[str] = []
+    whole, asking = answers._asked, Asking("Say again: {text}", most=8)
+
+    def until_the_third(model: Any, texts: Any, how: Asking) -> Any:
+        asked.extend(texts)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return whole(model, texts, how)
+
+    monkeypatch.setattr(answers, "TOGETHER", 1)
+    monkeypatch.setattr(answers, "_asked", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        answers.ask(["a", "b", "c", "a", "d"], parrot, asking)
+    found = answers.ask(["a", "b", "c", "a", "d"], parrot, asking)
+    assert asked == ["a", "b", "c", "c", "d"] and found[0] == found[3] and len(found) == 5
+
+
 def test_a_base_that_makes_one_text_of_another_is_given_the_text_alone(make: Any, tmp_path: Path) -> None:
     base = str(tiny_t5(tmp_path / "t5"))
     found = answers.ask(["the order", "the order", "two red shirts"], base, Asking("Say again: {text}", most=8))
