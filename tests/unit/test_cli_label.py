@@ -259,6 +259,17 @@ def test_two_peoples_labels_are_compared_and_their_disagreements_written_for_a_t
     assert [row["label"] for row in read(tmp_path / "c.jsonl")] == ["red", "red"]
 
 
+def test_personal_data_is_masked_where_disagreements_are_told_and_stays_in_the_rows_to_label(tmp_path, capsys):
+    one, other = (write(tmp_path / f"{label}.jsonl", [{"text": "write to anna.berg@example.org", "label": label}])
+                  for label in "ab")
+    words = ["label", "--compare", str(one), str(other)]
+    assert main([*words, "--output", str(tmp_path / "apart.jsonl")]) == 0
+    assert main([*words, "--json"]) == 0
+    told = capsys.readouterr()
+    assert "anna.berg" not in told.out + told.err
+    assert read(tmp_path / "apart.jsonl")[0]["text"] == "write to anna.berg@example.org"
+
+
 def test_files_that_share_no_row_are_not_compared(tmp_path, capsys):
     one = write(tmp_path / "a.jsonl", [{"text": "a", "label": "x"}])
     other = write(tmp_path / "b.jsonl", [{"text": "b", "label": "x"}])

@@ -51,7 +51,8 @@ def _apart(found: Compared) -> Iterator[str]:
     if not found.disagreements:
         return
     yield f"{len(found.disagreements)} rows on which they do not agree:"
-    for row, text in list(zip(found.disagreements, found.texts, strict=True))[:SHOWN]:
+    for row in found.disagreements[:SHOWN]:
+        text = row["text"]
         yield f"{row['where_first']} {_answer(row['said_first'])}   {row['where_second']} {_answer(row['said_second'])}"
         yield f"    {text[:LONGEST]}{'…' if len(text) > LONGEST else ''}"
     if len(found.disagreements) > SHOWN:

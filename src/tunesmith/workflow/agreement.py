@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..data import schemes
 from ..data.agreed import Both, Matched, answer_of, asked_of, matched
 from ..data.label_items import shown
+from ..data.personal import masked
 from ..errors import Misuse
-from ..records import Labelled, Tagged
+from ..records import Example, Labelled, Tagged
 from .drawing import write
 
 if TYPE_CHECKING:
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compared:
-    """How far two files agree, and the rows on which they do not: what is asked, both answers, and where they stand."""
+    """How far two files agree, and the rows on which they do not.
+
+    disagreements: of each the text, both answers, and where they stand, personal data masked.
+    """
 
     agreement: Agreement
     matched: Matched
     disagreements: tuple[dict[str, Any], ...]
-    texts: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, but what is only for a person."""
+        """All of it."""
         return {**self.agreement.as_json(), "only_first": self.matched.only_first,
                 "only_second": self.matched.only_second, "twice": self.matched.twice,
                 "disagreements": list(self.disagreements),
@@ -46,14 +49,28 @@ def compare(first: str, second: str, *, output: Path | None = None) -> Compared:
     found = matched(first, second)
     scheme = _scheme(found.rows)
     apart = [row for row in found.rows if not _same(row, scheme)]
-    told = tuple({**asked_of(row.first), "said_first": _single(answer_of(row.first)),
-                  "said_second": _single(answer_of(row.second)), "where_first": row.first.where,
-                  "where_second": row.second.where} for row in apart)
     if output is not None:
-        write(told, output)
-    texts = tuple(" ".join(" ".join(shown(row.first) or list(asked_of(row.first).get("tokens", ()))).split())
-                  for row in apart)
-    return Compared(_agreement(found.rows, scheme), found, told, texts)
+        write([{**asked_of(row.first), **_said(row)} for row in apart], output)
+    told = tuple({"text": masked(_text(row.first)),
+                  **{name: _masked(value) if name.startswith("said") else value for name, value in _said(row).items()}}
+                 for row in apart)
+    return Compared(_agreement(found.rows, scheme), found, told)
+
+
+def _said(row: Both) -> dict[str, Any]:
+    """Both answers, and where they stand; under names that no format reads, so that the rows can be labelled again."""
+    return {"said_first": _single(answer_of(row.first)), "said_second": _single(answer_of(row.second)),
+            "where_first": row.first.where, "where_second": row.second.where}
+
+
+def _text(example: Example) -> str:
+    """What is asked, on one line."""
+    words = example.words if isinstance(example, Tagged) else shown(example)
+    return " ".join(" ".join(words).split())
+
+
+def _masked(value: Any) -> Any:
+    return masked(value) if isinstance(value, str) else value
 
 
 def _agreement(rows: Sequence[Both], scheme: str) -> Agreement:
