@@ -154,8 +154,8 @@ WHATS: Mapping[str, str] = {
     "template.syntax": "the template is no Jinja",
 }
 REMEDIES: Mapping[str, str] = {
-    "audit.contamination": "take the rows out of one of the two files, or name the column of the document that they are"
-                           " cut from in `data.group`, which then stays on one side",
+    "audit.contamination": "take the rows out of one of the two files, or keep them on one side: by the column of the "
+                           "document that they are cut from in `data.group`, or by a lower `data.near`",
     "audit.not_looked": "pip install 'tunesmith[data]'",
     "audit.personal": "`tunesmith clean DATA --output CLEAN.jsonl --steps pii` masks it; what is meant to be said is "
                       "left out of the check's `kinds`",

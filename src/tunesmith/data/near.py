@@ -74,6 +74,7 @@ class _Distinct:
         _, first, which = np.unique(made.digests, return_index=True, return_inverse=True)
         return cls(made, first, which)
 
+
 class _Taker(Protocol):
     """What becomes of pairs."""
 

@@ -140,8 +140,9 @@ def _own(sides: Mapping[Side, Sequence[Example]], given: Looking) -> list[_Part]
             for example in examples), remedy)
 
     return [
-        *(part(name, examples, "take these rows out of one of the two sides, or name the column of the document that "
-               "they are cut from in `data.group`, which then stays on one side") for name, examples in held.items()),
+        *(part(name, examples, "take these rows out of one of the two sides, or keep them on one: by the column of the "
+               "document that they are cut from in `data.group`, or by a lower `data.near`")
+          for name, examples in held.items()),
         *(part(name, examples, "take these rows out of the files of `data.train`, or out of those of `evaluation.also`")
           for name, examples in also.items()),
     ]
