@@ -27,6 +27,7 @@ TITLES = {
     "A": "A: LoRA on GSM8K", "B": "B: LoRA on raw text, rows of 512 tokens", "C": "C: every weight, on A's rows",
     "D": "D: every weight of an encoder, short texts", "D banking77": "D: every weight of an encoder, Banking77",
     "E": "E: LoRA on conversations of several turns",
+    "N": "N: near-duplicates among short rows",
 }
 Figures = dict[str, dict[str, Row]]  # contender, quantity
 
@@ -125,8 +126,10 @@ def value(figures: Mapping[str, Row], quantity: str) -> float:
 
 
 def ratio(ours: Mapping[str, Row], theirs: Mapping[str, Row], quantity: str, *, turned: bool = False) -> str:
-    """Ours divided by theirs (`turned`: theirs by ours), where both are of one run."""
+    """Ours divided by theirs (`turned`: theirs by ours), where both are of one run and none is 0."""
     if quantity not in ours or quantity not in theirs or ours[quantity].run != theirs[quantity].run:
+        return ""
+    if not ours[quantity].value or not theirs[quantity].value:
         return ""
     share = ours[quantity].value / theirs[quantity].value
     return f"{1 / share if turned else share:.2f}"
