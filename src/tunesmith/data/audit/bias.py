@@ -39,11 +39,11 @@ class Settings(BaseModel):
     severity: Severity = "warning"
     """How grave the findings of this check are: `off`, `note`, `warning` or `error`, which refuses the run."""
 
-    groups: dict[str, tuple[tuple[str, ...], ...]] = Field(default_factory=lambda: dict(GROUPS))
+    groups: dict[str, tuple[tuple[str, ...], ...]] = Field(default_factory=dict)
     """Words by kind of group: `{gender: [[he, she], [man, woman]]}`, each list with a word for each group in one order.
 
-    A `*` at the end of a word stands for any ending. By default a small list of English and Azerbaijani words for
-    gender, religion, origin and age; those named here replace it.
+    A `*` at the end of a word stands for any ending. Where none are named, a small list of English and Azerbaijani
+    words for gender, religion, origin and age is used.
     """
 
     difference: float = Field(default=0.1, ge=0, le=1)
@@ -91,7 +91,7 @@ class _Gap:
 
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
     """A finding for each kind of groups whose rows differ clearly, and one for twins with other labels."""
-    finders = {kind: Finder(lists) for kind, lists in settings.groups.items()}
+    finders = {kind: Finder(lists) for kind, lists in (settings.groups or GROUPS).items()}
     seen = {kind: _counted(sides, finder) for kind, finder in finders.items()}
     tests = sum(len(set(one.rows)) * len({label for _, label in one.labels}) for one in seen.values())
     found = [told for kind, one in seen.items()
