@@ -202,6 +202,13 @@ def test_answers_are_suggested_the_least_likely_first_and_written_as_pairs(tmp_p
     assert rows[1]["answer"] == rows[1]["suggested"]
     assert rows[0]["score"] <= rows[1]["score"] < 0
     assert load(str(out)).format == "pair"
+    call = {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+    talks = [[{"role": "user", "content": "Day 5?"}],
+             [{"role": "user", "content": "Day 6?"}, call, {"role": "tool", "content": "6"}]]
+    data, out = write(tmp_path / "talks.jsonl", [{"messages": talk} for talk in talks]), tmp_path / "talks-out.jsonl"
+    assert label(data, out, "hello\n", "--with", str(run)) == 1
+    assert [row["messages"] for row in read(out)] == [[*talks[0], {"role": "assistant", "content": "hello"}]]
+    assert f"{data}:2" in capsys.readouterr().err
 
 
 ASKED = [

@@ -15,9 +15,22 @@ from ..data.label_file import LabelFile, opened
 from ..data.label_items import Found, Item
 from ..data.label_session import Session
 from ..data.label_words import Words
+from ..data.system import with_system
 from ..errors import Misuse, Refusal
 from ..recipe import read
-from ..records import Conversation, Document, Example, Head, Labelled, Message, Pair, Question, Tagged
+from ..records import (
+    Conversation,
+    Document,
+    Example,
+    Finding,
+    Head,
+    Labelled,
+    Message,
+    Pair,
+    Question,
+    Tagged,
+    Text,
+)
 from ..runs import folder
 from . import parts
 from .events import Found as Noticed
@@ -59,15 +72,15 @@ def labelling(
     if recipe is not None:
         _demand_task(recipe)
     with opened(output) as file:
-        told_of(file, by, observe)
-        found = _rows(paths, file.done, recipe, columns or {})
+        _told_of(file, by, observe)
+        found = _answerable(_rows(paths, file.done, recipe, columns or {}))
         for finding in found.findings:
             observe(Noticed(finding))
         if not found.rows:
             raise Refusal("label.nothing", "no row can be labelled", str(paths[0]),
                           "mend the rows that are told, or name a file that holds rows for this task")
         model, items = None, found.items
-        if run is not None and recipe is not None:
+        if run is not None and recipe is not None and items:
             model, items = _suggested(run, recipe, found.items, observe)
         kind = _kind(items, labels, recipe, model)
         if order == "uncertain":
@@ -75,7 +88,7 @@ def labelling(
         yield Ready(Session(items, kind, file, by), found, file)
 
 
-def told_of(file: LabelFile, by: str, observe: Observe) -> None:
+def _told_of(file: LabelFile, by: str, observe: Observe) -> None:
     """Say what the file holds already."""
     if file.torn:
         observe(Said(f"the last line of {file.path} was half written, and is cut off: its row is asked again"))
@@ -100,6 +113,26 @@ def _rows(paths: Sequence[str], done: set[str], recipe: Recipe | None, columns: 
         return label_items.read(paths, done, columns=columns)
     return label_items.read(paths, done, format=recipe.data.format, columns={**recipe.data.columns, **columns},
                             takes=recipe.task.module.takes, header=recipe.data.header)
+
+
+def _answerable(found: Found) -> Found:
+    """The rows that an answer can be written behind; the others are told."""
+    wrong = {item.digest: _unanswerable(item) for item in found.items}
+    findings = [finding for finding in wrong.values() if finding is not None]
+    return replace(found, items=tuple(item for item in found.items if wrong[item.digest] is None),
+                   findings=(*found.findings, *findings), rows=found.rows - len(findings))
+
+
+def _unanswerable(item: Item) -> Finding | None:
+    example = item.example
+    if isinstance(example, Text):
+        return Finding("error", "label.nothing_asked", "the row is a plain text, and asks nothing", item.where,
+                       "give it a prompt, or leave it out")
+    if isinstance(example, Conversation) and (example.tools or any(
+            turn.calls or turn.reasoning or turn.name for turn in example.messages)):
+        return Finding("error", "label.tools", "the conversation has tools or reasoning, which are not labelled here",
+                       item.where, "write its answer into the row by hand")
+    return None
 
 
 def _suggested(
@@ -128,7 +161,8 @@ def _likelihoods(
 
     task, settings = recipe.task.module, recipe.task.settings
     places = [place for place, said in enumerate(told) if said.get("text", "").strip()]
-    examples = [_answered(items[place].example, told[place]["text"]) for place in places]
+    examples = [with_system(_answered(items[place].example, told[place]["text"]), recipe.data.system)
+                for place in places]
     made = task.encode(examples, model.codec, settings, model.model.head)
     documents: list[Document] = [replace(document, example=place) for place, (each, _) in
                                  zip(places, made, strict=True) for document in each]
