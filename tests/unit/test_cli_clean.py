@@ -221,3 +221,27 @@ def cleaner(settings, every):
     words = ("a.jsonl", "--output", "b.jsonl", "--steps", "ours.loud", "ours.loud.end=X")
     assert asked(capsys, *words)[0] == 0
     assert read(folder / "b.jsonl") == [{"text": "aX"}]
+
+
+def test_conversations_that_differ_in_a_call_are_no_copies(folder, capsys):
+    def talk(city, role="user"):
+        call = {"function": {"name": "weather", "arguments": {"city": city}}}
+        return {"messages": [{"role": role, "content": "And now?"}, {"role": "assistant", "content": "",
+                                                                    "tool_calls": [call]}]}
+
+    write(folder / "a.jsonl", [talk("Oslo"), talk("Baku"), talk("Oslo"), talk("Oslo", "system")])
+    assert asked(capsys, "a.jsonl", "--output", "b.jsonl", "--steps", "duplicates")[1]["rows"]["dropped"] == 1
+
+
+def test_rows_that_are_alike_in_the_named_column_alone_are_no_copies(folder, capsys):
+    write(folder / "a.jsonl", [{"question": "Is it?", "answer": "Yes."}, {"question": "Was it?", "answer": "Yes."}])
+    words = ("a.jsonl", "--output", "b.jsonl", "--columns", "answer", "--steps", "duplicates")
+    assert asked(capsys, *words)[1]["rows"]["dropped"] == 0
+
+
+def test_all_that_is_wrong_with_a_row_is_told(folder, capsys):
+    write(folder / "a.jsonl", [{"prompt": "p", "answer": "a"}, {"prompt": "", "answer": ""}])
+    code, told = asked(capsys, "a.jsonl", "--output", "b.jsonl", "--steps", "whitespace")
+    assert (code, told["rows"]["dropped"]) == (1, 1)
+    [finding] = told["findings"]
+    assert "`prompt` is empty" in finding["what"]

@@ -90,7 +90,7 @@ def _show(report: Report, examples: Sequence[Shown], screen: Screen) -> None:
     by_default = "" if report.chosen else "   (the default: what is safe for any rows; `--steps` names others)"
     screen.say(f"steps    {', '.join(report.steps) or 'none'}{by_default}")
     kept = f"; as they are: {listed(report.kept)}" if report.kept else ""
-    screen.say(f"texts    {listed(report.cleaned) or 'none is written anew'} ({report.format or 'as named'}){kept}")
+    screen.say(f"texts    {listed(report.cleaned) or 'none is written anew'} ({report.format or 'of no format'}){kept}")
     made = f" + {tally.made:,} made by cutting" if tally.made else ""
     screen.say(f"rows     {tally.came:,} in{made} = {tally.kept:,} out + {tally.dropped.total():,} dropped", BOLD)
     for name, count in tally.dropped.most_common():

@@ -38,12 +38,12 @@ def planned(wish: Wish, steps: Sequence[Section], format: Section | None, sample
                       "name the columns whose texts are to be cleaned: `--columns A,B`, or the format: `--format`")
     by_format = Plan((), (), found.section, (), found.columns, named=wish.format is not None) if found else None
     seen = [(row, view) for row in sample for view in [_seen(row, by_format)] if view] if by_format else []
-    fixed = next((row for row, view in seen if _is_fixed(view) and _is_asked(row, found, wish.columns)), None)
+    fixed = next((row for row, view in seen if view.fixed and _is_asked(row, found, wish.columns)), None)
     if fixed is not None:
         steps = without_rewriting(steps, fixed, chosen=bool(wish.steps))
     cleaned = wish.columns or list(dict.fromkeys(str(place[0]) for _, view in seen for place in view.places))
-    plan = Plan((), columns=tuple(wish.columns)) if wish.columns or by_format is None else by_format
-    plan = replace(plan, steps=tuple(one for one in steps if one.module.sees == "a row"),
+    plan = replace(by_format or Plan(()), columns=tuple(wish.columns),
+                   steps=tuple(one for one in steps if one.module.sees == "a row"),
                    last=tuple(one for one in steps if one.module.sees == "all rows"))
     guessed = found.findings if found and not wish.columns else ()
     return Planned(plan, tuple(cleaned), tuple(name for name in columns if name not in cleaned),
@@ -56,11 +56,6 @@ def _seen(row: Row, plan: Plan) -> View | None:
         return viewed(row, plan)
     except (Problem, Problems):
         return None
-
-
-def _is_fixed(view: View) -> bool:
-    """Whether tags or answers point into a row's texts."""
-    return not view.places and bool(view.came.beside)
 
 
 def _is_asked(row: Row, found: Recognised | None, columns: Sequence[str]) -> bool:

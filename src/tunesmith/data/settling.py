@@ -9,7 +9,7 @@ from typing import Any
 from ..contracts import Came, Cleaner, Every, Place
 from ..errors import Misuse, Problem, Problems, Refusal
 from ..recipe import Section
-from ..records import Example, Finding, Labelled, Question, Row, Tagged, Text
+from ..records import Conversation, Example, Finding, Labelled, Question, Row, Tagged, Text
 from . import columns as naming
 from .ledger import from_problem
 from .personal import masked
@@ -26,8 +26,8 @@ class Plan:
     """What is done with rows, and with which of their texts.
 
     steps: those that see a row, in their order; last: those that see all rows; format: what the rows are, None where
-    `columns` names the texts; mapping: as `data.columns`, where columns were told by what they hold; named: whether the
-    user named the format.
+    that is not known; columns: those whose texts are cleaned, where the user named them; mapping: as `data.columns`,
+    where columns were told by what they hold; named: whether the user named the format.
     """
 
     steps: tuple[Section, ...]
@@ -55,10 +55,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What steps see of a row. places: where its texts stand; none where they may not be written anew."""
+    """What steps see of a row. places: where its texts stand; fixed: whether tags or answers point into them."""
 
     came: Came
     places: tuple[Place, ...]
+    fixed: bool = False
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Settler:
         except (Problem, Problems) as error:
             if isinstance(error, Misuse):
                 raise
-            return [unusable(finding) for finding in from_problem(error)][:1]
+            return [unusable(_together(list(from_problem(error))))]
         steps = [(name, cleaner) for name, rewrites, cleaner in self._steps if view.places or not rewrites]
         pieces = list(_settled(view.came.texts, steps, row.where))
         if len(pieces) > 1 and not self._may_cut():
@@ -137,11 +138,17 @@ def unusable(finding: Finding) -> Outcome:
     return Outcome(finding.where, None, ((READ, told.what),), finding=told)
 
 
+def _together(findings: Sequence[Finding]) -> Finding:
+    """All that is wrong with one row as one finding."""
+    return replace(findings[0], what="; ".join(dict.fromkeys(one.what for one in findings)),
+                   remedy="; ".join(dict.fromkeys(one.remedy for one in findings)))
+
+
 def viewed(row: Row, plan: Plan) -> View:
     """What steps see of a row. Raises Refusal for one that its format refuses."""
     if plan.columns:
         places = tuple(leaves(row.values, plan.columns))
-        return View(Came(tuple(at(row.values, place) for place in places)), places)
+        return View(Came(tuple(at(row.values, place) for place in places), _around(row, plan)), places)
     assert plan.format is not None
     ours, module = naming.renamed(row, plan.mapping), plan.format.module
     if not plan.named and not module.looks_like(ours.values):
@@ -154,11 +161,27 @@ def viewed(row: Row, plan: Plan) -> View:
                    for place in module.texts(ours.values, plan.format.settings))
     said = tuple(at(row.values, place) for place in places) if places else \
         tuple(text for example in examples for text in texts(example))
-    return View(Came(said, "\n".join(_beside(example) for example in examples)), places)
+    fixed = not places and any(isinstance(example, Tagged | Question) for example in examples)
+    return View(Came(said, "\n".join(map(_beside, examples))), places, fixed)
+
+
+def _around(row: Row, plan: Plan) -> str:
+    """All that a row says by its format, where columns are named and the format is known: copies are copies of it."""
+    if plan.format is None:
+        return ""
+    try:
+        view = viewed(row, replace(plan, columns=()))
+    except (Problem, Problems):
+        return ""
+    return "\n".join((*view.came.texts, view.came.beside))
 
 
 def _beside(example: Example) -> str:
     """What is learnt of an example beside its texts, as a text: rows that differ in it are no copies."""
+    if isinstance(example, Conversation):
+        turns = [(turn.role, turn.train, turn.calls, turn.content if turn.role == "tool" else "")
+                 for turn in example.messages]
+        return repr((turns, example.tools))
     if isinstance(example, Labelled):
         return repr(example.labels)
     if isinstance(example, Tagged):

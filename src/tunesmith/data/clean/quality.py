@@ -46,8 +46,11 @@ class Settings(BaseModel):
     symbols: float = Field(default=0.2, ge=0, le=100)
     """The most `#` and `…` for a word: 0 to 100. Gopher's is 0.1; posts with a few hashtags are still good rows."""
 
-    letters: float = Field(default=0.6, ge=0, le=1)
-    """The least share of words with a letter: 0 to 1. Gopher's is 0.8; an answer that reckons has fewer."""
+    letters: float = Field(default=0.3, ge=0, le=1)
+    """The least share of words with a letter: 0 to 1. Gopher's is 0.8.
+
+    From 0.6 on, sums and code that are right go too: 39 rows of GSM8K's 7,473, and 86 of 2,017 of Code Alpaca.
+    """
 
     longest_word: float = Field(default=20.0, gt=0, le=100_000)
     """The most characters that words may have on average: up to 100,000. Gopher's is 10, of English.
@@ -55,16 +58,17 @@ class Settings(BaseModel):
     Azerbaijani and German words are longer, and 20 is what only encoded files and lists of links go over.
     """
 
-    lines: float = Field(default=0.5, ge=0, le=1)
+    lines: float = Field(default=0.7, ge=0, le=1)
     """The largest share of lines that repeat an earlier one, in rows of four lines or more: 0 to 1.
 
     Gopher's is 0.3; verses and code repeat more.
     """
 
-    repeated: float = Field(default=0.3, ge=0, le=1)
+    repeated: float = Field(default=0.6, ge=0, le=1)
     """The largest share of words that stand in five words in a row which came earlier in it: 0 to 1.
 
-    Gopher's is 0.15 for five words; an answer that takes up its question repeats more.
+    Gopher's is 0.15 for five words. From 0.3 down, good rows go that reckon in steps or take up their question: 60 of
+    GSM8K's 7,473, none at 0.6.
     """
 
 
