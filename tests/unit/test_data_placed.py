@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data import times
+from tunesmith.data import groups, times
 from tunesmith.data.groups import Rule, clusters
 from tunesmith.data.placed import ASIDE, Wanted, latest, placed
 from tunesmith.data.shingles import words
@@ -120,6 +120,18 @@ def test_a_row_between_two_sides_is_set_aside_and_told_with_both_neighbours():
     later = divide([one, between], {**known, **made.groups})
     assert later.sides.tolist() == [0, ASIDE]
     assert [finding.kind for finding in later.findings] == ["data.set_aside"]
+
+
+def test_whichever_row_of_an_author_it_is_near_to_a_new_author_between_two_sides_is_set_aside():
+    rule = Rule(columns=("author",))
+    one, other = " ".join([*WORDS, *"abcdef"]), " ".join([*"uvwxyz", *WORDS])
+    said = [("ann", "the first thing that ann ever said"), ("ann", one), ("bob", "and bob said something else"),
+            ("bob", other), ("eve", "eve came later and spoke of the weather"), ("eve", " ".join(WORDS))]
+    rows = tuple(Text(text, f"a.txt:{number}", author) for number, (author, text) in enumerate(said, 1))
+    known = {groups.digest("ann"): 0, groups.digest("bob"): 2}
+    made = placed(clusters(rows, rule), len(rows), rule, Wanted(SHARES, 1, known=known))
+    assert made.sides.tolist() == [0, 0, 2, 2, ASIDE, ASIDE]
+    assert "beside a.txt:1 (train) and a.txt:3 (test)" in made.findings[0].what
 
 
 def test_a_new_row_near_to_a_test_row_joins_the_test_rows():

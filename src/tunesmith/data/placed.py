@@ -18,7 +18,7 @@ from .times import Cuts, Times
 
 ASIDE = len(SIDES)  # on no side
 UNDECIDED = strata.UNDECIDED
-MOST = 2000  # groups of a cluster whose pairs are looked at one by one
+MOST = 2000  # rows of a cluster whose pairs are looked at one by one
 
 Sides = NDArray[np.int8]
 
@@ -134,14 +134,14 @@ class _Parted:
         places = np.flatnonzero(found.first == cluster)
         every, at = np.unique(found.own[places], return_index=True)
         row = {int(group): int(places[index]) for group, index in zip(every, at, strict=True)}
-        links = groups.links(found, list(row.values()), rule) if len(row) <= MOST else None
+        links = groups.links(found, places.tolist(), rule) if len(places) <= MOST else None
         known = {group: wanted.known[group] for group in own if group in wanted.known}
         new = own - known.keys()
         for together in _components(new, links or {group: new for group in new}):
             near = {group for one in together for group in (links[one] if links else known) if group in known}
             sides = {known[group]: group for group in sorted(near) if known[group] != ASIDE}
-            chance = place_of(wanted.seed, found.rows[row[min(together)]].group)
-            side = ASIDE if len(sides) > 1 else next(iter(sides), _by_chance(chance, wanted.shares))
+            alone = _alone(found, [int(place) for place in places if int(found.own[place]) in together], wanted)
+            side = ASIDE if len(sides) > 1 else next(iter(sides), alone)
             self.sides |= dict.fromkeys(together, side)
         gone = {group for group in own if {**known, **self.sides}[group] == ASIDE}
         for group in gone:
@@ -157,7 +157,8 @@ class _Parted:
     def told(self) -> Iterator[Finding]:
         """A warning where rows are set aside, with those that they are near to."""
         if self.between:
-            places = [(where, " and ".join(others)) for where, others in sorted(self.between.values())]
+            places = [(where, " and ".join(others) or "others that are")
+                      for where, others in sorted(self.between.values())]
             yield Finding("warning", "data.set_aside", f"{len(places)} group(s) are near to rows of two sides and "
                           f"set aside, on none: {pairs(places[:3], 'beside', len(places))}", places[0][0],
                           "nothing; without them no row of a side was seen on another")
@@ -176,10 +177,14 @@ def _components(members: set[int], links: Mapping[int, set[int]]) -> Iterator[se
         yield found
 
 
-def _by_chance(chance: float, shares: Mapping[str, float]) -> int:
-    if chance < shares["test"]:
+def _alone(found: Clusters, places: Sequence[int], wanted: Wanted) -> int:
+    """The side of rows of new groups that are near to nothing known: by their times, else by chance."""
+    if wanted.times is not None:
+        return int(wanted.cuts.side(wanted.times[[place for place in places if place < len(wanted.times)]]).max())
+    chance = place_of(wanted.seed, found.rows[min(places, key=lambda place: int(found.own[place]))].group)
+    if chance < wanted.shares["test"]:
         return SIDES.index("test")
-    return SIDES.index("validation" if chance >= 1 - shares["validation"] else "train")
+    return SIDES.index("validation" if chance >= 1 - wanted.shares["validation"] else "train")
 
 
 def _known_aside(found: Clusters, sides: Sides, parted: _Parted) -> Iterator[Finding]:
