@@ -7,7 +7,7 @@ Source: Lui and Baldwin 2012 (`langid.py`), in the model of py3langid 0.4. Azerb
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -91,11 +91,6 @@ def short(name: str) -> str:
     """The code of a language as rows name it: `az` of `az`, `azj_Latn`, `az-AZ`."""
     first = re.split(r"[_-]", name.strip().lower())[0]
     return _SHORT.get(first, first)
-
-
-def unknown(names: Iterable[str]) -> list[str]:
-    """Those that are no codes of languages that can be told."""
-    return [name for name in names if name not in codes()]
 
 
 @cache

@@ -16,8 +16,6 @@ from typing import Final
 from . import markup
 from .optional import needed
 
-KINDS: Final = ("control", "invisible", "private", "lost", "homoglyphs", "decomposed", "dotted", "mojibake", "tags",
-                "entities", "bytes", "escapes")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 # Without width or seen nowhere; joiners (U+200C, U+200D) mean something in Arabic, Indic scripts and emoji
