@@ -45,13 +45,14 @@ def cleaner(settings: Settings, every: Every) -> Cleaner:
     if settings.near < 1:
         _join_near(first, every, settings.near)
     rows = count()
+    what = "a copy of" if settings.near == 1 else "a copy of, or nearly the same as,"
 
     def clean(texts: tuple[str, ...]) -> Cleaned:
         row = next(rows)
         earlier = int(first[row])
         if earlier == row:
             return Cleaned(texts)
-        return Cleaned(texts, f"a copy of {every.where(earlier)}", dropped=True)
+        return Cleaned(texts, f"{what} {every.where(earlier)}", dropped=True)
 
     return clean
 
