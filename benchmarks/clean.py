@@ -102,8 +102,8 @@ def in_process(words: list[str]) -> dict[str, float]:
 
 def measured(words: list[str]) -> dict[str, float]:
     """The seconds that cleaning takes, the rows that come out, and the most memory in bytes."""
-    from tunesmith.data.cleaning import clean
-    from tunesmith.data.cleaning_wish import Wish
+    from tunesmith.cleaning.run import clean
+    from tunesmith.cleaning.wish import Wish
 
     source, output, *more = words
     began = time.perf_counter()

@@ -168,14 +168,14 @@ def lines(file: str) -> Iterator[str]:
 
 
 def ours(rows: Iterator[str], *, bands: tuple[int, int] | None) -> tuple[list[int], list[list[int]]]:
-    from tunesmith.data.near import clusters
+    from tunesmith.text.near import clusters
 
     return clusters(rows, threshold=THRESHOLD).tolist(), []
 
 
 def alone(file: str) -> list[list[int]]:
     """The pairs that we tell, asked for outside the timing."""
-    from tunesmith.data.near import alike
+    from tunesmith.text.near import alike
 
     found: list[list[int]] = alike(lines(file), threshold=THRESHOLD)[0].tolist()
     return found

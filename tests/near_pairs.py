@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import ceil
 
-from tunesmith.data.shingles import NOTHING, WIDTH, words
+from tunesmith.text.shingles import NOTHING, WIDTH, words
 
 Shingles = frozenset[tuple[str, ...]]
 

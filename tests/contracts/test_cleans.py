@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tunesmith import catalog
+from tunesmith.cleaning.run import clean
+from tunesmith.cleaning.settling import NOTHING, Plan, Settler
+from tunesmith.cleaning.wish import Wish
 from tunesmith.contracts import Came
-from tunesmith.data.cleaning import clean
-from tunesmith.data.cleaning_wish import Wish
-from tunesmith.data.settling import NOTHING, Plan, Settler
 from tunesmith.errors import Refusal
 from tunesmith.recipe import choices
 from tunesmith.records import Row

@@ -8,11 +8,11 @@ import pytest
 
 from tunesmith.contracts import Looking
 from tunesmith.data.audit.contamination import Settings, look
-from tunesmith.data.passages import Passage, Runs, passages
 from tunesmith.errors import Misuse
 from tunesmith.recipe import located
 from tunesmith.recipe.read import read
 from tunesmith.records import Labelled, Pair, Text
+from tunesmith.text.passages import Passage, Runs, passages
 
 USUAL = Runs(13, 10, 5)
 
@@ -70,8 +70,8 @@ def test_of_a_text_with_a_phrase_and_a_passage_the_passage_is_shown():
 def test_brute_force_finds_the_same(monkeypatch):
     import random
 
-    from tunesmith.data import passages as module
-    from tunesmith.data import shingles
+    from tunesmith.text import passages as module
+    from tunesmith.text import shingles
 
     drawn = random.Random(7)
     rows = [" ".join(drawn.choices("abc", k=drawn.randrange(0, 12))) for _ in range(300)]

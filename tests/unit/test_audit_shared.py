@@ -7,10 +7,10 @@ import pytest
 
 from tunesmith.contracts import Looking
 from tunesmith.data.load import load
-from tunesmith.data.near import alike
 from tunesmith.data.texts import texts
 from tunesmith.recipe.starred import Choice
 from tunesmith.records import Alike, Noticed
+from tunesmith.text.near import alike
 
 OASST = ("chat_oasst/train.jsonl", "chat_oasst/validation.jsonl")
 BANKING = ("banking77/train.csv", "banking77/test.csv")

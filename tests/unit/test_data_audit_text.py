@@ -11,11 +11,11 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from tunesmith.data.audit import bias, characters, language, personal
-from tunesmith.data.language import language_model
 from tunesmith.data.load import load
-from tunesmith.data.odd_text import mojibake_tools
 from tunesmith.errors import Misuse
 from tunesmith.records import Labelled, Pair
+from tunesmith.text.language import language_model
+from tunesmith.text.odd import mojibake_tools
 
 
 def look(module, examples, **options):

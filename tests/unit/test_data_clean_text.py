@@ -13,10 +13,10 @@ from sacrebleu.metrics import CHRF
 
 from tunesmith.data.clean import html, language, pii, unicode
 from tunesmith.data.load import load
-from tunesmith.data.markup import is_markup
-from tunesmith.data.odd_text import odd
 from tunesmith.data.texts import texts
 from tunesmith.errors import Misuse
+from tunesmith.text.markup import is_markup
+from tunesmith.text.odd import odd
 
 
 def cleaned(module, text, **options):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tunesmith.data import groups
 from tunesmith.data.groups import Rule, clusters
-from tunesmith.data.shingles import words
 from tunesmith.data.split import leaks, split
 from tunesmith.records import Answer, Conversation, Labelled, Message, Pair, Question, Text
+from tunesmith.text.shingles import words
 
 LONG = "the quick brown fox jumps over the lazy dog while seven wizards brew a strong and bitter potion for the king"
 # few words, so that texts of them are often near each other

@@ -12,9 +12,9 @@ import pytest
 
 from tunesmith.data.groups import Rule, asked, clusters, said
 from tunesmith.data.load import load
-from tunesmith.data.shingles import words
 from tunesmith.data.split import leaks, split
 from tunesmith.records import Conversation, Example, Labelled, Message, Pair
+from tunesmith.text.shingles import words
 
 SETS = ["gsm8k/train.jsonl", "banking77/train.csv", "chat_oasst/train.jsonl", "imdb_html/train.csv"]
 

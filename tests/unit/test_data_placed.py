@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tunesmith.data import groups, times
 from tunesmith.data.groups import Rule, clusters
 from tunesmith.data.placed import ASIDE, Wanted, latest, placed
-from tunesmith.data.shingles import words
 from tunesmith.data.times import Cuts
 from tunesmith.errors import Misuse
 from tunesmith.records import SIDES, Labelled, Text
+from tunesmith.text.shingles import words
 
 NEAR = Rule()
 SHARES = {"validation": 0.3, "test": 0.3}

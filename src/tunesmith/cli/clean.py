@@ -20,8 +20,8 @@ from . import _findings
 from ._output import BOLD, DIM, GREEN, Screen
 
 if TYPE_CHECKING:
-    from ..data.cleaning import Report
-    from ..data.cleaning_examples import Shown
+    from ..cleaning.examples import Shown
+    from ..cleaning.run import Report
 
 _OPTION = re.compile(r"[a-z][\w.]*\.[a-z]\w*=")
 
@@ -43,10 +43,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Clean, or show what cleaning would do."""
-    from ..data.cleaning import clean
-    from ..data.cleaning_examples import rehearse
-    from ..data.cleaning_ray import on_ray
-    from ..data.cleaning_wish import Wish
+    from ..cleaning.examples import rehearse
+    from ..cleaning.ray import on_ray
+    from ..cleaning.run import clean
+    from ..cleaning.wish import Wish
 
     screen: Screen = arguments.screen
     wish = Wish([word for word in arguments.data if not _is_option(word)], _listed(arguments.steps),

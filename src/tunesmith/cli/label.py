@@ -16,8 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data.label_session import HELP, KEYS
 from ..errors import DONE, FAILED, Misuse
+from ..labelling.session import HELP, KEYS
 from . import _agreement, _arguments, _findings
 from ._output import BOLD, Screen
 from ._progress import telling

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from ..reading.quoting import pairs
 from ..records import Alike, Conversation, Example, Finding, Pair, Question
-from . import near
+from ..text import near
+from ..text.shingles import shingled, words
 from .fields import normalised
 from .shelf import picked
-from .shingles import shingled, words
 from .texts import texts
 
 SHORT = 5  # words; fewer join no two groups that a column names, for everybody says "yes, thank you"

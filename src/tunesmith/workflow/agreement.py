@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data import schemes
-from ..data.agreed import Both, Matched, answer_of, asked_of, matched
-from ..data.label_items import shown
-from ..data.personal import masked
 from ..errors import Misuse
+from ..labelling.agreed import Both, Matched, answer_of, asked_of, matched
+from ..labelling.items import shown
 from ..records import Example, Labelled, Tagged
+from ..text.personal import masked
 from .drawing import write
 
 if TYPE_CHECKING:

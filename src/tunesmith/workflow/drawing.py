@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..contracts import Given
-from ..data import draw
-from ..data.features import Vectors
+from ..drawing import draw
+from ..drawing.features import Vectors
 from ..errors import Misuse
 from ..records import Head, Text
 from .events import Predicted, silent

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..data import label_items, schemes
-from ..data.doubt import offered
-from ..data.label_answers import Choice, Kind, Number, Part, Several, Written
-from ..data.label_file import LabelFile, opened
-from ..data.label_items import Found, Item
-from ..data.label_session import Session
-from ..data.label_words import Words
+from ..data import schemes
 from ..data.system import with_system
 from ..errors import Misuse, Refusal
+from ..labelling import items as label_items
+from ..labelling.answers import Choice, Kind, Number, Part, Several, Written
+from ..labelling.doubt import offered
+from ..labelling.file import LabelFile, opened
+from ..labelling.items import Found, Item
+from ..labelling.session import Session
+from ..labelling.words import Words
 from ..recipe import read
 from ..records import (
     Conversation,

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from ..recipe.sections import Recipe
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("reading", "data", "encoding", "tasks", "workflow", "contracts", "records.py", "examples.py", "verdicts.py")
+CODE = ("reading", "text", "data", "encoding", "tasks", "workflow", "contracts", "records.py", "examples.py",
+        "verdicts.py")
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "numpy")
 OPTIONS = ("base.vocabulary.", "task.", "data.", "evaluation.also.", "training.max_length", "training.seed")
 WEIGHTS = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot"})

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from ...errors import SHOWN_IN_FULL
 from ...records import Example, Finding, Noticed, Seen
-from ..personal import masked
+from ...text.personal import masked
 from ..texts import texts
 
 Severity = Literal["off", "note", "warning", "error"]

@@ -16,7 +16,7 @@ from ...contracts import Looking
 from ...errors import Misuse
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Finding, Looked, Noticed, Pair, Side
-from ..odd_text import mojibake_tools, odd, spelt, unseen
+from ...text.odd import mojibake_tools, odd, spelt, unseen
 from ._drawing import bars
 from ._mending import mending
 from ._parts import spoken

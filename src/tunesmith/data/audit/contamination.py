@@ -23,8 +23,8 @@ from ...reading.read import rows
 from ...recipe.kinds import STRICT, Files
 from ...recipe.located import FILE
 from ...records import Example, Finding, Looked, Noticed, Row, Seen, Side
-from ..passages import Runs, passages
-from ..shingles import words
+from ...text.passages import Runs, passages
+from ...text.shingles import words
 from ..texts import texts
 from ._telling import Severity, noticed, short
 

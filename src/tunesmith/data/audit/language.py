@@ -16,7 +16,7 @@ from ...contracts import Looking
 from ...errors import Misuse
 from ...recipe.kinds import STRICT
 from ...records import Example, Finding, Looked, Noticed, Pair, Side
-from ..language import codes, language, short
+from ...text.language import codes, language, short
 from ._drawing import bars
 from ._parts import spoken
 from ._telling import Found, Severity, noticed

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from ...contracts import Looking
 from ...recipe.kinds import STRICT
 from ...records import Example, Looked, Side
-from ..personal import masked, personal
+from ...text.personal import masked, personal
 from ._drawing import bars
 from ._mending import mending
 from ._parts import spoken

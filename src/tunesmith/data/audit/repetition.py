@@ -15,7 +15,7 @@ from ...contracts import Looking
 from ...reading.quoting import quoted
 from ...recipe.kinds import STRICT
 from ...records import Example, Looked, Noticed, Side
-from ..personal import masked
+from ...text.personal import masked
 from ._frequent import frequent
 from ._parts import ANSWERS, plain, spoken
 from ._repeats import every

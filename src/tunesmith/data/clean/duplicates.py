@@ -2,7 +2,7 @@
 
 The first of them stays. Rows that differ in what is learnt beside their texts (labels, tags, answers) are no copies but
 contradict each other, which `tunesmith check` tells. Nine bytes a row are in memory for copies; near ones are
-found as `data/near.py` tells, over and over until none is left, because what it compares depends on how many are alike.
+found as `text/near.py` tells, over and over until none is left, because what it compares depends on how many are alike.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field
 
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
+from ...text.near import clusters
 from ..fields import normalised
-from ..near import clusters
 
 rewrites: Final = False
 sees: Final[Literal["all rows"]] = "all rows"

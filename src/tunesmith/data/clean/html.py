@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
-from .. import markup
-from ..optional import needed
+from ...text import markup
+from ...text.optional import needed
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode

@@ -14,7 +14,7 @@ from ...contracts import Cleaned, Cleaner, Every
 from ...errors import Misuse
 from ...reading.quoting import listed
 from ...recipe.kinds import STRICT
-from ..language import codes, language
+from ...text.language import codes, language
 
 rewrites: Final = False
 sees: Final[Literal["a row"]] = "a row"

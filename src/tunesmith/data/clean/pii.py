@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
-from ..personal import masked, personal
+from ...text.personal import masked, personal
 
 rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"

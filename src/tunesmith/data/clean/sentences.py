@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
-from ..optional import needed
+from ...text.optional import needed
 
 rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"

@@ -16,7 +16,7 @@ from ...catalog import nearest
 from ...contracts import Cleaned, Cleaner, Every
 from ...errors import Misuse
 from ...recipe.kinds import STRICT
-from ..optional import needed
+from ...text.optional import needed
 
 rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from ...contracts import Cleaned, Cleaner, Every
 from ...recipe.kinds import STRICT
-from .. import odd_text
+from ...text import odd as odd_text
 
 rewrites: Final = True
 sees: Final[Literal["a row"]] = "a row"

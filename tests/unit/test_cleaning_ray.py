@@ -17,9 +17,9 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import psutil
-from tunesmith.data.cleaning import clean
-from tunesmith.data.cleaning_ray import on_ray
-from tunesmith.data.cleaning_wish import Wish
+from tunesmith.cleaning.run import clean
+from tunesmith.cleaning.ray import on_ray
+from tunesmith.cleaning.wish import Wish
 
 ends, used = set(), on_ray("local:2")
 def settle(opened):

@@ -11,16 +11,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ..data import written
+from ..data.ask import asked
+from ..data.ledger import Ledger
+from ..data.load import way
 from ..reading.files import find
 from ..reading.header import Header
 from ..reading.naming import FROM_ROW, WORDS, columns_of_lines
 from ..reading.read import Way, rows
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Labelled, Pair, Question, Row, Tagged
-from . import written
-from .ask import asked
-from .ledger import Ledger
-from .load import way
 
 ANSWERED = ("labels", "tags", "answer", "references", "answers", "text", "starts", "language", "id")  # none of it asks
 

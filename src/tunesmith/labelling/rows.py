@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..data import written
+from ..data.recognise import module_of, shape
 from ..errors import Problem, Problems
 from ..reading.naming import FROM_ROW
 from ..records import Row
-from . import written
-from .label_answers import Kind
-from .label_items import Item
-from .recognise import module_of, shape
+from .answers import Kind
+from .items import Item
 
 DIGEST: Final = "row_digest"
 SUGGESTED, SCORE, BY = "suggested", "score", "by"

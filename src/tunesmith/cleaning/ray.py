@@ -21,7 +21,7 @@ from ..errors import Failure, Misuse, Problem, Problems, Refusal
 from ..reading.read import Way
 from ..recipe.starred import Choice
 from ..records import Row
-from .cleaning import Opened, Settle, found
+from .run import Opened, Settle, found
 from .settling import NOTHING, Outcome, Plan, Settler, unusable
 from .spool import packed, unpacked
 

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from tunesmith.data.load import load
-from tunesmith.data.odd_text import mojibake_tools, odd, of_one_script, redecoded
 from tunesmith.data.texts import texts
+from tunesmith.text.odd import mojibake_tools, odd, of_one_script, redecoded
 
 PLANTED = [
     ("control", "a\x00b"), ("control", "salam\x1b dünya"), ("invisible", "sa\u200blam"), ("invisible", "\ufeffsalam"),

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from ..catalog import nearest
 from ..reading.quoting import listed, quoted
 from ..records import Conversation, Example, Labelled, Pair, Question
-from .label_items import Item, asked_turns
+from .items import Item, asked_turns
 
 AS_IT_IS: Final = "="  # before an answer: what follows is the answer, be it called like a key
 NONE: Final = "-"

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..contracts import Came, Cleaner, Every, Place
+from ..data import columns as naming
+from ..data.ledger import from_problem
+from ..data.places import at, leaves, written
+from ..data.recognise import shape
+from ..data.texts import texts
 from ..errors import Misuse, Problem, Problems, Refusal
 from ..recipe import Section
 from ..records import Conversation, Example, Finding, Labelled, Question, Row, Tagged, Text
-from . import columns as naming
-from .ledger import from_problem
-from .personal import masked
-from .places import at, leaves, written
-from .recognise import shape
-from .texts import texts
+from ..text.personal import masked
 
 ROUNDS = 50
 READ = "read"  # by the ledger, the step that a row does not pass which cannot be used

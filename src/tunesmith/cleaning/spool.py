@@ -12,7 +12,7 @@ import numpy as np
 
 from ..contracts import Came
 from ..records import Finding, Row
-from .cleaning_ledger import as_line
+from .ledger import as_line
 from .settling import Outcome, Plan, viewed
 
 WIDTH = 8  # bytes of a place in the file

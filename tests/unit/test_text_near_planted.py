@@ -10,10 +10,10 @@ from near_pairs import copied, edited, jaccard, repeats
 from tunesmith.contracts import Looking
 from tunesmith.data.audit.contamination import Settings, look
 from tunesmith.data.load import load
-from tunesmith.data.near import alike, clusters
-from tunesmith.data.passages import Runs, passages
-from tunesmith.data.shingles import words
 from tunesmith.data.texts import texts
+from tunesmith.text.near import alike, clusters
+from tunesmith.text.passages import Runs, passages
+from tunesmith.text.shingles import words
 
 SETS = {
     "text_az/ted_az.txt": 6000,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.data.language import codes, language, short
 from tunesmith.data.load import load
+from tunesmith.text.language import codes, language, short
 
 
 @pytest.mark.parametrize(("text", "code"), [

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from ..data.ledger import Ledger
 from ..errors import Misuse, Refusal
 from ..reading.files import find
 from ..reading.header import Header
@@ -16,7 +17,6 @@ from ..reading.quoting import listed
 from ..reading.read import Way, rows
 from ..records import Finding, Row
 from . import features
-from .ledger import Ledger
 from .reservoir import Drawn, Reservoir, Strata, drawable, largest
 from .spread import coverage, far_apart
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.data import features, reservoir, spread
-from tunesmith.data.draw import Compared, Sample, draw
+from tunesmith.drawing import features, reservoir, spread
+from tunesmith.drawing.draw import Compared, Sample, draw
 from tunesmith.errors import Misuse, Refusal
 
 THEMES = ("parcel courier delivery doorstep", "invoice payment refund billing", "password login account reset",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .label_items import Offered
+from .items import Offered
 
 
 def offered(told: Mapping[str, Any], likelihood: float | None = None) -> Offered | None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..data.schemes import NONE as PLAIN
+from ..data.schemes import OUTSIDE, Entity, entities, mended, spelt
 from ..records import Example, Tagged
-from .label_answers import NONE, Unclear, chosen
-from .label_items import Item
-from .schemes import NONE as PLAIN
-from .schemes import OUTSIDE, Entity, entities, mended, spelt
+from .answers import NONE, Unclear, chosen
+from .items import Item
 
 _EDIT: Final = re.compile(r"(\d+)(?:\s*-\s*(\d+))?\s+(\S.*)")
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..records import Row
-from .cleaning import Opened, Report
-from .cleaning_ledger import Tally, what
-from .cleaning_wish import Wish
-from .personal import masked
+from ..text.personal import masked
+from .ledger import Tally, what
+from .run import Opened, Report
 from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
+from .wish import Wish
 
 EACH, MOST = 2, 10  # examples of one step, and of all
 BEFORE, LONGEST = 20, 160  # characters shown before the first difference, and altogether

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.doubt import offered
-from tunesmith.data.label_answers import Choice, Number, Part, Several, Unclear, Written, chosen
-from tunesmith.data.label_file import opened
-from tunesmith.data.label_items import Item, Offered, digest_of, read
-from tunesmith.data.label_rows import labelled
-from tunesmith.data.label_session import Session
-from tunesmith.data.label_words import Words
 from tunesmith.data.load import load
 from tunesmith.errors import Busy, Refusal
+from tunesmith.labelling.answers import Choice, Number, Part, Several, Unclear, Written, chosen
+from tunesmith.labelling.doubt import offered
+from tunesmith.labelling.file import opened
+from tunesmith.labelling.items import Item, Offered, digest_of, read
+from tunesmith.labelling.rows import labelled
+from tunesmith.labelling.session import Session
+from tunesmith.labelling.words import Words
 from tunesmith.records import Answer, Conversation, Labelled, Message, Pair, Question, Row, Tagged
 
 LABELS = ("praise", "complaint", "price", "question")

@@ -11,10 +11,10 @@ import tracemalloc
 
 import pytest
 
+from tunesmith.cleaning.run import clean
+from tunesmith.cleaning.settling import NOTHING, Plan, Settler, viewed
+from tunesmith.cleaning.wish import Wish
 from tunesmith.contracts import Cleaned
-from tunesmith.data.cleaning import clean
-from tunesmith.data.cleaning_wish import Wish
-from tunesmith.data.settling import NOTHING, Plan, Settler, viewed
 from tunesmith.errors import Busy, Refusal
 from tunesmith.recipe import choices
 from tunesmith.recipe.starred import Section
@@ -96,8 +96,8 @@ def test_what_a_refusal_quotes_of_a_row_is_masked_in_the_ledger():
 SLOW = """
 import sys, time
 from pathlib import Path
-from tunesmith.data import cleaning
-from tunesmith.data.cleaning_wish import Wish
+from tunesmith.cleaning import run as cleaning
+from tunesmith.cleaning.wish import Wish
 def slowly(opened):
     for number, outcome in enumerate(cleaning.here(opened)):
         if number == 20:

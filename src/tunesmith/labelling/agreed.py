@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.load import load
 from ..errors import Refusal
 from ..records import Conversation, Example, Finding, Labelled, Pair, Question, Tagged
-from .label_items import asked_turns, digest_of
-from .load import load
+from .items import asked_turns, digest_of
 
 
 @dataclass(frozen=True, slots=True)

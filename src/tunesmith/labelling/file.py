@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Busy, Refusal
-from .label_rows import BY, DIGEST
+from .rows import BY, DIGEST
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..reading.naming import FROM_ROW
-from .label_answers import Kind, Unclear
-from .label_file import LabelFile
-from .label_items import Item, shown
-from .label_rows import DIGEST, labelled
+from .answers import Kind, Unclear
+from .file import LabelFile
+from .items import Item, shown
+from .rows import DIGEST, labelled
 
 SKIP, UNDO, STOP, HELP = "s", "u", "q", "?"
 KEYS: Final = f"Enter accepts what is suggested; {SKIP} skips the row, {UNDO} undoes the last one, {STOP} stops"

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tunesmith import cli
-from tunesmith.data.shingles import words as words_of
+from tunesmith.text.shingles import words as words_of
 
 SETS = {  # of each: its file, the words of the command, rows that come, rows that go out, rows that are changed
     "text_az": ("text_az/ted_az.txt", ["--steps", "unicode,html,whitespace,quality,duplicates"], 20852, 20274, 188),

@@ -13,20 +13,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from ..data.ledger import Ledger
+from ..data.load import way
+from ..data.recognise import recognise_files
 from ..errors import Refusal, raise_all
 from ..reading.files import find
 from ..reading.read import Way, aligned, rows
 from ..recipe import Section, choices
 from ..records import Finding, Row
 from ..runs.streamed import streamed
-from .cleaning_ledger import Tally, write
-from .cleaning_plan import planned
-from .cleaning_wish import Wish, refuse_places, sections
-from .ledger import Ledger
-from .load import way
-from .recognise import recognise_files
+from .ledger import Tally, write
+from .plan import planned
 from .settling import NOTHING, Outcome, Plan, Settler, unusable, viewed
 from .spool import Spool
+from .wish import Wish, refuse_places, sections
 
 SAMPLE = 1000
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..data.recognise import Recognised, not_recognised, recognise
 from ..errors import Problem, Problems, Refusal
 from ..recipe import Section
 from ..records import Finding, Row
-from .cleaning_wish import Wish, refuse_columns, without_rewriting
-from .recognise import Recognised, not_recognised, recognise
 from .settling import Plan, View, viewed
+from .wish import Wish, refuse_columns, without_rewriting
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.load import load
-from tunesmith.data.personal import KINDS, masked, personal
 from tunesmith.data.texts import texts
+from tunesmith.text.personal import KINDS, masked, personal
 
 KEY_BLOCK = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAAA==\n-----END RSA PRIVATE KEY-----"
 PLANTED = {

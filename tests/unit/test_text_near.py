@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from near_pairs import jaccard, repeats
-from tunesmith.data import near
-from tunesmith.data.minhash import bands_for
-from tunesmith.data.near import CROWD, alike, clusters
-from tunesmith.data.shingles import words
+from tunesmith.text import near
+from tunesmith.text.minhash import bands_for
+from tunesmith.text.near import CROWD, alike, clusters
+from tunesmith.text.shingles import words
 
 LONG = "one two three four five six seven eight nine ten eleven twelve"
 

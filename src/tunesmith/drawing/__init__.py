@@ -1,0 +1,1 @@
+"""Rows that are worth looking at, drawn out of many."""
