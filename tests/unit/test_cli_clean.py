@@ -202,9 +202,9 @@ def test_nothing_is_left_behind_where_the_disk_refuses(folder, capsys, monkeypat
 
 
 def test_a_step_of_ones_own_is_named_with_its_package_and_takes_options(folder, capsys, monkeypatch):
-    (folder / "ours").mkdir()
-    (folder / "ours/__init__.py").write_text("")
-    (folder / "ours/loud.py").write_text("""
+    (folder / "ours_to_clean").mkdir()
+    (folder / "ours_to_clean/__init__.py").write_text("")
+    (folder / "ours_to_clean/loud.py").write_text("""
 from pydantic import BaseModel
 from tunesmith.contracts import Cleaned
 rewrites, sees = True, "a row"
@@ -218,7 +218,7 @@ def cleaner(settings, every):
 """)
     monkeypatch.syspath_prepend(folder)
     write(folder / "a.jsonl", [{"text": "a"}])
-    words = ("a.jsonl", "--output", "b.jsonl", "--steps", "ours.loud", "ours.loud.end=X")
+    words = ("a.jsonl", "--output", "b.jsonl", "--steps", "ours_to_clean.loud", "ours_to_clean.loud.end=X")
     assert asked(capsys, *words)[0] == 0
     assert read(folder / "b.jsonl") == [{"text": "aX"}]
 

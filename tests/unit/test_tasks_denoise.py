@@ -61,7 +61,8 @@ def base(tmp_path_factory) -> Path:
 def recipe(folder: Path, base: Path, texts: list[str], **training: object) -> dict[str, object]:
     (folder / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     return {"base": {"name": str(base), "dtype": "float32"}, "task": {"type": "denoise"},
-            "data": {"train": str(folder / "rows.jsonl"), "validation": 0, "test": 0.1}, "adapter": "full",
+            "data": {"train": str(folder / "rows.jsonl"), "validation": 0, "test": 0.1, "near": None},
+            "adapter": "full",
             "training": {"max_length": 64, **training}, "run": {"folder": str(folder / "runs"), "name": "gaps"}}
 
 

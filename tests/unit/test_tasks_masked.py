@@ -210,7 +210,7 @@ def make(tmp_path: Path, encoder: Path) -> Callable[..., Any]:
     def made(*overrides: str) -> Any:
         return parse({
             "base": {"name": str(encoder), "dtype": "float32"}, "task": "masked",
-            "data": {"train": str(tmp_path / "texts.txt")}, "adapter": "full",
+            "data": {"train": str(tmp_path / "texts.txt"), "near": None}, "adapter": "full",
             "training": {"learning_rate": 3e-3, "steps": 30, "epochs": 99, "batch_size": 8, "max_length": 64,
                          "save_every": 10},
             "run": {"folder": str(tmp_path / "runs"), "name": "run"},
