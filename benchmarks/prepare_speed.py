@@ -3,10 +3,11 @@
     python benchmarks/prepare_speed.py [--rows 50000] [--rounds 3] [--core N] [--smoke]
 
 GSM8K's rows again and again with a word changed, and all chat sets of the shared folder once. In each round a process
-on one core prepares all rows (opens the tokenizer, reads, splits, renders, encodes, proves, keeps them for the next
-start), then encodes the same texts with the bare tokenizer, one by one; then it starts a second time. Tokens a second
-of processor time, so that others on the machine count little. Promised: 300,000 on one core, or 0.45 of what the bare
-tokenizer does in the same rounds; exits with 1 below both.
+on one core prepares all rows (opens the tokenizer, reads, clusters, splits, looks them over by every check, renders,
+encodes, proves, keeps them for the next start), then encodes the same texts with the bare tokenizer, one by one; then
+it starts a second time. Tokens a second of processor time, so that others on the machine count little. Promised:
+300,000 on one core, or 0.25 of what the bare tokenizer does in the same rounds; exits with 1 below both. (Without
+checks and clusters it was 0.45.)
 """
 
 import argparse
@@ -26,7 +27,7 @@ from typing import Any
 import jobs
 import results
 
-SPEED_LIMIT, SHARE_LIMIT = 300_000, 0.45
+SPEED_LIMIT, SHARE_LIMIT = 300_000, 0.25
 CHATS = ("alpaca/*.json", "chat_oasst/*.jsonl", "chat_sgd/*n.jsonl", "chat_sgd/test.jsonl", "gsm8k/*.jsonl")
 
 def main() -> None:
