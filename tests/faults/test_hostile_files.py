@@ -18,8 +18,6 @@ HARMLESS = {  # transformers does not look at these, or takes only the name; or 
     "custom_generate", "processor_class", "vocab_file", "name_or_path", "a huge context", "fast_tokenizer_files",
     "tokenizer_class of a file", "tokenizer_class by its path", "tokenizer_class of the Hub", "no layers",
     "a strange dtype", "ids a text", "as chat_template.jinja",
-    # the class of a language model is the one that `architectures` names, of transformers' own
-    "model_type of a path", "model_type unknown", "model_type a number",
 }
 
 

@@ -14,7 +14,7 @@ from ..kernels import attention
 from ..records import SEGMENT, Batch, Head
 from . import heads, several
 from .bases import Base
-from .offline import transformers
+from .offline import opening, transformers
 
 Kind = Literal["packed", "padded", "apart"]
 SAID: dict[Kind, str] = {
@@ -69,6 +69,8 @@ def architecture(base: Base) -> type:
     if base.architecture not in library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         raise Refusal("base.no_language_model", f"`{base.name}` ({base.architecture}) does not write text",
                       str(base.folder), "use a causal language model, such as `smollm2-135m-instruct`")
+    with opening(base.folder):  # a kind of model that transformers does not know has no class, whatever it is called
+        library.AutoConfig.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False)
     found: type = getattr(library, base.architecture)
     return found
 
