@@ -226,7 +226,12 @@ def test_no_text_is_too_odd_to_be_varied(name, text, seed):
     rest = {"where": "f:1", "group": "g"}
     example = {Labelled: lambda: Labelled(text, ("l",), **rest), Pair: lambda: Pair(text, "a", **rest),
                Tagged: lambda: Tagged(words, tags, **rest)}[kind]()
-    made_by(name, [example, replace(rows(kind)[0], where="f:2")], seed)
+    other = replace(rows(kind)[0], where="f:2")
+    made, _ = made_by(name, [example, other], seed)
+    groups = {f"f:1 ({name})": "g", f"f:2 ({name})": other.group}
+    assert all(row.group == groups[row.where] for row in made)
+    assert not {learnt for learnt in made if replace(learnt, where="") in (
+        replace(example, where=""), replace(other, where=""))}
 
 
 @each_kind
