@@ -26,10 +26,11 @@ RECIPES = st.fixed_dictionaries({
     "data": st.fixed_dictionaries({"train": FULL | st.lists(FULL, min_size=1, max_size=3)}, optional={
         "validation": SHARE, "test": SHARE, "columns": st.dictionaries(TEXT, TEXT, max_size=3),
         "system": st.none() | TEXT, "group": st.none() | TEXT, "format": st.sampled_from([None, "pair", "messages"]),
-        "mix": st.sampled_from([{}, {"yes": {"files": "g.jsonl", "share": 0.1, "format": "pair"}}])}),
+        "mix": st.sampled_from([{}, {"yes": {"files": "mix/g.jsonl", "share": 0.1, "format": "pair"}}])}),
     "evaluation": st.fixed_dictionaries({}, optional={
-        "also": st.sampled_from(["other.jsonl", ["1.jsonl", "deep/1.csv"], {"a_1": "g", "b-2": {
-            "files": ["g", "h"], "rows": 9, "task": {"type": "completion", "learn": "all"}, "metric": "loss"}}])}),
+        "also": st.sampled_from(["other.jsonl", ["1.jsonl", "deep/1.csv"], {"a_1": "held out/g", "b-2": {
+            "files": ["held out/g", "held out/h"], "rows": 9, "metric": "loss",
+            "task": {"type": "completion", "learn": "all"}}}])}),
     "training": st.fixed_dictionaries({}, optional={
         "learning_rate": st.floats(1e-300, 1), "epochs": st.floats(1e-6, 10_000) | st.integers(1, 9),
         "steps": st.none() | st.integers(1, 10**9), "seed": st.integers(0, 2**32 - 1),
