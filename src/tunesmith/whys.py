@@ -35,6 +35,7 @@ FAMILIES: Mapping[str, str] = {
     "memory": "what does not fit cannot be computed; nothing that was saved is lost.",
     "metric": "the metric decides the verdict.",
     "model": "the network's own answers are the measure: what is computed in another way must agree with them.",
+    "monitoring": "what is said of a served model is said from what it saw: no more than that, and no less.",
     "observer": "who watches a run may never change it.",
     "offline": "nothing is fetched behind your back.",
     "optimiser": "the optimiser says how gradients become steps.",

@@ -26,7 +26,8 @@ FREE = frozenset({
     "run.observers",
     "data.audit",
 })
-FREE_SECTION = "evaluation.also."  # rows that it takes out of `data.mix` show in the digest of the data
+# rows that `evaluation.also` takes out of `data.mix` show in the digest of the data
+FREE_SECTIONS = ("evaluation.also.", "monitoring.")
 
 
 def digest(recipe: Recipe) -> str:
@@ -45,7 +46,7 @@ def differences(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
 def _decisive(recipe: Recipe) -> dict[str, Any]:
     """The values that count. Files and the base count by their last name: the lineage knows their content."""
     found = {path: value for path, value in leaves(recipe).items()
-             if path not in FREE and not path.startswith(FREE_SECTION)}
+             if path not in FREE and not path.startswith(FREE_SECTIONS)}
     mixed = [f"data.mix.{name}.files" for name in recipe.data.mix]
     beside = [f"data.format.{name}" for name, _ in located.files(recipe.data.format.settings)] if recipe.data.format \
         else []

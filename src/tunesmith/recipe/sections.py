@@ -11,6 +11,7 @@ from pydantic import Field
 
 from .data import Data
 from .kinds import Card, MetricName, Observers, Options
+from .monitoring import Monitoring
 from .sources import Also
 from .starred import Choice, Section, default
 from .vocabulary import Vocabulary
@@ -269,3 +270,6 @@ class Recipe(Options):
 
     run: Run = Field(default_factory=Run)
     """Where the run is kept."""
+
+    monitoring: Monitoring = Field(default_factory=Monitoring)
+    """What is kept of each answer while the run is served: nothing, unless this says so."""

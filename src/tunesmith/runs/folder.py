@@ -101,6 +101,11 @@ class Run:
         return self.path / "exports"
 
     @property
+    def seen_file(self) -> Path:
+        """What the run was asked while it was served, where its recipe says that it is kept."""
+        return self.path / "seen.sqlite"
+
+    @property
     def lock_file(self) -> Path:
         """The file whose lock owns the run."""
         return self.path / ".lock"
