@@ -48,6 +48,7 @@ FAMILIES: Mapping[str, str] = {
     "run": "a run goes on only as what it was.",
     "runs": "a run must survive whatever ends it, and what it holds must be what was written.",
     "sample": "rows that are labelled or looked at stand for all the others, so it is told how they were drawn.",
+    "serve": "whoever can reach a server can use it, so it is told who may before it listens.",
     "special": "tokens that end an answer must be the same in training, in the saved model and where it is served.",
     "steps": "the loop around the steps is yours; what it cannot have is said at once.",
     "system": "the operating system refused something; what was saved stands.",
