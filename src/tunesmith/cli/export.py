@@ -60,6 +60,8 @@ def show(done: Exported, screen: Screen) -> None:
     screen.say(f"weights   {done.parity['weights']}, of step {done.step}")
     for line in _readings(done.parity) if "readings" in done.parity else _answers(done.parity):
         screen.say(line)
+    for line in (*_cost(done.parity), *_size(done.parity)):
+        screen.say(line)
 
 
 def _answers(parity: Mapping[str, Any]) -> Iterator[str]:
@@ -78,3 +80,24 @@ def _readings(parity: Mapping[str, Any]) -> Iterator[str]:
     if judged:
         yield (f"as judged within {judged['mean_difference']:.1e} on average, {judged['largest_difference']:.1e} at "
                f"most (the run computed in {parity['run_computed_in']})")
+
+
+def _cost(parity: Mapping[str, Any]) -> Iterator[str]:
+    """What the format lost, where it is one that does."""
+    if found := parity.get("cost"):
+        one = found["metrics"][found["primary"]]
+        yield (f"cost      {found['verdict']}: {found['primary']} of the run {one['against']:.4g}, of the export "
+               f"{one['tuned']:.4g} {found['unit']}; 95% interval of the difference {one['low']:+.3g} to "
+               f"{one['high']:+.3g} on {one['rows']} rows; {found['worst']:.3g} is allowed")
+
+
+def _size(parity: Mapping[str, Any]) -> Iterator[str]:
+    size, speed = parity["size"], parity["speed"]
+    yield (f"size      {_megabytes(size['export_bytes'])} on the disk; the run's weights take "
+           f"{_megabytes(size['run_bytes'])} as it computes")
+    yield (f"speed     {speed['export_tokens_per_second']:.0f} tokens/s, the run {speed['run_tokens_per_second']:.0f} "
+           f"on `{speed['run_device']}`; in turn, one question at a time")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -17,6 +17,7 @@ from .data import Format as Format
 from .data import Looking as Looking
 from .data import Place as Place
 from .exports import Export as Export
+from .exports import Lossy as Lossy
 from .exports import Reads as Reads
 from .exports import Reloaded as Reloaded
 from .exports import Scored as Scored

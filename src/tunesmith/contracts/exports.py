@@ -32,8 +32,14 @@ class Export(Protocol):
     def refuse(self, source: Any, settings: Any) -> None:
         """Raise Misuse where this run cannot leave in this format; asked before any weight is read."""
 
-    def precision(self, source: Any, settings: Any) -> torch.dtype:
-        """The number format that the weights will be written in."""
+    def lossy(self, settings: Any) -> Lossy | None:
+        """What the run may lose on its way out, where that is meant: then it is measured, and not merely compared.
+
+        None where what is reloaded must say what the run says.
+        """
+
+    def precision(self, source: Any, settings: Any) -> torch.dtype | str:
+        """The number format that the weights will be written in, by its name where torch has none."""
 
     def meant(self, source: Any, settings: Any) -> Model:
         """The model that will be written, computing in float32: merged and rounded where the format does that."""
@@ -49,6 +55,16 @@ class Export(Protocol):
 
     def uses(self, source: Any) -> Sequence[Any]:
         """How the folder is used with each program, as `runs.card.Use`, for its model card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lossy:
+    """How much worse than the run an export may be by the metric that decides, in that metric's own units.
+
+    worst: None: a twentieth of what the run itself reaches.
+    """
+
+    worst: float | None = None
 
 
 class Reloaded(Protocol):

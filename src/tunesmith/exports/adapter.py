@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 
+from ..contracts import Lossy
 from ..errors import Misuse
 from ..models import about, bases, heads, stopping
 from ..models.model import LanguageModel
@@ -58,6 +59,11 @@ def refuse(source: Source, settings: Settings) -> None:
     if find_spec("peft") is None:
         raise Misuse("export.no_peft", "an adapter is proved by the program that will use it, and `peft` is not "
                      "installed", "", "pip install 'tunesmith[peft]', or use `tunesmith export RUN merged`")
+
+
+def lossy(settings: Settings) -> Lossy | None:
+    """None: it says what the run says."""
+    return None
 
 
 def precision(source: Source, settings: Settings) -> torch.dtype:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..contracts import Lossy
 from ..errors import Refusal
 from ..models import heads, load, sentence_files, stopping
 from ..models.model import LanguageModel
@@ -50,6 +51,11 @@ class Settings(BaseModel):
 
 def refuse(source: Source, settings: Settings) -> None:
     """Every run can be merged."""
+
+
+def lossy(settings: Settings) -> Lossy | None:
+    """None: it says what the run says."""
+    return None
 
 
 def precision(source: Source, settings: Settings) -> torch.dtype:

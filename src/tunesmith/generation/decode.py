@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..encoding.order import seed_for
 from ..errors import Misuse, Problem, raise_all
+from .elsewhere import Elsewhere
 from .sampling import Sampling, choose, penalise
 
 
@@ -85,9 +86,15 @@ def generate(
 ) -> Iterator[tuple[int, Answer]]:
     """Pairs of a prompt's index and its answer, each as soon as it is finished.
 
-    Raises Misuse for prompts that are empty or leave no room in the context, before anything is computed.
+    A model that another program computes answers greedily, whatever the sampling, and in batches of its own. Raises
+    Misuse for prompts that are empty or leave no room in the context, before anything is computed.
     """
     _vet(codec, prompts)
+    if isinstance(model, Elsewhere):
+        limits = [min(sampling.max_new_tokens, codec.context - len(prompt)) for prompt in prompts]
+        for index, found in model.answers(prompts, limits):
+            yield index, _answer(codec, found, "end" if found and found[-1] in codec.stop else "length")
+        return
     by_length = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
     batch_size = 1 if _carries_a_state(model.network) else batch_size
     for start in range(0, len(by_length), batch_size):

@@ -190,6 +190,8 @@ def _one_line(text: str) -> str:
 def _parity(parity: Mapping[str, Any] | None) -> str:
     if parity is None:
         return ""
+    if "cost" in parity:
+        return _cost(parity["cost"])
     if "readings" in parity:
         said = parity["readings"]
         return (f"These files were opened again before they were put here: what they say of {said['documents']} texts "
@@ -200,6 +202,19 @@ def _parity(parity: Mapping[str, Any] | None) -> str:
             f"greedy answers are token for token those of the run{tied}, and the log-probabilities of "
             f"their {answers['tokens']:,} tokens differ by {answers['largest_difference']:.1e} nats at most "
             "(`parity.json`).")
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    """What a format lost that is smaller than the run, by the run's own metrics."""
+    lines = [
+        (f"**{name}** (decides)" if name == cost["primary"] else name, f"{one['against']:.4g}", f"{one['tuned']:.4g}",
+         f"{one['difference']:+.4g}", f"{one['low']:+.4g} to {one['high']:+.4g}", str(one["rows"]))
+        for name, one in cost["metrics"].items()
+    ]
+    head = ("metric", "run", "these files", "difference", "95% interval", "rows")
+    return (f"## What this format cost: {cost['verdict']}\n\nThese files say less than the run did: they were opened "
+            "again by the program that will use them, and measured on the rows of the verdict above, against the run "
+            f"itself (`verdict.json`).\n\n{_table(head, lines)}")
 
 
 def _limits(facts: Facts) -> Iterator[str]:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
+from ..contracts import Lossy, Model
 from ..errors import Problem, Problems, Refusal, raise_all
+from ..evaluation.verdict import as_json
 from ..recipe import choices, read
 from ..recipe.sources import MAIN
 from ..recipe.starred import Section
 from ..records import Conversation, Finding
 from ..runs import durable, folder, lineage, lock, placing, plain
 from ..runs.redact import redacted
-from . import card, parts
+from . import card, cost, parts
 from .events import Event, Found, Said, silent
+from .pace import paces
 from .prepare import Prepared, prepare, refuse
 
 if TYPE_CHECKING:
@@ -91,10 +94,11 @@ class _Leaving:
         """Write, open again, compare, put in place."""
         asked = self.way.asked(self.recipe, prepared, self.source, prompts)
         refused = self.run.exports / f"{self.chosen.type}.refused.json"
+        measured = cost.rows(self.recipe, prepared, self.source) if self.lossy else None
         with placing.staged(target) as staging:
             expected = self._written(staging, asked, target)
             try:
-                facts = self._compared(staging, asked, expected)
+                facts = self._compared(staging, asked, expected, measured)
             except (Refusal, Problems) as problem:
                 self._tell_why(refused, problem)
                 raise
@@ -111,6 +115,12 @@ class _Leaving:
 
         return questions if self.source.head.kind == "causal" else readings
 
+    @property
+    def lossy(self) -> Lossy | None:
+        """What it may lose on its way."""
+        found: Lossy | None = self.chosen.module.lossy(self.chosen.settings)
+        return found
+
     def _written(self, staging: Path, asked: Any, target: Path) -> Expected[Any]:
         """Put the files there; what the run answers before that, and what they are meant to."""
         from .parity import Expected
@@ -125,7 +135,8 @@ class _Leaving:
 
         judged = answered(self.source.judged(), "the run")
         meant = module.meant(self.source, settings)
-        alike = kept == rounded == "float32"
+        # what loses something is held against the run as it was judged, and against nothing in between
+        alike = kept == rounded == "float32" or self.lossy is not None
         expected = judged if alike else answered(meant, f"the run, its weights in {rounded},")
         self.observe(Said(f"writing {self.chosen.type}"))
         try:
@@ -134,7 +145,9 @@ class _Leaving:
             raise durable.of_writing(error, target) from error
         return Expected(expected, None if alike else judged, rounded, kept)
 
-    def _compared(self, staging: Path, asked: Any, expected: Expected[Any]) -> dict[str, Any]:
+    def _compared(
+        self, staging: Path, asked: Any, expected: Expected[Any], measured: cost.Rows | None
+    ) -> dict[str, Any]:
         """What was found by opening the files again. Raises every Refusal at once."""
         from . import parity
 
@@ -147,10 +160,30 @@ class _Leaving:
             what = " ".join(str(error).replace(str(staging), self.chosen.type).split())[:300]
             raise Refusal("export.reload", f"{self.chosen.module.library} does not open what was written: {what}",
                           self.chosen.type, parity.REPORT) from error
-        found = self.way.hold(reloaded, self.source, asked, expected)
+        found = self.way.hold(reloaded, self.source, asked, expected, lossy=self.lossy is not None)
         raise_all(list(found.refusals))
+        run, model = self.source.judged(), cost.standing(reloaded, self.source)
+        if measured is not None and self.lossy is not None:
+            found.facts["cost"] = self._cost(staging, measured, (run, model), self.lossy)
+        self.observe(Said("timing both in turn"))
+        found.facts["speed"] = paces(self.way, self.source, (run, model), asked.questions)
+        found.facts["size"] = {"run_bytes": _bytes(run), "export_bytes": sum(
+            path.stat().st_size for path in staging.rglob("*") if path.is_file())}
         return {"kind": self.chosen.type, "run": self.run.name, "step": self.source.step, "prompts_from": asked.side,
                 "versions": lineage.versions(), **found.facts}
+
+    def _cost(
+        self, staging: Path, measured: cost.Rows, models: tuple[Model, Model], lossy: Lossy
+    ) -> dict[str, Any]:
+        """What the export lost, written beside it. Raises Refusal where that is too much."""
+        run, export = (measured.said(model, who, self.observe) for model, who in zip(models, ("run", "export"),
+                                                                                    strict=True))
+        verdict, metrics = cost.judge(measured, run, export), measured.metrics
+        raise_all(list(cost.refusals(verdict, metrics, lossy)))
+        for doubt in cost.doubt(verdict, metrics, lossy):
+            self.observe(doubt)
+        durable.write_new(staging / cost.VERDICT_FILE, plain.pretty(redacted(as_json(verdict))))
+        return cost.told(verdict, metrics, lossy)
 
     def _finished(self, staging: Path, facts: Mapping[str, Any], target: Path) -> dict[str, Any]:
         """The card and the report beside the files, all of it on the disk; what the files are."""
@@ -171,6 +204,11 @@ class _Leaving:
         durable.write_json(file, redacted({
             "kind": self.chosen.type, "run": self.run.name, "step": self.source.step,
             "versions": lineage.versions(), "refused": [one.as_json() for one in each]}))
+
+
+def _bytes(model: Model) -> int:
+    """What the weights of a model take that computes."""
+    return sum(weight.numel() * weight.element_size() for weight in model.network.parameters())
 
 
 def _source(run: folder.Run, recipe: Recipe, part: str) -> Source:

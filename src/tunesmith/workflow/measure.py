@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..contracts import Given
+from ..contracts import Given, Model
 from ..data.shelf import picked
 from ..data.varied import parent
+from ..encoding.codec import Codec
 from ..encoding.flat import examples_of
 from ..encoding.lengths import TooLong
 from ..encoding.order import seed_for
@@ -72,8 +73,20 @@ def plain(examples: Sequence[Example]) -> bool:
     return all(isinstance(example, Text) for example in examples)
 
 
+class Asked(Protocol):
+    """A model, and the codec that it is asked with."""
+
+    @property
+    def model(self) -> Model:
+        """Ours, or what stands for another program's."""
+
+    @property
+    def codec(self) -> Codec:
+        """Tokenizer and template."""
+
+
 def measure(
-    recipe: Recipe, opened: predictor.Predictor, held: Held, prompts: Sequence[int], *, observe: Observe, who: str
+    recipe: Recipe, opened: Asked, held: Held, prompts: Sequence[int], *, observe: Observe, who: str
 ) -> Predictions:
     """Predictions of one model: the loss of every row, and the answers to the prompts."""
     task, settings = held.task.module, held.task.settings

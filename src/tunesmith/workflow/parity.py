@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,9 +49,13 @@ class Found:
 
 
 def hold(
-    reloaded: Reloaded, codec: Codec, examples: Sequence[Example], expected: Expected[Answered], *, turns: bool
+    reloaded: Reloaded, codec: Codec, examples: Sequence[Example], expected: Expected[Answered], *, turns: bool,
+    lossy: bool,
 ) -> Found:
-    """Compare all of it; what differs is refused, everything at once."""
+    """Compare all of it; what differs is refused, everything at once.
+
+    lossy: other answers are told and not refused, as long as they are numbers.
+    """
     refusals = [*vocabulary(reloaded.vocabulary, codec), *_stops(reloaded, codec),
                 *_texts(reloaded, codec, examples, turns)]
     facts: dict[str, Any] = {
@@ -67,6 +72,9 @@ def hold(
         answers[index] = ids
     exact = agreement(expected.exact, answers, reloaded, EXACT)
     facts["answers"] = exact.as_json()
+    if lossy:
+        facts["answers"]["tolerance"] = None
+        return Found(facts, list(broken(exact.largest, exact.worst)))
     refusals += _answers(exact, "the run's weights")
     if expected.judged is not None:
         judged = agreement(expected.judged, answers, reloaded, COARSE)
@@ -155,6 +163,13 @@ def _answers(found: Agreement, what: str) -> Iterator[Refusal]:
     if not found.largest <= found.tolerance:
         yield Refusal("export.log_probabilities", f"a log-probability is off by {found.largest:.3g} nats from that of "
                       f"{what}, and {found.tolerance:g} is allowed", found.worst, REPORT)
+
+
+def broken(largest: float, where: str) -> Iterator[Refusal]:
+    """Refused where what an export says is no number."""
+    if not math.isfinite(largest):
+        yield Refusal("export.broken", f"what the export says is no number: it is off by {largest}", where,
+                      "choose a milder form of this format, or `merged`")
 
 
 def _judged(found: Agreement, expected: Expected[Answered]) -> Iterator[Refusal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from ..contracts import Model, Reloaded
 from ..encoding.flat import examples_of
@@ -14,6 +14,8 @@ from ..encoding.shift import spans
 from ..errors import Misuse
 from ..exports import _parity
 from ..exports._parity import Answered, Question
+from ..generation.decode import generate
+from ..generation.sampling import Sampling
 from ..records import Document, Example, Side
 from . import parity
 from .judge import held_out
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..recipe.sections import Recipe
 
 LONGEST_BEGINNING = 64  # tokens of a plain text that are given, to be gone on with
+TIMED: Final = 64  # tokens of an answer: enough for its speed
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,18 @@ def ask(model: Model, source: Source, found: Asked, batch_size: int) -> list[Ans
     return _parity.ask(model, source.codec, found.questions, batch_size=batch_size)
 
 
-def hold(reloaded: Reloaded, source: Source, found: Asked, expected: parity.Expected[Answered]) -> parity.Found:
-    """Whether the export answers as was expected of it."""
-    return parity.hold(reloaded, source.codec, found.examples, expected, turns=source.turns)
+def hold(
+    reloaded: Reloaded, source: Source, found: Asked, expected: parity.Expected[Answered], *, lossy: bool
+) -> parity.Found:
+    """Whether the export answers as was expected of it; lossy: how far it does not is told, and not refused."""
+    return parity.hold(reloaded, source.codec, found.examples, expected, turns=source.turns, lossy=lossy)
+
+
+def timed(model: Any, source: Source, question: Question) -> int:
+    """The tokens of one answer that a model gives, ours or another program's, of `TIMED` at most."""
+    sampling = Sampling(max_new_tokens=min(question.limit, TIMED))
+    [(_, answer)] = generate(model, source.codec, [question.ids], sampling, batch_size=1)
+    return answer.tokens
 
 
 def _prompt(document: Document) -> tuple[int, ...]:

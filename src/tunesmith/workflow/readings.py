@@ -13,11 +13,12 @@ from ..encoding.codec import Codec
 from ..errors import Misuse, Refusal
 from ..exports import _reading
 from ..exports._reading import EXACT
+from ..generation.elsewhere import Elsewhere
 from ..records import Document, Example, Labelled, Pair, Question, Rows, Side, Tagged, Text
 from ..tasks import several
 from . import parts
 from .judge import held_out
-from .parity import REPORT, Expected, Found, shown, vocabulary
+from .parity import REPORT, Expected, Found, broken, shown, vocabulary
 from .prepare import Prepared
 from .questions import drawn
 
@@ -39,7 +40,7 @@ class Asked:
 
 def asked(recipe: Recipe, prepared: Prepared, source: Source, most: int) -> Asked:
     """The documents of up to so many held-out rows, of training rows where none were held out; drawn by the seed."""
-    side, rows = _rows(recipe, prepared, source.part)
+    side, rows = rows_of(recipe, prepared, source.part)
     if not rows.documents:
         raise Misuse("export.no_prompts", "there is no row that an export could be asked about", f"data.{side}",
                      "give it rows")
@@ -48,7 +49,7 @@ def asked(recipe: Recipe, prepared: Prepared, source: Source, most: int) -> Aske
                  [rows.examples[index] for index in sorted(chosen)])
 
 
-def _rows(recipe: Recipe, prepared: Prepared, part: str) -> tuple[Side, Rows]:
+def rows_of(recipe: Recipe, prepared: Prepared, part: str) -> tuple[Side, Rows]:
     """The rows to ask about and their side; of a task of several, the first side that has rows of the part."""
     side: Side = held_out(prepared) or "train"
     rows = Rows(prepared.examples[side], prepared.documents[side])
@@ -64,8 +65,20 @@ def ask(model: Model, source: Source, found: Asked, batch_size: int) -> list[Flo
     return _reading.ask(model, found.questions)
 
 
-def hold(reloaded: Reads, source: Source, found: Asked, expected: Expected[Floats]) -> Found:
-    """Compare all of it; what differs is refused, everything at once."""
+def timed(model: Any, source: Source, question: Document) -> int:
+    """The tokens of one document, read by a model of ours or by another program's."""
+    if isinstance(model, Elsewhere):
+        model.program.says(question)  # type: ignore[union-attr]
+    else:
+        _reading.ask(model, [question])
+    return len(question)
+
+
+def hold(reloaded: Reads, source: Source, found: Asked, expected: Expected[Floats], *, lossy: bool) -> Found:
+    """Compare all of it; what differs is refused, everything at once.
+
+    lossy: what is said otherwise is told and not refused, as long as it is a number.
+    """
     codec = source.codec
     refusals = [*vocabulary(reloaded.vocabulary, codec), *_marks(reloaded, codec), *_texts(reloaded, codec, found)]
     facts: dict[str, Any] = {"vocabulary": len(reloaded.vocabulary), "texts": len(found.questions),
@@ -76,6 +89,9 @@ def hold(reloaded: Reads, source: Source, found: Asked, expected: Expected[Float
     largest, mean = _apart(said, expected.exact)
     facts["readings"] = {"documents": len(said), "mean_difference": mean, "largest_difference": largest,
                          "tolerance": EXACT}
+    if lossy:
+        facts["readings"]["tolerance"] = None
+        return Found(facts, list(broken(largest, found.examples[0].where)))
     if not largest <= EXACT:
         refusals.append(Refusal("export.readings", f"what the export says of a text is off by {largest:.3g}, and "
                                 f"{EXACT:g} is allowed", found.examples[0].where, REPORT))
