@@ -9,6 +9,7 @@ Letters of shape suffixes: B rows of the batch, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from ..encoding.order import seed_for
 from ..errors import Misuse, Problem, raise_all
 from .elsewhere import Elsewhere
+from .pieces import Pieces
 from .sampling import Sampling, choose, penalise
 
 
@@ -65,7 +67,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _Rows:
+class Rows:
     """The rows that are still being answered, and what the network remembers of them.
 
     cache: None for a network that carries a state from token to token, which padding would disturb and which each
@@ -89,14 +91,14 @@ def generate(
     A model that another program computes answers greedily, whatever the sampling, and in batches of its own. Raises
     Misuse for prompts that are empty or leave no room in the context, before anything is computed.
     """
-    _vet(codec, prompts)
+    vet(codec, prompts)
     if isinstance(model, Elsewhere):
         limits = [min(sampling.max_new_tokens, codec.context - len(prompt)) for prompt in prompts]
         for index, found in model.answers(prompts, limits):
             yield index, _answer(codec, found, "end" if found and found[-1] in codec.stop else "length")
         return
     by_length = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
-    batch_size = 1 if _carries_a_state(model.network) else batch_size
+    batch_size = 1 if carries_a_state(model.network) else batch_size
     for start in range(0, len(by_length), batch_size):
         indices = by_length[start : start + batch_size]
         ids: dict[int, list[int]] = {index: [] for index in indices}
@@ -113,25 +115,21 @@ def stream(
 
     A piece never ends inside a character: what could still change is held back until it cannot.
     """
-    _vet(codec, [prompt])
+    vet(codec, [prompt])
     ids: list[int] = []
-    told = ""
+    pieces = Pieces(codec)
     for _, token, stopped_by in _tokens(model, codec, [prompt], [0], sampling):
         ids.append(token)
+        piece = pieces.add(token) if stopped_by != "end" else ""
         if stopped_by:
-            answer = _answer(codec, ids, stopped_by)
-            if answer.text[len(told) :]:
-                yield answer.text[len(told) :]
-            yield answer
-            return
-        text = codec.decode(ids)
-        # a character whose bytes are not all there decodes to U+FFFD at the end of the text
-        if not text.endswith("\ufffd") and len(text) > len(told):
-            yield text[len(told) :]
-            told = text
+            piece += pieces.rest()
+        if piece:
+            yield piece
+        if stopped_by:
+            yield _answer(codec, ids, stopped_by)
 
 
-def _carries_a_state(network: Any) -> bool:
+def carries_a_state(network: Any) -> bool:
     """Whether the network is of a kind whose layers hand a state from token to token."""
     return bool(network._is_stateful)
 
@@ -141,7 +139,8 @@ def _answer(codec: Reader, ids: Sequence[int], stopped_by: Literal["end", "lengt
     return Answer(kept, codec.decode(kept), stopped_by, len(ids), ids[-1] if stopped_by == "end" else None)
 
 
-def _vet(codec: Reader, prompts: Sequence[Sequence[int]]) -> None:
+def vet(codec: Reader, prompts: Sequence[Sequence[int]]) -> None:
+    """Raise Misuse for prompts that are empty or leave no room in the context."""
     problems: list[Problem] = []
     for index, prompt in enumerate(prompts):
         if not prompt:
@@ -159,7 +158,7 @@ def _tokens(
     model: Network, codec: Reader, prompts: Sequence[Sequence[int]], indices: Sequence[int], sampling: Sampling
 ) -> Iterator[tuple[int, int, Literal["", "end", "length"]]]:
     """Each new token of each row with the row's index, and at a row's last how it ended."""
-    rows, ids_BT = _begin(model, [prompts[index] for index in indices], indices, codec, sampling)
+    rows, ids_BT = begin(model, [prompts[index] for index in indices], indices, codec, sampling)
     generated = 0
     while rows.indices:
         chosen = _step(model.network, rows, ids_BT, sampling)
@@ -181,9 +180,9 @@ def _tokens(
         ids_BT = torch.cat([read_BT, chosen[:, None]], dim=1)
 
 
-def _begin(
+def begin(
     model: Network, prompts: Sequence[Sequence[int]], indices: Sequence[int], codec: Reader, sampling: Sampling
-) -> tuple[_Rows, Tensor]:
+) -> tuple[Rows, Tensor]:
     """The rows before the first forward, and their prompts padded on the left."""
     from transformers import DynamicCache
 
@@ -193,46 +192,60 @@ def _begin(
     for place, prompt in enumerate(prompts):
         ids_BT[place, longest - len(prompt) :] = torch.tensor(list(prompt), dtype=torch.long)
         mask_BT[place, longest - len(prompt) :] = 1
-    rows = _Rows(
+    rows = Rows(
         indices=list(indices),
         limits=[min(sampling.max_new_tokens, codec.context - len(prompt)) for prompt in prompts],
         generators=[torch.Generator().manual_seed(seed_for(sampling.seed, "answer", index)) for index in indices],
         mask_BT=mask_BT.to(model.device),
         padded=min(map(len, prompts)) < longest,
-        cache=None if _carries_a_state(model.network) else DynamicCache(config=model.network.config),
+        cache=None if carries_a_state(model.network) else DynamicCache(config=model.network.config),
         seen_BV=None,
     )
     return rows, ids_BT.to(model.device)
 
 
 @torch.inference_mode()
-def _step(network: Any, rows: _Rows, ids_BT: Tensor, sampling: Sampling) -> Tensor:
-    """(B,) the next token of each row; the cache and the masks of `rows` grow by what was read."""
-    known = rows.cache.get_seq_length() if rows.cache is not None else 0
-    rows.mask_BT = torch.nn.functional.pad(rows.mask_BT, (0, known + ids_BT.shape[1] - rows.mask_BT.shape[1]), value=1)
-    positions_BT = (rows.mask_BT.cumsum(dim=1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
-    training = network.training
-    if training:
-        network.eval()
-    # the last place of every prompt is a strided slice, for which torch would copy the head once a row: 20 s for 32
-    hook = network.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
-    try:
-        output = network(
-            input_ids=ids_BT, attention_mask=rows.mask_BT if rows.padded else None, position_ids=positions_BT,
-            past_key_values=rows.cache, use_cache=rows.cache is not None, logits_to_keep=1,
-        )
-    finally:
-        hook.remove()
-        if training:
-            network.train()
-    logits_BV = output.logits[:, -1].float()
+def _step(network: Any, rows: Rows, ids_BT: Tensor, sampling: Sampling) -> Tensor:
+    """(B,) the next token of each row."""
+    logits_BV = read(network, rows, ids_BT)
     if sampling.repetition_penalty != 1:
         rows.seen_BV = _seen(rows, ids_BT, logits_BV)
         logits_BV = penalise(logits_BV, rows.seen_BV, sampling.repetition_penalty)
     return choose(logits_BV, sampling, rows.generators)
 
 
-def _seen(rows: _Rows, ids_BT: Tensor, logits_BV: Tensor) -> Tensor:
+@torch.inference_mode()
+def read(network: Any, rows: Rows, ids_BT: Tensor) -> Tensor:
+    """(B, V) float32 what follows each row's ids; the cache and the masks of `rows` grow by what was read."""
+    known = rows.cache.get_seq_length() if rows.cache is not None else 0
+    rows.mask_BT = torch.nn.functional.pad(rows.mask_BT, (0, known + ids_BT.shape[1] - rows.mask_BT.shape[1]), value=1)
+    positions_BT = (rows.mask_BT.cumsum(dim=1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
+    with answering(network):
+        output = network(
+            input_ids=ids_BT, attention_mask=rows.mask_BT if rows.padded else None, position_ids=positions_BT,
+            past_key_values=rows.cache, use_cache=rows.cache is not None, logits_to_keep=1,
+        )
+    logits_BV: Tensor = output.logits[:, -1].float()
+    return logits_BV
+
+
+@contextmanager
+def answering(network: Any) -> Iterator[None]:
+    """Nothing is dropped at random while the context lasts, and the head is not copied."""
+    training = network.training
+    if training:
+        network.eval()
+    # the last place of every prompt is a strided slice, for which torch would copy the head once a row: 20 s for 32
+    hook = network.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+    try:
+        yield
+    finally:
+        hook.remove()
+        if training:
+            network.train()
+
+
+def _seen(rows: Rows, ids_BT: Tensor, logits_BV: Tensor) -> Tensor:
     """(B, V) which tokens stand in the prompt or in the answer so far; padding is no token."""
     seen = torch.zeros_like(logits_BV, dtype=torch.bool) if rows.seen_BV is None else rows.seen_BV
     read_BT = rows.mask_BT[:, -ids_BT.shape[1] :].bool()
@@ -242,7 +255,7 @@ def _seen(rows: _Rows, ids_BT: Tensor, logits_BV: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _keep(rows: _Rows, going: Sequence[int]) -> _Rows:
+def _keep(rows: Rows, going: Sequence[int]) -> Rows:
     """The rows of the places in `going`; the others leave the cache, too."""
     places = torch.tensor(list(going), dtype=torch.long, device=rows.mask_BT.device)
     if going:

@@ -102,21 +102,22 @@ def segments(network: Any, batch: Batch) -> Tensor | None:
 def prepare(network: Any, layout: Layout) -> None:
     """Give the network the attention that a layout needs: ours to pack, else the best of its own."""
     own = "sdpa" if network._supports_sdpa else "eager"
-    _attend(network, attention.NAME if layout.kind == "packed" else own)
+    attend(network, attention.NAME if layout.kind == "packed" else own)
 
 
 @contextmanager
 def eager(network: Any) -> Iterator[None]:
     """The network attends by its own plain formula while the context lasts."""
     before = network.config._attn_implementation
-    _attend(network, "eager")
+    attend(network, "eager")
     try:
         yield
     finally:
-        _attend(network, before)
+        attend(network, before)
 
 
-def _attend(network: Any, name: str) -> None:
+def attend(network: Any, name: str) -> None:
+    """Give a network that takes any attention the one of this name."""
     if takes_our_attention(type(network)) and network.config._attn_implementation != name:
         network.set_attn_implementation(name)
 

@@ -18,7 +18,7 @@ from ..encoding.codec import Codec, build
 from ..encoding.order import seed_for
 from ..encoding.vocabulary import Pieces
 from ..errors import Misuse, Refusal
-from ..kernels import attention
+from ..kernels import attention, cached
 from ..kernels.rule import Rule
 from ..records import Head, Row
 from . import earlier, growth, heads, layouts, sentence_files, several, special_tokens
@@ -177,7 +177,7 @@ def _drop(network: torch.nn.Module, share: float) -> None:
 def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: Head, seed: int) -> Any:
     """The network of a base's folder, as it stands there; of a head that the base lacks each weight is drawn."""
     library = transformers()
-    _register(library)
+    register_attention(library)
     kind: Any = layouts.architecture(base) if head.kind == "causal" else heads.architecture(base, head)
     ours = attention.NAME if head.kind != "encoder-decoder" and layouts.takes_our_attention(kind) else None
     with opening(base.folder), torch.random.fork_rng(devices=[]):
@@ -199,7 +199,7 @@ def _from_folder(base: Base, dtype: torch.dtype, device: torch.device, *, head: 
     return loaded.eval().to(device)
 
 
-def _register(library: Any) -> None:
+def register_attention(library: Any) -> None:
     """Make our attention known to transformers under its name. With a mask it is sdpa, whose masks it takes."""
     masks = library.masking_utils
     library.AttentionInterface.register(attention.NAME, _attention)
@@ -212,6 +212,8 @@ def _attention(
 ) -> tuple[torch.Tensor, None]:
     if "borders" in options:
         return attention.packed_attention(module, query, key, value, attention_mask, **options)
+    if "reading" in options:
+        return cached.transformers_attention(module, query, key, value, **options)
     if options.get("softcap") is not None:
         rule = Rule(scale=options["scaling"], softcap=options["softcap"])
         return attention.capped_attention(query, key, value, attention_mask, rule), None
