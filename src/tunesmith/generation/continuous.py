@@ -130,7 +130,7 @@ class Continuous:
         return tell([reading[place][0].saying for place in whole], logits_RV, self._codec.stop) if whole else []
 
     def _portions(self) -> Iterator[tuple[_Row, int]]:
-        """The rows that are read now, and how many tokens of each: one of answers, of prompts what there is room for."""
+        """The rows that are read now, and how many tokens of each: one of answers, of prompts what fits."""
         writing = [row for row in self._running if row.saying.said]
         yield from ((row, 1) for row in writing)
         room = READ_BESIDE if writing else READ_ALONE
