@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from served import Toy, allowed, connected, heard, request, running, talk
+from wire import Toy, allowed, connected, heard, request, running, talk
 from tunesmith.errors import Misuse
 from tunesmith.serving import keys
 from tunesmith.serving.checks import Door

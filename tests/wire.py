@@ -1,6 +1,6 @@
 """A server of ours in a thread on 127.0.0.1, and clients that send bytes as no library would.
 
-Tests say `from served import allowed, running, talk`, mark themselves with `allowed`, and give an ASGI application:
+Tests say `from wire import allowed, running, talk`, mark themselves with `allowed`, and give an ASGI application:
 
     with running(application, Door()) as port:
         assert talk(port, b"GET /health HTTP/1.1\\r\\n…").status == 200
