@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from wire import Toy, allowed, connected, heard, request, running, talk
 from tunesmith.errors import Misuse
 from tunesmith.serving import keys
 from tunesmith.serving.checks import Door
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.logs import Redacting
+from wire import Toy, allowed, connected, heard, request, running, talk
 
 KEY = "k3y-of-the-server-and-no-other"
 QUICK = Limits(header_seconds=0.3, body_seconds=0.3, write_seconds=0.3, body_bytes=1000, upload_bytes=2000)
