@@ -37,6 +37,11 @@ class Pieces:
         self._held = ""
         self.stopped: str | None = None
 
+    @property
+    def held(self) -> str:
+        """Whole characters that have come and could still become a stop text."""
+        return self._held
+
     def add(self, *tokens: int) -> str:
         """What can be told now that these tokens have come; often nothing."""
         if self.stopped is not None:

@@ -50,15 +50,19 @@ class Predictor:
         Without turns it is how the last message goes on, as in training without any template. Raises Misuse for a run
         whose head does not go on with a text.
         """
+        return stream(self.model, self.codec, self.prompt(messages), sampling)
+
+    def prompt(self, messages: Sequence[Message]) -> Sequence[int]:
+        """The ids that are answered: rendered as in training, with the run's own system prompt where none is given."""
         if self.model.head.kind != "causal":
             raise Misuse("chat.no_answers", f"`{self.name}` learnt a task that is not for speaking with", "",
                          "use `tunesmith predict RUN FILE`")
         if not self.turns:
-            return stream(self.model, self.codec, plain.prompt(messages[-1].content, self.codec).ids, sampling)
+            return plain.prompt(messages[-1].content, self.codec).ids
         opened = tuple(messages)
         if self.system is not None and (not opened or opened[0].role != "system"):
             opened = (Message("system", self.system), *opened)
-        return stream(self.model, self.codec, chat.prompt(opened, self.codec).ids, sampling)
+        return chat.prompt(opened, self.codec).ids
 
 
 def open(name: str, *, base: bool = False) -> Predictor:

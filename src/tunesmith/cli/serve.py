@@ -1,0 +1,154 @@
+"""Serve runs and bases over HTTP, as OpenAI's clients speak it.
+
+It answers until it is asked to stop (Ctrl-C, SIGTERM); answers that have begun are then finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DONE, Misuse
+from ._output import Screen
+
+if TYPE_CHECKING:
+    from ..serving.checks import Door
+    from ..serving.registry import Registry
+    from ..serving.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take runs or bases, an address, and how much is answered at once."""
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's folder or a base; `NAME=RUN` names it for "
+                        "requests, which else say the folder's own name")
+    parser.add_argument("--host", metavar="ADDRESS", default=LOOPBACK, help="where to listen; by default this machine "
+                        "alone")
+    parser.add_argument("--port", metavar="N", type=int, default=8000, help="0 takes any that is free")
+    parser.add_argument("--key-from", metavar="VARIABLE", default="", help="the variable of the environment that holds "
+                        "the key which every request but `/health` must bring; needed where others reach `--host`")
+    parser.add_argument("--key-file", metavar="FILE", type=Path, help="the same from a file")
+    parser.add_argument("--allow-host", metavar="NAME", action="append", default=[], help="a further name that the "
+                        "server may be called by; may be repeated")
+    parser.add_argument("--rows", metavar="N", type=int, help="how many answers of one model are written at once")
+    parser.add_argument("--queue", metavar="N", type=int, help="how many more may wait")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="after which an answer is given up")
+    parser.add_argument("--drain", metavar="SECONDS", type=float, help="that answers have to end in once it stops")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until asked to stop."""
+    screen: Screen = arguments.screen
+    _extra()
+    settings = _settings(arguments)
+    door = _door(arguments, settings)
+    with _bound(arguments.host, arguments.port) as listening:
+        models = _opened(arguments.runs, settings)
+        host, port = listening.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        _told(url, models, screen)
+        _serve(models, settings, door, listening)
+    screen.tell("stopped")
+    return DONE
+
+
+def _extra() -> None:
+    """Raise Misuse where what serves is not installed."""
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise Misuse("serve.not_installed", f"serving needs the package `{error.name}`", "",
+                     "pip install 'tunesmith[serve]'") from error
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What was said, within its limits. Raises Misuse."""
+    from pydantic import ValidationError
+
+    from ..serving.settings import Settings
+
+    said = {name: getattr(arguments, name) for name in Settings.model_fields}
+    try:
+        return Settings(**{name: value for name, value in said.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise Misuse("serve.setting", f"`--{name}` is {said[name]}: {first['msg'].lower()}", f"--{name}",
+                     f"give what it takes: {Settings.model_fields[name].description}") from error
+
+
+def _door(arguments: argparse.Namespace, settings: Settings) -> Door:
+    """Who is let in. Raises Misuse where others could come in without a key."""
+    from ..serving import keys
+    from ..serving.checks import Door
+    from ..serving.limits import Limits
+
+    key = keys.read(arguments.host, variable=arguments.key_from, file=arguments.key_file)
+    return Door(arguments.host, key, frozenset(name.lower() for name in arguments.allow_host),
+                Limits(drain_seconds=round(settings.drain)))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at that address, before anything is loaded. Raises Misuse where it is taken or none of this machine."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise Misuse("serve.address", f"nothing can listen at {host}, port {port}: {error}", "--port",
+                     "name another `--port`, or 0 for any that is free") from error
+
+
+def _opened(words: Sequence[str], settings: Settings) -> Registry:
+    """The models by their names."""
+    from ..serving.registry import Registry
+
+    models = Registry(settings)
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or Path(word).exists():
+            name, path = Path(word).name, word
+        models.add(name, path)
+    return models
+
+
+def _told(url: str, models: Registry, screen: Screen) -> None:
+    if screen.as_json:
+        screen.answer({"url": url, "models": list(models)})
+        screen.flush()
+        return
+    screen.say(f"serving at {url}")
+    for name, served in models.items():
+        screen.say(f"  {name}  ({served.kind})")
+
+
+def _serve(models: Registry, settings: Settings, door: Door, listening: socket.socket) -> None:
+    """Until a signal comes; then what runs is finished, within the time that the settings give it."""
+    import uvicorn
+
+    from ..runs import signals
+    from ..serving.app import application
+    from ..serving.guard import Guard
+    from ..serving.protocol import configured
+
+    class Server(uvicorn.Server):
+        """Leaves signals to us, who end with an exit code and not by the signal."""
+
+        def capture_signals(self) -> Any:
+            return nullcontext()
+
+    app = application(models, settings)
+    server = Server(configured(Guard(app, door), door, listening.getsockname()[1]))
+
+    def stop(signal: str) -> None:
+        app.state.service.draining = True
+        server.should_exit = True
+
+    with signals.listening(stop):
+        server.run(sockets=[listening])
