@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tunesmith.recipe.read import parse
 from tunesmith.workflow.train import train
 
 ROWS = 40
+WORDS = ("hat", "shirt", "clip")
 
 
 def hats(folder: Path) -> Path:
@@ -17,6 +19,16 @@ def hats(folder: Path) -> Path:
     rows = [{"question": f"How many hats has Anna after {n}?", "answer": f"Anna has {n + 2} hats."}
             for n in range(ROWS)]
     path = folder / "hats.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def labelled(folder: Path) -> Path:
+    """Texts of three classes."""
+    drawn = random.Random(3)
+    rows = [{"text": " ".join([WORDS[n % 3], *("".join(drawn.choices("abcdefgh", k=4)) for _ in range(8))]),
+             "label": WORDS[n % 3]} for n in range(60)]
+    path = folder / "labels.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from runs_of import run_on
+from runs_of import labelled, run_on
 from tiny import SENTENCES, tiny_base, tiny_encoder
 from tunesmith.cli import main
 from tunesmith.contracts import Lossy
@@ -22,18 +21,6 @@ from tunesmith.metrics import loss, perplexity
 from tunesmith.records import Finding, Measured, Verdict
 from tunesmith.workflow import cost
 from tunesmith.workflow.export import export
-
-WORDS = ("hat", "shirt", "clip")
-
-
-def labelled(folder: Path) -> Path:
-    """Texts of three classes."""
-    drawn = random.Random(3)
-    rows = [{"text": " ".join([WORDS[n % 3], *("".join(drawn.choices("abcdefgh", k=4)) for _ in range(8))]),
-             "label": WORDS[n % 3]} for n in range(60)]
-    path = folder / "labels.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def tagged(folder: Path) -> Path:
