@@ -40,6 +40,13 @@ FAULTS = {
     "hostile GGUF and safetensors": "headers that lie; refused, and no more memory taken than twice the file",
     "hostile configurations": "files of a base that ask for code, paths or sizes; refused, nothing of theirs imported,"
                               " executed or fetched",
+    "a crowd before the server": "more requests at once than places, streams cut at random, SIGTERM under load; each"
+                                 " answered or told when to come back, none lost, none crossed, no place kept",
+    "slow clients": "half-sent headers and bodies, readers that do not read; let go within their bounds, `/health`"
+                    " answers meanwhile",
+    "malformed requests": "raw bytes, wrong framing, wrong JSON, cases made from the server's own schema; no 5xx, no"
+                          " traceback, the process alive",
+    "requests that would lead out": "paths that climb, addresses to fetch, templates; nothing read, nobody called",
     "pickles": "pickles under every name, as base and as data; never opened, their canary never made",
 }
 COUNTED: dict[str, Counter[str]] = {name: Counter() for name in FAULTS}

@@ -73,7 +73,6 @@ def running(app: Callable[..., Any], door: Door) -> Iterator[int]:
             yield taken.getsockname()[1]
         finally:
             server.should_exit = True
-            server.force_exit = True
             thread.join(PATIENCE_SECONDS)
 
 

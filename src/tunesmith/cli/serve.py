@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import DONE, Misuse
 from ._output import Screen
@@ -35,6 +35,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", metavar="FILE", type=Path, help="the same from a file")
     parser.add_argument("--allow-host", metavar="NAME", action="append", default=[], help="a further name that the "
                         "server may be called by; may be repeated")
+    parser.add_argument("--engine", choices=("tunesmith", "vllm"), default="tunesmith", help="`vllm` hands the run to "
+                        "vLLM, where that is installed")
     parser.add_argument("--rows", metavar="N", type=int, help="how many answers of one model are written at once")
     parser.add_argument("--queue", metavar="N", type=int, help="how many more may wait")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="after which an answer is given up")
@@ -44,9 +46,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until asked to stop."""
     screen: Screen = arguments.screen
+    if arguments.engine == "vllm":
+        _hand_over(arguments, screen)
     _extra()
     settings = _settings(arguments)
-    door = _door(arguments, settings)
+    door = _door(arguments, settings.drain)
     with _bound(arguments.host, arguments.port) as listening:
         models = _opened(arguments.runs, settings)
         host, port = listening.getsockname()[:2]
@@ -84,7 +88,23 @@ def _settings(arguments: argparse.Namespace) -> Settings:
                      f"give what it takes: {Settings.model_fields[name].description}") from error
 
 
-def _door(arguments: argparse.Namespace, settings: Settings) -> Door:
+def _hand_over(arguments: argparse.Namespace, screen: Screen) -> NoReturn:
+    """Become vLLM. Raises Misuse for what vLLM is not told, and where it cannot serve the run."""
+    from ..serving import vllm
+
+    ours = [f"--{name}" for name in ("rows", "queue", "timeout", "drain") if getattr(arguments, name) is not None]
+    if arguments.allow_host:
+        ours.append("--allow-host")
+    if ours or len(arguments.runs) > 1:
+        what = f"{', '.join(ours)} {'is' if len(ours) == 1 else 'are'} tunesmith's own" if ours else "one run goes over"
+        raise Misuse("serve.engine", f"vLLM serves by its own settings: {what}", "--engine",
+                     "leave that out, or leave `--engine` out")
+    name, path = _named(arguments.runs[0])
+    screen.flush()
+    vllm.hand_over(Path(path), name, _door(arguments), arguments.port)
+
+
+def _door(arguments: argparse.Namespace, drain: float = 30) -> Door:
     """Who is let in. Raises Misuse where others could come in without a key."""
     from ..serving import keys
     from ..serving.checks import Door
@@ -92,7 +112,7 @@ def _door(arguments: argparse.Namespace, settings: Settings) -> Door:
 
     key = keys.read(arguments.host, variable=arguments.key_from, file=arguments.key_file)
     return Door(arguments.host, key, frozenset(name.lower() for name in arguments.allow_host),
-                Limits(drain_seconds=round(settings.drain)))
+                Limits(drain_seconds=round(drain)))
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -111,11 +131,14 @@ def _opened(words: Sequence[str], settings: Settings) -> Registry:
 
     models = Registry(settings)
     for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or Path(word).exists():
-            name, path = Path(word).name, word
-        models.add(name, path)
+        models.add(*_named(word))
     return models
+
+
+def _named(word: str) -> tuple[str, str]:
+    """The name that requests say, and the run or base."""
+    name, equals, path = word.partition("=")
+    return (name, path) if equals and not Path(word).exists() else (Path(word).name, word)
 
 
 def _told(url: str, models: Registry, screen: Screen) -> None:

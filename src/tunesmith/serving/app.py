@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -17,6 +18,12 @@ from .registry import Registry
 from .service import Service
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+# FastAPI 0.165 sends to whatever the environment names, request bodies and tracebacks too, unless it is told not to
+NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 ROUTERS = (health.router, models.router, chat.router, completions.router)
 
 
@@ -33,7 +40,8 @@ def application(models: Registry, settings: Settings) -> FastAPI:
         models.close()
 
     # its pages of documentation would load scripts from elsewhere
-    app = FastAPI(title="tunesmith", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="tunesmith", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+                  telemetry=NO_TELEMETRY)
     app.state.service = Service(models, settings, counts)
     app.state.log = None
     refusals.installed(app)

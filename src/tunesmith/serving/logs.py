@@ -31,5 +31,7 @@ def config(key: str = "", level: str = "INFO") -> dict[str, Any]:
         "formatters": {"redacting": {"()": Redacting, "key": key}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "redacting",
                                 "stream": "ext://sys.stderr"}},
-        "loggers": {"uvicorn": logger, "tunesmith.serving": logger},
+        # a line for each request would hold whatever strangers write into addresses
+        "loggers": {"uvicorn": {**logger, "level": "ERROR"}, "tunesmith.serving": logger,
+                    "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False}},
     }
