@@ -15,10 +15,17 @@ from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.recipe.choices import section
 from tunesmith.workflow.export import export
 
+TRACED = ("onnx", "torch_export")  # seconds of tracing each time: tests of their own hold them in `make test`
 NAMES = catalog.names("export")
 EXACT = [name for name in NAMES if section("export", name).module.lossy(section("export", name).settings) is None]
 LOSSY = [name for name in NAMES if name not in EXACT]
 FOLDERS = [name for name in NAMES if section("export", name).module.library in ("transformers", "peft")]
+
+
+def mostly(names: list[str] | tuple[str, ...]) -> list:
+    """The names, those that take long marked."""
+    return [pytest.param(name, marks=pytest.mark.long) if name in TRACED else name for name in names]
+
 ADAPTERS = ("lora", "full")
 
 
@@ -40,7 +47,7 @@ def takes(name: str, run: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", mostly(EXACT))
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_what_is_reloaded_answers_as_the_run_did(runs, name, adapter):
     if not takes(name, runs[adapter]):
@@ -146,7 +153,7 @@ def test_an_export_that_was_damaged_is_refused_and_nothing_is_left_but_why(runs,
     assert not list((run / "exports").glob(".*"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly(NAMES))
 def test_the_report_of_a_refusal_goes_with_the_next_export_that_holds(runs, name):
     why = runs["lora"] / "exports" / f"{name}.refused.json"
     why.parent.mkdir(exist_ok=True)
