@@ -18,9 +18,8 @@ from tunesmith.exports import onnx as onnx_export
 from tunesmith.workflow.export import export
 
 SHAPES = ((1, 1), (1, 2), (1, 13), (3, 11), (2, 512))
-QUICK = ("classify", "embed")
-HEADS = [*QUICK, *(pytest.param(head, marks=pytest.mark.long) for head in (
-    "pairs", "marks", "causal labels", "tag", "part", "extract", "masked"))]
+HEADS = ["classify", *(pytest.param(head, marks=pytest.mark.long) for head in (
+    "embed", "pairs", "marks", "causal labels", "tag", "part", "extract", "masked"))]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,8 @@ def test_onnx_runtime_says_what_transformers_says_whatever_the_shape(runs, head,
     assert axes["input_ids"] == axes["attention_mask"] == ["batch", "tokens"]
 
 
-@pytest.mark.parametrize("pooling", ["mean", *(pytest.param(way, marks=pytest.mark.long) for way in ("cls", "last"))])
+@pytest.mark.long
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_vectors_are_those_of_sentence_transformers(pooling, runs, tmp_path):
     from sentence_transformers import SentenceTransformer
     from transformers import AutoTokenizer
@@ -180,6 +180,29 @@ def test_a_graph_that_says_something_else_is_refused(runs, damage, kind, monkeyp
     with pytest.raises((Refusal, Problems)):
         export(run, "onnx", prompts=3)
     assert kind in {one["kind"] for one in json.loads((run / "exports" / "onnx.refused.json").read_text())["refused"]}
+
+
+def test_weights_of_8_bits_are_judged_against_the_run_and_refused_above_what_may_be_lost(runs, tmp_path, capfd):
+    from tunesmith.cli import main
+
+    run, _, folder = runs("classify")
+    assert main(["export", str(run), "onnx", "weights=int8", "worst=0.5", "--output", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert told["cost"]["verdict"] in ("worse", "not proven", "better") and told["weights"] == "int8"
+    assert "WARNING" not in capfd.readouterr().err
+    small, whole = ((where / "model.onnx").stat().st_size for where in (tmp_path / "out", folder))
+    assert small < whole / 2
+    with pytest.raises(Misuse, match="nothing is with `weights=float32`"):
+        export(run, "onnx", options=["worst=0.1"])
+
+
+@pytest.mark.long
+def test_a_decoder_of_8_bits_goes_on_with_its_cache(runs, tmp_path):
+    run, _, _ = runs("chat")
+    done = export(run, "onnx", options=["weights=int8", "worst=9"], output=tmp_path / "out")
+    assert done.parity["cost"]["primary"] == "loss" and done.parity["answers"]["mean_difference"] < 0.1
+    with pytest.raises(Misuse, match="no search of its own"):
+        export(run_with("seq2seq", tmp_path)[0], "onnx", options=["weights=int8"])
 
 
 def test_a_missing_extra_is_told_before_a_weight_is_read(runs, monkeypatch):

@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import io
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -154,20 +155,11 @@ def files(model: Any, source: Source, folder: Path) -> Any:
     network = getattr(transformers(), heads.AUTO[source.head.kind]).from_pretrained(
         inside, dtype=torch.float32, attn_implementation="eager", local_files_only=True, trust_remote_code=False,
         use_safetensors=True)
-    for pattern in KEPT_OUT:
-        for file in inside.glob(pattern):
-            file.unlink()
-    for file in list(inside.iterdir()):
-        if file.is_file():
-            file.rename(folder / file.name)
-    _remove(inside)
+    for file in inside.iterdir():
+        if file.is_file() and not any(map(file.match, KEPT_OUT)):
+            file.replace(folder / file.name)
+    shutil.rmtree(inside)
     return network.eval()
-
-
-def _remove(folder: Path) -> None:
-    for file in sorted(folder.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    folder.rmdir()
 
 
 def of(network: Any, source: Source) -> Graph:

@@ -6,22 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import torch
 
 from ..errors import Refusal
 from ._running import Arrays
 
+WEIGHTS: Final = "weights"
+
 
 @final
 @dataclass(frozen=True)
 class Session:
-    """A graph in ONNX Runtime; satisfies `_running.Runs`."""
+    """A graph in ONNX Runtime; satisfies `_running.Runs`. rounds: whether it rounds the states of a batch together."""
 
     inputs: Mapping[str, Sequence[int | None]]
     outputs: Sequence[str]
     session: Any
+    rounds: bool
 
     def __call__(self, given: Arrays) -> Arrays:
         """Its outputs by their names. Raises Refusal where it cannot compute them."""
@@ -39,7 +42,22 @@ def opened(file: Path) -> Session:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     inputs = {each.name: [size if isinstance(size, int) else None for size in each.shape]
               for each in session.get_inputs()}
-    return Session(inputs, [each.name for each in session.get_outputs()], session)
+    rounds = WEIGHTS in session.get_modelmeta().custom_metadata_map
+    return Session(inputs, [each.name for each in session.get_outputs()], session, rounds)
+
+
+def quantise(file: Path, into: Path) -> None:
+    """The file's products with their weights in 8 bits, a scale for each output; states are rounded as they come."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(file)
+    del model.graph.value_info[:]  # the quantiser turns weights round, and then finds the shapes noted here wrong
+    large = file.with_name(f"{file.name}.data").is_file()
+    quantize_dynamic(model, into, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large)
+    model = onnx.load(into, load_external_data=False)
+    onnx.helper.set_model_props(model, {WEIGHTS: "int8"})
+    onnx.save(model, into)
 
 
 @contextmanager

@@ -2,48 +2,71 @@
 
 Encoders with every head; networks that go on with a text, with their cache as inputs and outputs; those that read one
 text and write another, without a cache. Numbers of texts and tokens are open. Source: ONNX 1.23, written by
-`torch.onnx.export(dynamo=True)`; names of inputs and outputs as Optimum has them.
+`torch.onnx.export(dynamo=True)`; names of inputs and outputs as Optimum has them; `quantize_dynamic` of ONNX Runtime.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from ..contracts import Lossy
 from ..errors import Misuse
 from ..models.model import LanguageModel
 from ..runs.card import Use
 from . import _graph, _graph_uses, merged
-from ._onnx_session import opened
+from ._lossy import Worst
+from ._onnx_session import opened, quantise
 from ._running import Reading, Writing
 from ._source import Source
 
 library = "onnxruntime"
-FILE = "model.onnx"
+FILE, WHOLE = "model.onnx", "whole.onnx"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 class Settings(BaseModel):
-    """How the graph is written: in float32, as ONNX Runtime computes it everywhere."""
+    """What the graph's weights are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
+    weights: Literal["float32", "int8"] = "float32"
+    """The numbers of the weights: `float32` or `int8`.
+
+    `int8` takes a fourth of the room for all that is multiplied with, and is quicker on most processors; states are
+    rounded too, batch by batch, so that a text's neighbours change a little of what is said of it. What it costs is
+    measured. Try it where a small loss is worth the speed.
+    """
+    worst: Worst = None
+
 
 def refuse(source: Source, settings: Settings) -> None:
-    """Raise Misuse where the extra is missing, or where what was read before is no cache of keys and values."""
+    """Raise Misuse for what is missing or does not go together, before a weight is read."""
+    if settings.worst is not None and settings.weights == "float32":
+        raise Misuse("export.worst", "`worst` says how much may be lost, and nothing is with `weights=float32`",
+                     "worst", "leave it out, or use `weights=int8`")
+    if settings.weights != "float32" and source.head.kind == "encoder-decoder":
+        raise Misuse("export.no_search", "what `weights=int8` costs is measured by asking the graph for answers, and "
+                     "it has no search of its own for a network that reads one text and writes another", "weights",
+                     "use `weights=float32`")
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Misuse("export.no_onnx", f"a graph is written by onnxscript and proved by onnxruntime, and "
                      f"`{missing[0]}` is not installed", "", "pip install 'tunesmith[onnx]'")
     _graph.refuse_states(source)
 
 
-def precision(source: Source, settings: Settings) -> torch.dtype:
-    """float32."""
-    return torch.float32
+def lossy(settings: Settings) -> Lossy | None:
+    """None, but for weights that are rounded to whole numbers."""
+    return None if settings.weights == "float32" else Lossy(settings.worst)
+
+
+def precision(source: Source, settings: Settings) -> torch.dtype | str:
+    """What the weights are."""
+    return torch.float32 if settings.weights == "float32" else settings.weights
 
 
 def meant(source: Source, settings: Settings) -> LanguageModel:
@@ -65,7 +88,14 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
     if program is None:
         raise TypeError("torch.onnx wrote no graph")
     _forget(program.model.graph)
-    program.save(folder / FILE)
+    if settings.weights == "float32":
+        program.save(folder / FILE)
+        return
+    program.save(folder / WHOLE)
+    with _graph.telling(source, "ONNX Runtime's quantiser"):
+        quantise(folder / WHOLE, folder / FILE)
+    for file in folder.glob(f"{WHOLE}*"):
+        file.unlink()
 
 
 def _forget(graph: Any) -> None:
@@ -85,7 +115,7 @@ def reload(folder: Path, source: Source) -> Reading | Writing:
     if source.head.kind == "causal":
         return Writing(session, folder)
     reading = Reading(session, folder, source.head)
-    reading.hold_shapes(source.codec.longest)
+    reading.hold_shapes(source.codec.longest, exactly=not session.rounds)
     return reading
 
 
