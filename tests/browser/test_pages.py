@@ -13,9 +13,11 @@ import pytest
 from checked import checked
 from compared import compared
 from judged import METRICS, judged
+from monitored import monitored
 from previewed import previewed
 from tunesmith.pages.check import check_page
 from tunesmith.pages.compare import compare_page
+from tunesmith.pages.monitor import monitor_page
 from tunesmith.pages.preview import preview_page
 from tunesmith.pages.verdict import verdict_page
 
@@ -24,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "preview": lambda: preview_page(previewed(hostile=True)),
     "compare": lambda: compare_page(compared(hostile=True), METRICS),
     "check": lambda: check_page(checked(hostile=True, ok=False)),
+    "monitor": lambda: monitor_page(monitored(hostile=True)),
 }
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 

@@ -37,3 +37,9 @@ class Monitoring(Options):
 
     `true` or `false`. They are told by their forms; names of people are not told. Nothing unmasked reaches the disk.
     """
+
+    reference: int = Field(default=1000, ge=0, le=10_000)
+    """Of how many rows the run carries the features, to compare with; 0: none.
+
+    0 to 10,000; a thousand take a megabyte of the run's folder, without their texts. Held-out rows come first.
+    """

@@ -101,6 +101,11 @@ class Run:
         return self.path / "exports"
 
     @property
+    def reference_file(self) -> Path:
+        """What its rows are like, for what it sees in service to be held against; tensors stand beside it."""
+        return self.path / "reference.json"
+
+    @property
     def seen_file(self) -> Path:
         """What the run was asked while it was served, where its recipe says that it is kept."""
         return self.path / "seen.sqlite"

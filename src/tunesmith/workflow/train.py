@@ -18,7 +18,7 @@ from ..runs import checkpoints, durable, folder, lineage, lock, signals
 from ..runs.folder import Run
 from ..runs.records import Journal, cut
 from ..runs.redact import redacted
-from . import check_page, elsewhere, observers
+from . import check_page, elsewhere, observers, watching
 from .check import report
 from .events import Event, Found, Said, silent
 from .judge import judge
@@ -192,6 +192,7 @@ def carry_on(run: Run, recipe: Recipe, prepared: Prepared, observe: Observe) -> 
         verdict = None
         if ending != "signal":
             verdict = judge(run, recipe, prepared, until(stop, run, observe))
+            watching.put(run, recipe, prepared)
             records.append({"kind": folder.DONE, "step": session.state.number, "stopped": ending})
         if verdict is not None:
             told.verdict(session.state.number, verdict)
