@@ -17,7 +17,7 @@ from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
 from ..generation.sampling import Sampling
 from ..models import bases, earlier, load, precision
-from ..models.model import CAUSAL, LanguageModel
+from ..models.model import CAUSAL, LanguageModel, Share
 from ..recipe import read
 from ..records import Conversation, Head, Message
 from ..runs import folder, lineage
@@ -65,27 +65,29 @@ class Predictor:
         return chat.prompt(opened, self.codec).ids
 
 
-def open(name: str, *, base: bool = False) -> Predictor:
-    """A run's folder or a base's name, opened. `base`: the base that the run started from.
+def open(name: str, *, base: bool = False, share: Share | None = None) -> Predictor:
+    """A run's folder or a base's name, opened. `base`: the base that the run started from; share: as of LanguageModel.
 
     Raises Misuse for what is neither, Failure for a run without a checkpoint, Refusal for a template that is no
     longer the one that the run was proved with.
     """
     if (Path(name) / "recipe.yaml").is_file():
-        return open_run(Path(name), base=base)
-    return open_base(name)
+        return open_run(Path(name), base=base, share=share)
+    return open_base(name, share=share)
 
 
-def open_base(name: str, head: Head = CAUSAL) -> Predictor:
+def open_base(name: str, head: Head = CAUSAL, *, share: Share | None = None) -> Predictor:
     """A base as it is, with its own template and what stands on its network."""
     found = bases.find(name)
     device = precision.device("auto")
     dtype, _ = precision.choose("auto", device)
-    model = LanguageModel.frozen(load.network(found, dtype=dtype, device=device, head=head), head)
+    model = LanguageModel.frozen(load.network(found, dtype=dtype, device=device, head=head), head, share=share)
     return Predictor(name, model, load.codec(found, None, datetime.now().astimezone()), shipped_sampling(found))
 
 
-def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None) -> Predictor:
+def open_run(
+    path: Path, *, base: bool = False, dtype: torch.dtype | None = None, share: Share | None = None
+) -> Predictor:
     """A run's tuned model, its best checkpoint where it has one; or the base as the run saw it.
 
     A base that can answer by itself does so in its own vocabulary, not in the one that the run extended. dtype: another
@@ -110,9 +112,10 @@ def open_run(path: Path, *, base: bool = False, dtype: torch.dtype | None = None
         seed=recipe.training.seed,
     )
     if base:
-        return Predictor("base", LanguageModel.frozen(network, head), encoder, sampling, recipe.data.system, turns)
+        return Predictor("base", LanguageModel.frozen(network, head, share=share), encoder, sampling, recipe.data.system, turns)
     model = LanguageModel(
-        network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed, head=head)
+        network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed, head=head,
+        share=share)
     model.load(load_file(earlier.best_checkpoint(path) / model.adapter.weights_file))
     return Predictor(run.name, model, encoder, sampling, recipe.data.system, turns)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class Matrix:
     kept: its own size again. One that learns is laid out in every product, which costs about a tenth of its speed.
     """
 
-    __slots__ = ("_packed", "frozen", "weight_NK")
+    __slots__ = ("__weakref__", "_packed", "frozen", "weight_NK")
 
     def __init__(self, weight_NK: Tensor, *, frozen: bool) -> None:
         self.weight_NK = weight_NK.detach()
@@ -60,6 +61,19 @@ class Matrix:
         if back not in self._packed:
             self._packed[back] = _packed(self.weight_NK, back)
         return self._packed[back]
+
+
+_laid_out: WeakValueDictionary[tuple[object, ...], Matrix] = WeakValueDictionary()
+
+
+def laid_out(weight_NK: Tensor) -> Matrix:
+    """A frozen weight to multiply by: one for all that read the same memory, whose copy for the tiles is made once."""
+    key = (weight_NK.device, weight_NK.data_ptr(), weight_NK.shape, weight_NK.stride(), weight_NK.dtype,
+           weight_NK._version)
+    found = _laid_out.get(key)  # while it is there it holds the memory, so nothing else can have that address
+    if found is None:
+        found = _laid_out[key] = Matrix(weight_NK, frozen=True)
+    return found
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..contracts import Model
 from ..kernels import head, late_rows
-from ..kernels.products import Matrix
+from ..kernels.products import Matrix, laid_out
 from ..records import Batch, Head
 from . import encoder_decoder, fast, heads, layouts, padded, probe, several
 from . import rows as rows_of
@@ -19,6 +19,7 @@ from .adapters import _none
 from .learnt import lay_in
 
 CAUSAL = Head("causal")
+Share = Callable[[nn.Module, frozenset[str]], None]
 
 
 class LanguageModel:
@@ -30,14 +31,19 @@ class LanguageModel:
     `layout` says how documents are laid before the network, `paths` how each of its layers computes, and why. Raises
     Refusal for a network that answers in no layout as it does by itself.
 
-    One that reads one text and writes another is laid as its task lays it.
+    One that reads one text and writes another is laid as its task lays it. share: told of the network and of what
+    learns in it, before anything is made of its weights.
     """
 
-    def __init__(self, network: Any, adapter: Any, settings: Any, *, seed: int, head: Head = CAUSAL) -> None:
+    def __init__(
+        self, network: Any, adapter: Any, settings: Any, *, seed: int, head: Head = CAUSAL, share: Share | None = None
+    ) -> None:
         self.network = network
         self.adapter = adapter
         self.head = head
         names = heads.attach(network, head, adapter, settings, seed=seed)
+        if share is not None:
+            share(network, frozenset(names))
         network.eval()
         computing = dict(network.named_parameters())
         self._computing: dict[str, nn.Parameter] = {name: computing[name] for name in names}
@@ -61,9 +67,9 @@ class LanguageModel:
             probe.demand_same(self, own)
 
     @classmethod
-    def frozen(cls, network: Any, head: Head = CAUSAL) -> LanguageModel:
+    def frozen(cls, network: Any, head: Head = CAUSAL, *, share: Share | None = None) -> LanguageModel:
         """A model in which nothing learns, for use only."""
-        return cls(network, _none, None, seed=0, head=head)
+        return cls(network, _none, None, seed=0, head=head, share=share)
 
     def part(self, name: str) -> Model:
         """What one of several heads says on the same network; the model itself where it has one head."""
@@ -122,7 +128,7 @@ class LanguageModel:
             return weight
         state = (linear.weight, linear.weight._version)
         if self._laid_out is None or self._laid_out[0] is not state[0] or self._laid_out[1] != state[1]:
-            self._laid_out = (*state, Matrix(linear.weight, frozen=True))
+            self._laid_out = (*state, laid_out(linear.weight))
         return self._laid_out[2]
 
     @contextmanager

@@ -47,7 +47,8 @@ class Linears:
         """The layer's own weight, made ready once for as long as its numbers stay what they are."""
         weight, version, matrix = self._matrices.get(layer, (None, -1, None))
         if matrix is None or weight is not layer.weight or version != layer.weight._version:
-            matrix = products.Matrix(layer.weight, frozen=not layer.weight.requires_grad)
+            learns = layer.weight.requires_grad
+            matrix = products.Matrix(layer.weight, frozen=False) if learns else products.laid_out(layer.weight)
             self._matrices[layer] = (layer.weight, layer.weight._version, matrix)
         return matrix
 
