@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from weakref import WeakSet
 
 import torch
@@ -19,10 +20,12 @@ class Together:
 
     def __init__(self) -> None:
         self._opened: WeakSet[nn.Module] = WeakSet()
+        self._opening = Lock()  # a server opens what a job made while it answers
 
     def open(self, name: str) -> Predictor:
         """A run's folder or a base's name, opened as `predictor.open` does."""
-        return predictor.open(name, share=self._share)
+        with self._opening:
+            return predictor.open(name, share=self._share)
 
     def _share(self, network: nn.Module, learning: frozenset[str]) -> None:
         """Let a network read the weights of others in place of its own, where they are the same number for number.

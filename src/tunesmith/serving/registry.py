@@ -16,7 +16,7 @@ from .. import __version__
 from ..catalog import nearest
 from ..errors import Misuse
 from ..generation.continuous import Continuous
-from ..inference import predictor
+from ..inference.together import Together
 from ..recipe import read
 from .answering import Answering
 from .refusals import Refused, busy
@@ -106,6 +106,7 @@ class Registry(Mapping[str, Served]):
         self.settings = settings
         self._served: dict[str, Served] = {}
         self._changing = threading.Lock()
+        self._together = Together()
 
     def add(self, name: str, path: str | Path) -> Served:
         """Serve a run's folder or a base, under a name.
@@ -114,7 +115,7 @@ class Registry(Mapping[str, Served]):
         """
         if name in self._served:
             raise Misuse("serve.name", f"`{name}` is served already", str(path), f"give another name: `NAME={path}`")
-        return self.put(name, predictor.open(str(path)), recipe_of(Path(path)))
+        return self.put(name, self._together.open(str(path)), recipe_of(Path(path)))
 
     def put(self, name: str, opened: Predictor, recipe: Recipe | None) -> Served:
         """Serve what is open already."""
