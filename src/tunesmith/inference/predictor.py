@@ -112,7 +112,8 @@ def open_run(
         seed=recipe.training.seed,
     )
     if base:
-        return Predictor("base", LanguageModel.frozen(network, head, share=share), encoder, sampling, recipe.data.system, turns)
+        model = LanguageModel.frozen(network, head, share=share)
+        return Predictor("base", model, encoder, sampling, recipe.data.system, turns)
     model = LanguageModel(
         network, recipe.adapter.module, recipe.adapter.settings, seed=recipe.training.seed, head=head,
         share=share)
