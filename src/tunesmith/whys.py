@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, str] = {
     "format": "the format says which column means what.",
     "generation": "a model can answer only what fits into its context, and something has to be asked.",
     "hub": "what comes from elsewhere is named by its revision and checked before it is opened.",
+    "jobs": "a job that somebody was promised is done once, whatever ends its server, and tells whoever asked for it.",
     "kernels": "an exact operation that cannot be computed exactly is not computed.",
     "label": "a label is what somebody decided, so nothing is decided for them and nothing they decided is lost.",
     "labels": "a head learns to tell apart exactly the labels of the training rows, so each must be one of them.",

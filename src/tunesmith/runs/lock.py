@@ -33,8 +33,8 @@ class _Held:
 
 
 @contextmanager
-def hold(run: Run) -> Iterator[None]:
-    """Own the run while the context lasts.
+def hold(run: Run, *, called: str = "the run") -> Iterator[None]:
+    """Own the run while the context lasts. called: what it is, where it is another folder than a run's.
 
     Raises Busy, with process, host and since when, where another process (or another part of this one) owns it, and
     Failure where the folder cannot be written or its file system has no locks.
@@ -46,7 +46,7 @@ def hold(run: Run) -> Iterator[None]:
     # O_CLOEXEC covers programs that are started; a plain fork shares the lock, and would keep it when we are killed.
     os.register_at_fork(after_in_child=held.close)
     try:
-        _take(held.descriptor, run)
+        _take(held.descriptor, run, called)
         try:
             yield
         finally:
@@ -56,15 +56,15 @@ def hold(run: Run) -> Iterator[None]:
         held.close()
 
 
-def _take(descriptor: int, run: Run) -> None:
+def _take(descriptor: int, run: Run, called: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Busy("runs.locked", f"the run is in use by {_owner(descriptor)}", str(run.path),
+        raise Busy("runs.locked", f"{called} is in use by {_owner(descriptor)}", str(run.path),
                    "wait for it or stop it, then try again") from error
     except OSError as error:
         raise Failure("runs.no_locks", f"the file system cannot lock `{run.lock_file.name}`: {error.strerror}",
-                      str(run.lock_file), "put `run.folder` on a local disk") from error
+                      str(run.lock_file), "put the folder on a local disk (a run's: `run.folder`)") from error
     owner = {"pid": os.getpid(), "host": socket.gethostname(),
              "since": datetime.now().astimezone().isoformat(timespec="seconds")}
     try:

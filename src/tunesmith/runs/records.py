@@ -124,7 +124,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if raw.endswith(b"\n"):
-                yield _record(raw, f"{path}:{number}")
+                yield parsed(raw, f"{path}:{number}")
 
 
 def tail(path: Path) -> list[dict[str, Any]]:
@@ -142,7 +142,7 @@ def tail(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for raw in whole:
         with contextlib.suppress(Refusal):
-            found.append(_record(raw, str(path)))
+            found.append(parsed(raw, str(path)))
     return found
 
 
@@ -171,7 +171,8 @@ def _whole(path: Path) -> int:
     return 0
 
 
-def _record(raw: bytes, where: str) -> dict[str, Any]:
+def parsed(raw: bytes, where: str) -> dict[str, Any]:
+    """The record of a line. Raises Refusal where it is no JSON object."""
     try:
         value = plain.parse(raw)
     except ValueError as error:
