@@ -6,23 +6,19 @@ Tests say `from fine_tuned import asked, rows`, and mark themselves with `hub.al
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import openai
-import uvicorn
 from fastapi import FastAPI
 
 from tunesmith.jobs import service
 from tunesmith.jobs.place import Work
 from tunesmith.serving import files, fine_tuning, refusals
-
-SECONDS = 60  # that a server or a played job is waited for before a test gives up
+from tunesmith.serving.checks import Door
+from wire import running
 
 
 def rows(count: int = 24) -> bytes:
@@ -30,29 +26,6 @@ def rows(count: int = 24) -> bytes:
     return b"".join(json.dumps({"messages": [
         {"role": "user", "content": f"How many hats after {n}?"},
         {"role": "assistant", "content": f"{n + 1} hats."}]}).encode() + b"\n" for n in range(count))
-
-
-def until(done: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """What `done` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-    return found
-
-
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The address of an app that answers while the context lasts."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @contextmanager
@@ -63,8 +36,8 @@ def asked(folder: Path, bases: Sequence[str]) -> Iterator[tuple[openai.OpenAI, s
     with service.opened(folder, bases) as jobs:
         app.include_router(files.router(jobs.store))
         app.include_router(fine_tuning.router(jobs))
-        with listening(app) as url, \
-                openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        with running(app, Door()) as port, openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none",
+                                                         max_retries=0) as client:
             yield client, jobs
 
 

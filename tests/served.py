@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.jobs.service import Jobs
 from tunesmith.serving.app import application
 from tunesmith.serving.checks import Door
 from tunesmith.serving.registry import Registry
@@ -33,9 +34,9 @@ class Serving:
 
 
 @contextmanager
-def serving(models: Registry, door: Door | None = None) -> Iterator[Serving]:
+def serving(models: Registry, door: Door | None = None, jobs: Jobs | None = None) -> Iterator[Serving]:
     """A server while the context lasts; the models are closed with it."""
-    app = application(models, models.settings)
+    app = application(models, models.settings, jobs)
     try:
         with running(app, door or Door()) as port:
             yield Serving(port, app, models)

@@ -1,5 +1,7 @@
 """Serve runs and bases over HTTP, as OpenAI's clients speak it.
 
+`--jobs FOLDER --base NAME` takes fine-tuning jobs as well; each finished model is served beside the others.
+
 It answers until it is asked to stop (Ctrl-C, SIGTERM); answers that have begun are then finished.
 """
 
@@ -7,15 +9,17 @@ from __future__ import annotations
 
 import argparse
 import socket
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import DONE, Misuse
+from . import _arguments
 from ._output import Screen
 
 if TYPE_CHECKING:
+    from ..jobs.service import Jobs
     from ..serving.checks import Door
     from ..serving.registry import Registry
     from ..serving.settings import Settings
@@ -25,7 +29,7 @@ LOOPBACK = "127.0.0.1"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take runs or bases, an address, and how much is answered at once."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's folder or a base; `NAME=RUN` names it for "
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run's folder or a base; `NAME=RUN` names it for "
                         "requests, which else say the folder's own name")
     parser.add_argument("--host", metavar="ADDRESS", default=LOOPBACK, help="where to listen; by default this machine "
                         "alone")
@@ -41,22 +45,28 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", metavar="N", type=int, help="how many more may wait")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="after which an answer is given up")
     parser.add_argument("--drain", metavar="SECONDS", type=float, help="that answers have to end in once it stops")
+    parser.add_argument("--jobs", metavar="FOLDER", type=Path, help="take fine-tuning jobs, and keep them here")
+    parser.add_argument("--jobs-at-once", metavar="N", type=_arguments.count, default=1, help="how many are trained "
+                        "beside each other; the others wait")
+    parser.add_argument("--base", metavar="NAME", action="append", default=[], help="a base that jobs may tune; may be "
+                        "repeated")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until asked to stop."""
     screen: Screen = arguments.screen
+    _jobs_make_sense(arguments)
     if arguments.engine == "vllm":
         _hand_over(arguments, screen)
     _extra()
     settings = _settings(arguments)
     door = _door(arguments, settings.drain)
-    with _bound(arguments.host, arguments.port) as listening:
+    with _bound(arguments.host, arguments.port) as listening, _jobs(arguments) as jobs:
         models = _opened(arguments.runs, settings)
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _told(url, models, screen)
-        _serve(models, settings, door, listening)
+        _serve(models, settings, door, listening, jobs)
     screen.tell("stopped")
     return DONE
 
@@ -92,7 +102,8 @@ def _hand_over(arguments: argparse.Namespace, screen: Screen) -> NoReturn:
     """Become vLLM. Raises Misuse for what vLLM is not told, and where it cannot serve the run."""
     from ..serving import vllm
 
-    ours = [f"--{name}" for name in ("rows", "queue", "timeout", "drain") if getattr(arguments, name) is not None]
+    ours = [f"--{name}" for name in ("rows", "queue", "timeout", "drain", "jobs")
+            if getattr(arguments, name) is not None]
     if arguments.allow_host:
         ours.append("--allow-host")
     if ours or len(arguments.runs) > 1:
@@ -151,10 +162,37 @@ def _told(url: str, models: Registry, screen: Screen) -> None:
         screen.say(f"  {name}  ({served.kind})")
 
 
-def _serve(models: Registry, settings: Settings, door: Door, listening: socket.socket) -> None:
+def _jobs_make_sense(arguments: argparse.Namespace) -> None:
+    """Raise Misuse where there is nothing to serve, or half of what jobs need."""
+    if arguments.jobs is None and not arguments.runs:
+        raise Misuse("serve.nothing", "there is no run to serve", "`tunesmith serve`",
+                     "name a run or a base, or take jobs with `--jobs FOLDER --base NAME`")
+    if (arguments.jobs is None) == bool(arguments.base):
+        raise Misuse("serve.jobs", "`--jobs` and `--base` need each other", "`tunesmith serve`",
+                     "say where jobs are kept (`--jobs FOLDER`) and which bases they may tune (`--base NAME`)")
+    if arguments.jobs_at_once < 1:
+        raise Misuse("serve.jobs_at_once", "no job would ever be trained", "--jobs-at-once", "give 1 or more")
+
+
+@contextmanager
+def _jobs(arguments: argparse.Namespace) -> Iterator[Jobs | None]:
+    """The folder of jobs, owned while the context lasts; None where none is named."""
+    if arguments.jobs is None:
+        yield None
+        return
+    from ..jobs import service
+
+    with service.opened(arguments.jobs, arguments.base, arguments.jobs_at_once) as jobs:
+        yield jobs
+
+
+def _serve(
+    models: Registry, settings: Settings, door: Door, listening: socket.socket, jobs: Jobs | None,
+) -> None:
     """Until a signal comes; then what runs is finished, within the time that the settings give it."""
     import uvicorn
 
+    from ..jobs import service
     from ..runs import signals
     from ..serving.app import application
     from ..serving.guard import Guard
@@ -166,12 +204,12 @@ def _serve(models: Registry, settings: Settings, door: Door, listening: socket.s
         def capture_signals(self) -> Any:
             return nullcontext()
 
-    app = application(models, settings)
+    app = application(models, settings, jobs)
     server = Server(configured(Guard(app, door), door, listening.getsockname()[1]))
 
     def stop(signal: str) -> None:
         app.state.service.draining = True
         server.should_exit = True
 
-    with signals.listening(stop):
+    with signals.listening(stop), service.running(jobs, models.add) if jobs is not None else nullcontext():
         server.run(sockets=[listening])

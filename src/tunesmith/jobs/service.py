@@ -21,14 +21,18 @@ CLOSING_SECONDS = 30.0  # for a step and a save; a process that takes longer end
 
 @dataclass(frozen=True)
 class Jobs:
-    """What the routes need: the store, and the bases that may be tuned, by the names that clients use."""
+    """What the routes need: the store, and the bases that may be tuned, by the names that clients use.
+
+    at_once: how many jobs are trained beside each other.
+    """
 
     store: Store
     bases: Mapping[str, Offered]
+    at_once: int = 1
 
 
 @contextmanager
-def opened(folder: Path, bases: Sequence[str]) -> Iterator[Jobs]:
+def opened(folder: Path, bases: Sequence[str], at_once: int = 1) -> Iterator[Jobs]:
     """The jobs of a folder, which is made where it is missing.
 
     Raises Busy where another server has the folder, Misuse for a base that is missing, Failure for a full disk.
@@ -43,15 +47,15 @@ def opened(folder: Path, bases: Sequence[str]) -> Iterator[Jobs]:
         try:
             files.tidy(store)
             asking.tidy(store)
-            yield Jobs(store, offered)
+            yield Jobs(store, offered, at_once)
         finally:
             store.close()
 
 
 @contextmanager
-def running(jobs: Jobs, announce: Announce, *, at_once: int = 1) -> Iterator[Runner]:
-    """Take the jobs further while the context lasts, so many at once; then let each save what it has."""
-    runner = Runner(jobs.store, announce, at_once)
+def running(jobs: Jobs, announce: Announce) -> Iterator[Runner]:
+    """Take the jobs further while the context lasts; then let each save what it has."""
+    runner = Runner(jobs.store, announce, jobs.at_once)
     runner.announce_finished()
     thread = threading.Thread(target=runner.run, name="jobs")
     thread.start()

@@ -12,7 +12,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
-from . import chat, completions, health, models, refusals
+from ..jobs.service import Jobs
+from . import chat, completions, files, fine_tuning, health, models, refusals
 from .counts import Counts
 from .registry import Registry
 from .service import Service
@@ -27,8 +28,8 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 ROUTERS = (health.router, models.router, chat.router, completions.router)
 
 
-def application(models: Registry, settings: Settings) -> FastAPI:
-    """The app over these models; when it ends, so do their threads.
+def application(models: Registry, settings: Settings, jobs: Jobs | None = None) -> FastAPI:
+    """The app over these models, and the jobs that tune more of them; when it ends, so do the models' threads.
 
     `app.state.service` is what the routes share; `app.state.log` hears of every answer, where there is one.
     """
@@ -47,6 +48,9 @@ def application(models: Registry, settings: Settings) -> FastAPI:
     refusals.installed(app)
     for router in ROUTERS:
         app.include_router(router)
+    if jobs is not None:
+        app.include_router(files.router(jobs.store))
+        app.include_router(fine_tuning.router(jobs))
     app.add_middleware(_Counted, counts=counts)
     return app
 
