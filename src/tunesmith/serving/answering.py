@@ -7,6 +7,7 @@ An event loop asks and hears; the thread steps the model's running batch. What c
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from .refusals import Refused, busy, of_failure, of_problem
 if TYPE_CHECKING:
     from ..generation.continuous import Continuous, Told, Wanted
 
+LOG = logging.getLogger("tunesmith.serving")
 LATE = "the answer was not finished in the time that this server gives; ask for fewer tokens, or try again"
 
 
@@ -169,7 +171,8 @@ class Answering:
                 self._enter(batch, coming, set(going))
                 self._leave(batch, going)
                 told = batch.step() if self._known else []
-            except Exception as error:  # noqa: BLE001 — whatever it was, those who wait are told, and others answered
+            except Exception as error:  # whatever it was, those who wait are told, and others are answered
+                LOG.error("a step failed; those who waited were told so", exc_info=error)
                 self._fail([*self._known, *(key for key, _ in coming)], of_failure(error))
                 batch, told = self._make(), []
             self._tell(told)

@@ -6,13 +6,15 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .service import Service
-from .streaming import Streamed, while_heard
+from .refusals import Refused
+from .seen import Exchange, noted, shared_sureness
+from .service import service_of
+from .streaming import HUNG_UP, Streamed, while_heard
 from .talk import Talk
 from .wishes import Drawn
 from .written import Part
@@ -21,23 +23,30 @@ from .written import Part
 class Answer(ABC):
     """One request's answers. What differs between the routes is what a choice looks like."""
 
-    def __init__(self, service: Service, talk: Talk, wish: Drawn, prefix: str) -> None:
+    prefix: ClassVar[str]
+
+    def __init__(self, request: Request, talk: Talk, wish: Drawn, asked: str) -> None:
         self.talk = talk
         self.wish = wish
-        self._service = service
-        self._facts = {"id": f"{prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": wish.model,
+        self._request = request
+        self._facts = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": wish.model,
                        "system_fingerprint": talk.served.fingerprint}
+        self._asked = asked
+        self._error: str | None = None
         self._ended = False
 
-    async def response(self, request: Request) -> Response:
+    async def response(self) -> Response:
         """Streamed, where that is asked for; else whole."""
         if self.wish.stream:
             return Streamed(self._events(), self._end)
         try:
-            parts = await while_heard(request, self.talk.whole())
+            parts = await while_heard(self._request, self.talk.whole())
             choices = [self.choice(index, each) for index, each in enumerate(parts)]
             return JSONResponse({**self._facts, "object": self.object(streamed=False), "choices": choices,
                                  "usage": self.talk.usage()})
+        except Refused as refused:
+            self._error = refused.code
+            raise
         finally:
             self._end()
 
@@ -64,20 +73,32 @@ class Answer(ABC):
             opening = self.opening(index)
             if opening is not None:
                 yield {**facts, "choices": [opening]}
-        async for index, part in self.talk.parts():
-            for told in self.piece(index, part):
-                yield {**facts, "choices": [told]}
+        try:
+            async for index, part in self.talk.parts():
+                for told in self.piece(index, part):
+                    yield {**facts, "choices": [told]}
+        except Refused as refused:
+            self._error = refused.code
+            raise
         if counted:
             yield {**facts, "choices": [], "usage": self.talk.usage()}
 
     def _end(self) -> None:
-        """The places are free, and what was done is counted, once."""
+        """The places are free, and what was done is counted and told to whoever watches, once."""
         if self._ended:
             return
         self._ended = True
-        self.talk.close()
-        counts, name = self._service.counts, self.talk.served.name
-        counts.tokens.labels(name, "in").inc(self.talk.tokens_in)
-        counts.tokens.labels(name, "out").inc(self.talk.tokens_out)
-        if self.talk.first is not None:
-            counts.first.labels(name).observe(self.talk.first)
+        talk, name = self.talk, self.talk.served.name
+        talk.close()
+        counts = service_of(self._request).counts
+        counts.tokens.labels(name, "in").inc(talk.tokens_in)
+        counts.tokens.labels(name, "out").inc(talk.tokens_out)
+        if talk.first is not None:
+            counts.first.labels(name).observe(talk.first)
+        if self._error is None and not talk.ended:
+            self._error = HUNG_UP
+        noted(self._request.app.state.log, Exchange(
+            str(self._facts["id"]), name, talk.served.task, self._asked,
+            "\n".join(each.text for each in talk.written), (talk.tokens_in, talk.tokens_out), talk.seconds,
+            shared_sureness(sum(each.log_probability for each in talk.written), talk.tokens_out),
+            error=self._error))

@@ -33,12 +33,13 @@ async def chat_completions(wish: ChatWish, request: Request) -> Response:
     drawing = Drawing(sampling_of(wish, served.predictor.sampling), stops_of(wish), wish.n or 1, wish.top_logprobs or 0)
     talk = await while_heard(request, begun(
         served, lambda: [served.predictor.prompt(messages)], 1, drawing, service.settings.timeout))
-    return await _Chat(service, talk, wish, "chatcmpl").response(request)
+    return await _Chat(request, talk, wish, wish.messages[-1].text).response()
 
 
 class _Chat(Answer):
     """An assistant's turns."""
 
+    prefix = "chatcmpl"
     wish: ChatWish
 
     def object(self, *, streamed: bool) -> str:

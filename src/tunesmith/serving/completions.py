@@ -34,12 +34,13 @@ async def completions(wish: CompletionWish, request: Request) -> Response:
         return [plain.prompt(text, served.predictor.codec).ids for text in prompts]
 
     talk = await while_heard(request, begun(served, read, len(prompts), drawing, service.settings.timeout))
-    return await _Completion(service, talk, wish, "cmpl").response(request)
+    return await _Completion(request, talk, wish, "\n".join(prompts)).response()
 
 
 class _Completion(Answer):
     """How texts go on."""
 
+    prefix = "cmpl"
     wish: CompletionWish
 
     def object(self, *, streamed: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -15,14 +15,14 @@ router = APIRouter()
 
 
 class Model(BaseModel):
-    """A model that is served. kind: how it is asked; task: what a run learnt."""
+    """A model that is served. kind: how it is asked; task: what it learnt."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: Literal["tunesmith"] = "tunesmith"
     kind: Kind
-    task: str | None
+    task: str
 
 
 class Models(BaseModel):
@@ -45,5 +45,4 @@ async def model(model: str, request: Request) -> Model:
 
 
 def _told(served: Served) -> Model:
-    task: Any = served.recipe.task.type if served.recipe is not None else None
-    return Model(id=served.name, created=served.created, kind=served.kind, task=task)
+    return Model(id=served.name, created=served.created, kind=served.kind, task=served.task)

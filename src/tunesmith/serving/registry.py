@@ -16,8 +16,11 @@ from .. import __version__
 from ..catalog import nearest
 from ..errors import Misuse
 from ..generation.continuous import Continuous
+from ..inference import predictor
 from ..inference.together import Together
+from ..models import bases, sentence_files
 from ..recipe import read
+from ..records import Head
 from .answering import Answering
 from .refusals import Refused, busy
 from .settings import Settings
@@ -30,7 +33,7 @@ Kind = Literal["chat", "completion", "embed", "predict"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 T = TypeVar("T")
 SAID: Mapping[Kind, str] = {"chat": "`/v1/chat/completions` or `/v1/completions`", "completion": "`/v1/completions`",
-                            "embed": "`/v1/embeddings`", "predict": "`/predict`"}
+                            "embed": "`/v1/embeddings` or `/predict`", "predict": "`/predict`"}
 
 
 class Desk:
@@ -83,6 +86,11 @@ class Served:
     desk: Desk
 
     @property
+    def task(self) -> str:
+        """What the run learnt; of a base what it does."""
+        return self.recipe.task.type if self.recipe is not None else self.kind
+
+    @property
     def running(self) -> int:
         """How many answers are being written, or whether something is computed."""
         return self.answering.running if self.answering is not None else min(self.desk.held, 1)
@@ -115,7 +123,13 @@ class Registry(Mapping[str, Served]):
         """
         if name in self._served:
             raise Misuse("serve.name", f"`{name}` is served already", str(path), f"give another name: `NAME={path}`")
-        return self.put(name, self._together.open(str(path)), recipe_of(Path(path)))
+        return self.put(name, self._open(str(path)), recipe_of(Path(path)))
+
+    def _open(self, path: str) -> Predictor:
+        """A run or a base, beside the others; a base that makes vectors of texts is opened for that."""
+        if recipe_of(Path(path)) is None and sentence_files.pooling(bases.find(path)):
+            return predictor.open_base(path, Head("none"))
+        return self._together.open(path)
 
     def put(self, name: str, opened: Predictor, recipe: Recipe | None) -> Served:
         """Serve what is open already."""
@@ -168,9 +182,7 @@ def kind_of(opened: Predictor, recipe: Recipe | None) -> Kind:
     """How such a model is asked."""
     if opened.model.head.kind == "causal":
         return "chat" if opened.turns and opened.codec.template is not None else "completion"
-    if recipe is not None and recipe.task.type == "embed":
-        return "embed"
-    return "predict"
+    return "embed" if recipe is None or recipe.task.type == "embed" else "predict"
 
 
 def fingerprint(name: str, opened: Predictor) -> str:

@@ -15,7 +15,8 @@ from .refusals import Refused
 
 T = TypeVar("T")
 DONE = b"data: [DONE]\n\n"
-HUNG_UP = 499  # as nginx counts it; nobody reads it
+HUNG_UP = "hung_up"
+CLOSED = 499  # as nginx counts it; nobody reads it
 
 
 class Streamed(StreamingResponse):
@@ -57,7 +58,7 @@ async def while_heard(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise Refused(HUNG_UP, "the client has hung up", code="hung_up")
+            raise Refused(CLOSED, "the client has hung up", code=HUNG_UP)
         return doing.result()
     finally:
         for each in (doing, gone):

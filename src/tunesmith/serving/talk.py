@@ -66,6 +66,11 @@ class Talk:
         """Written so far, of all answers."""
         return sum(each.count for each in self.written)
 
+    @property
+    def ended(self) -> bool:
+        """Whether every answer has come to its end."""
+        return all(each.ended for each in self.written)
+
     def usage(self) -> dict[str, int]:
         """As OpenAI counts."""
         return {"prompt_tokens": self.tokens_in, "completion_tokens": self.tokens_out,

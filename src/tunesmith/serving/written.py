@@ -32,12 +32,17 @@ class Part:
 
 
 class Written:
-    """An answer so far. text: what was told of it; count: the tokens generated, the one that ended it included."""
+    """An answer so far.
+
+    text: what was told of it; count: the tokens generated, the one that ended it included; log_probability: of all of
+    them together.
+    """
 
     def __init__(self, codec: Decodes, stops: Sequence[str]) -> None:
         self.text = ""
         self.count = 0
         self.log_probability = 0.0
+        self.ended = False
         self._pieces = Pieces(codec, stops)
         self._held: list[Token] = []
 
@@ -54,6 +59,7 @@ class Written:
             text += self._pieces.rest()
         self.text += text
         finish = self._finish(told)
+        self.ended = bool(finish)
         whole = finish and self._pieces.stopped is None
         begun = [token for token in self._held if whole or token.start < len(self.text)]
         self._held = self._held[len(begun) :]
