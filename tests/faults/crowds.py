@@ -10,13 +10,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wire import Heard, request
+from wire import Heard, request, talk
 
 CALM_SECONDS = 60.0
 
@@ -100,34 +101,34 @@ def wish(model: str, number: int, *, tokens: int = 8, **more: Any) -> bytes:
                    content_type="application/json")
 
 
-def all_at_once(port: int, sent: Sequence[bytes]) -> tuple[list[Heard], list[tuple[Heard, float]]]:
-    """What each was told, and what `/health` said meanwhile, with the seconds that it took."""
+def all_at_once(port: int, sent: Sequence[bytes]) -> list[Heard]:
+    """What each was told."""
 
-    async def go() -> tuple[list[Heard], list[tuple[Heard, float]]]:
-        watching = asyncio.create_task(_health(port))
-        try:
-            return list(await asyncio.gather(*(said(port, each) for each in sent))), await _stopped(watching)
-        finally:
-            watching.cancel()
+    async def go() -> list[Heard]:
+        return list(await asyncio.gather(*(said(port, each) for each in sent)))
 
     return asyncio.run(go())
 
 
-async def _stopped(watching: asyncio.Task[list[tuple[Heard, float]]]) -> list[tuple[Heard, float]]:
-    watching.cancel()
-    return await watching
+@contextlib.contextmanager
+def health_watched(port: int) -> Iterator[list[float]]:
+    """Ask for `/health` again and again meanwhile, from a thread of its own; the seconds that each answer took."""
+    over, seconds = threading.Event(), []
 
-
-async def _health(port: int) -> list[tuple[Heard, float]]:
-    """Ask for `/health` again and again until cancelled."""
-    heard = []
-    with contextlib.suppress(asyncio.CancelledError):
-        while True:
+    def ask() -> None:
+        while not over.is_set():
             began = time.monotonic()
-            answer = await said(port, request(path="/health", connection="close"))
-            heard.append((answer, time.monotonic() - began))
-            await asyncio.sleep(0.05)
-    return heard
+            answer = talk(port, request(path="/health", connection="close"))
+            seconds.append(time.monotonic() - began if answer.status == 200 else float("inf"))
+            over.wait(0.02)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield seconds
+    finally:
+        over.set()
+        asking.join()
 
 
 def text_of(heard: Heard) -> str:

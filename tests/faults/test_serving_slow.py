@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from crowds import all_at_once, p99, process, said, wish
+from crowds import all_at_once, health_watched, p99, process, said, wish
 from served import allowed, serving
 from tiny import tiny_base
 from tunesmith.inference import predictor
@@ -64,29 +64,21 @@ def beset(port: int, headers: int, bodies: int, readers: int) -> tuple[list[Hear
         finally:
             client.close()
 
-    async def healthy() -> list[float]:
-        health: list[float] = []
-        while not over.is_set():
-            began = time.monotonic()
-            assert (await said(port, request(path="/health", connection="close"))).status == 200
-            health.append(time.monotonic() - began)
-            await asyncio.sleep(0.02)
-        return health
-
-    async def go() -> tuple[list[Heard], list[float], float]:
+    async def go() -> tuple[list[Heard], float]:
         began = time.monotonic()
-        watching = asyncio.create_task(healthy())
         reading = [asyncio.create_task(slow_reader(number)) for number in range(readers)]
         halves = await asyncio.gather(*(said(port, HALF_HEADER) for _ in range(headers)),
                                       *(said(port, HALF_BODY) for _ in range(bodies)))
         took = time.monotonic() - began
         over.set()
-        health = await watching
         await asyncio.gather(*reading)
-        return list(halves), health, took
+        return list(halves), took
 
     over = asyncio.Event()
-    return asyncio.run(go())
+    with health_watched(port) as health:
+        halves, took = asyncio.run(go())
+    assert max(health) < float("inf")
+    return halves, health, took
 
 
 @pytest.mark.fault("slow clients")
