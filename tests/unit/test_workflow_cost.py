@@ -35,7 +35,8 @@ def tagged(folder: Path) -> Path:
 def run(tmp_path_factory) -> Path:
     """A run that has learnt its rows, so that there is something to lose."""
     folder = tmp_path_factory.mktemp("cost")
-    return run_on(tiny_base(folder / "base"), folder / "run", "training.steps=40", adapter={"type": "full"})
+    return run_on(tiny_base(folder / "base"), folder / "run", "training.steps=40", "evaluation.generate=11",
+                  adapter={"type": "full"})
 
 
 @pytest.fixture

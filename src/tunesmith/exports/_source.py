@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ..models.bases import Base
 from ..models.model import LanguageModel
 from ..recipe.sources import MAIN
 from ..recipe.starred import Section
-from ..records import Head
+from ..records import Document, Head
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Source:
     """A run, for whoever writes it in another format.
 
     turns: whether its task teaches turns, or texts; head: what stands on its network, of which what the base lacked
-    was drawn by the seed. Of a task of several, head and task are those of the `part` that leaves, `whole` is the head
-    of all.
+    was drawn by the seed; learnt: the training rows, encoded, once they are read. Of a task of several, head, task and
+    learnt are those of the `part` that leaves, `whole` is the head of all.
     """
 
     run: Path
@@ -39,6 +40,7 @@ class Source:
     task: Section
     whole: Head
     part: str = MAIN
+    learnt: Sequence[Document] = ()
 
     @property
     def name(self) -> str:

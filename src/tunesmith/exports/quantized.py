@@ -47,6 +47,11 @@ class Settings(BaseModel):
     `int8` loses little, at a byte a number; `nf4` takes half the room and loses more, small models most. Try
     `nf4` where the verdict on it is still good.
     """
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The number format of what is not quantised, of a small model most: embeddings, norms, heads; `auto`: the base's.
+
+    Try `bfloat16` where the base has float32 and room is what is wanted.
+    """
     shard: str = Field(default="5GB", pattern=r"^[1-9]\d*(KB|MB|GB)$", examples=["5GB"])
     """The largest file of weights, such as `5GB`; a larger model is written as several files with an index."""
     worst: Worst = None
@@ -81,7 +86,7 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
     merged.write(model, source, whole, WHOLE)
     network = _opener(source).from_pretrained(
         whole, quantization_config=_configuration(model.network, settings),
-        dtype=merged.precision(source, merged.Settings()), **_here())
+        dtype=merged.precision(source, merged.Settings(dtype=settings.dtype)), **_here())
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be told to be quiet
         network.save_pretrained(folder, max_shard_size=settings.shard)
     for path in whole.iterdir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from ..evaluation.verdict import as_json
 from ..recipe import choices, read
 from ..recipe.sources import MAIN
 from ..recipe.starred import Section
-from ..records import Conversation, Finding
+from ..records import Conversation, Document, Finding, Rows
 from ..runs import durable, folder, lineage, lock, placing, plain
 from ..runs.redact import redacted
 from . import card, cost, parts
@@ -76,6 +76,7 @@ def export(
         source = _source(run, recipe, part)
         chosen.module.refuse(source, chosen.settings)
         prepared = _prepared(run, recipe, observe)
+        source = replace(source, learnt=_learnt(recipe, prepared, part))
         placing.clean(run.exports / name)
         return _Leaving(run, recipe, chosen, source, observe).to(target, prepared, prompts)
 
@@ -227,6 +228,14 @@ def _source(run: folder.Run, recipe: Recipe, part: str) -> Source:
     return Source(run.path, base, earlier.best_checkpoint(run.path), recipe.adapter, codec,
                   Conversation in task.module.takes, whole.parts.get(part, whole), recipe.training.seed, task, whole,
                   part)
+
+
+def _learnt(recipe: Recipe, prepared: Prepared, part: str) -> Sequence[Document]:
+    """The training rows of what leaves."""
+    from ..tasks import several
+
+    rows = Rows(prepared.examples["train"], prepared.documents["train"])
+    return several.own(rows, part).documents if parts.parts(recipe) else rows.documents
 
 
 def _prepared(run: folder.Run, recipe: Recipe, observe: Observe) -> Prepared:
