@@ -117,6 +117,12 @@ def test_missing_bitsandbytes_is_told_before_anything_is_computed(run, monkeypat
     assert "pip install 'tunesmith[quantized]'" in raised.value.remedy
 
 
+def test_sizes_that_bitsandbytes_does_not_compute_with_are_refused_before_anything_is_written(tmp_path, capsys):
+    run = run_on(tiny_base(tmp_path / "base"), tmp_path / "run")
+    assert main(["export", str(run), "quantized", "kind=nf4"]) == 2
+    assert "leads from 32 numbers to 32" in capsys.readouterr().err and not (run / "exports" / "quantized").exists()
+
+
 def test_a_mistyped_kind_is_told_with_those_that_there_are(run):
     with pytest.raises((Misuse, Problems, Refusal), match="int8"):
         export(run, "quantized", options=["kind=int4"])

@@ -12,9 +12,10 @@ import torch
 from ..contracts import Model
 from ..encoding.codec import Codec
 from ..inference import predictor
-from ..models import earlier, load, several
+from ..models import earlier, heads, load, several
 from ..models.bases import Base
 from ..models.model import LanguageModel
+from ..models.offline import transformers
 from ..recipe.sources import MAIN
 from ..recipe.starred import Section
 from ..records import Document, Head
@@ -59,6 +60,14 @@ class Source:
     def judged(self) -> Model:
         """The tuned model as it was judged."""
         return predictor.open_run(self.run).model.part(self.part)
+
+    def shapes(self) -> Any:
+        """The network of what leaves without its numbers, before any weight is read: what it is made of."""
+        found = heads.architecture(self.base, self.head)
+        config = transformers().AutoConfig.from_pretrained(
+            self.base.folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            return found(config)
 
     def merged(self) -> Any:
         """The tuned network in float32, a plain one of transformers; what was learnt is added in float64."""

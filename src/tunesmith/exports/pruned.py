@@ -17,10 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Lossy
 from ..errors import Misuse
-from ..models import heads as heads_of
 from ..models import precision as precisions
 from ..models.model import LanguageModel
-from ..models.offline import transformers
 from ..runs.card import Use
 from . import _effect, _pruning, _recovery, merged
 from ._lossy import Worst
@@ -72,11 +70,7 @@ def refuse(source: Source, settings: Settings) -> None:
         raise Misuse("export.not_prunable", "a network that reads one text and writes another has two stacks of "
                      "layers, which are not taken apart", f"{source.name}/recipe.yaml: base.name",
                      "use `tunesmith export RUN quantized`")
-    config = transformers().AutoConfig.from_pretrained(
-        source.base.folder, local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):  # its shapes say all that is asked here
-        network = heads_of.architecture(source.base, source.head)(config)
-    _pruning.sizes(network, settings.heads, settings.mlp, settings.layers)
+    _pruning.sizes(source.shapes(), settings.heads, settings.mlp, settings.layers)
 
 
 def lossy(settings: Settings) -> Lossy:

@@ -32,6 +32,7 @@ from ._reading import Reading
 from ._source import Source
 
 library = "transformers"
+BLOCK, PORTION = 64, 32  # bitsandbytes 0.50 ends with a RuntimeError at other sizes, on a CPU with AVX512-BF16
 NEEDED: Final = ("bitsandbytes", "accelerate")
 WHOLE: Final = merged.Settings(dtype="float32")  # what is quantised: the sum of base and adapter, not rounded before
 
@@ -62,6 +63,14 @@ def refuse(source: Source, settings: Settings) -> None:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Misuse("export.no_bitsandbytes", f"weights are quantised by bitsandbytes, and `{missing[0]}` is not "
                      "installed", "", "pip install 'tunesmith[quantized]', or use `tunesmith export RUN merged`")
+    network = source.shapes() if settings.kind == "nf4" else torch.nn.Module()
+    kept = set(_kept(network)) if settings.kind == "nf4" else set()
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear) and name not in kept and (
+                module.in_features % BLOCK or module.out_features % PORTION):
+            raise Misuse("export.odd_sizes", f"`{name}` leads from {module.in_features} numbers to "
+                         f"{module.out_features}, and bitsandbytes computes in 4 bits on a CPU only where these are "
+                         f"multiples of {BLOCK} and of {PORTION}", "command line: kind", "use `kind=int8`")
 
 
 def lossy(settings: Settings) -> Lossy:
@@ -96,16 +105,21 @@ def write(model: LanguageModel, source: Source, folder: Path, settings: Settings
 
 
 def _configuration(network: Any, settings: Settings) -> Any:
-    """How bitsandbytes is to go about it; what stands on the network is left as it is, as it is small and decides."""
-    under, output = network.base_model, network.get_output_embeddings()
-    inside = set() if under is network else {id(module) for module in under.modules()}
-    kept = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)
-            and (module is output or (under is not network and id(module) not in inside))]
+    """How bitsandbytes is to go about it."""
+    kept = _kept(network)
     config = transformers().BitsAndBytesConfig
     if settings.kind == "int8":
         return config(load_in_8bit=True, llm_int8_skip_modules=kept)
     return config(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
                   bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=kept)
+
+
+def _kept(network: Any) -> list[str]:
+    """The linear layers that stand on the network: they are left as they are, for they are small and decide."""
+    under, output = network.base_model, network.get_output_embeddings()
+    inside = set() if under is network else {id(module) for module in under.modules()}
+    return [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)
+            and (module is output or (under is not network and id(module) not in inside))]
 
 
 def _opener(source: Source) -> Any:
