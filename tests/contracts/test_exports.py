@@ -55,7 +55,8 @@ def test_what_is_reloaded_answers_as_the_run_did(runs, name, adapter):
         return
     answers = json.loads((runs[adapter] / "exports" / name / "parity.json").read_text())["answers"]
     assert answers["equal"] == answers["prompts"] == 11
-    assert answers["tokens"] > 10 and answers["largest_difference"] < 2e-5
+    own = 2e-5 if name in FOLDERS else answers["tolerance"]
+    assert answers["tokens"] > 10 and answers["largest_difference"] < own
 
 
 @pytest.mark.parametrize("name", LOSSY)

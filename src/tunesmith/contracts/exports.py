@@ -71,6 +71,10 @@ class Reloaded(Protocol):
     """An export, opened by another program. It computes in float32, so that only what was written can differ."""
 
     @property
+    def tolerance(self) -> float:
+        """By how much, in nats, its own arithmetic may put a log-probability off: measured, and stated."""
+
+    @property
     def stop(self) -> frozenset[int]:
         """The ids on which it ends an answer."""
 

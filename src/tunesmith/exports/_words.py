@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 
 from ..contracts import Scored
 from ..models.offline import transformers
+from ._parity import EXACT
 
 BATCH = 16
 
@@ -20,6 +21,7 @@ class Words(ABC):
     """What stands beside the weights in the folder of a network that writes; with `score`, satisfies Reloaded."""
 
     batch = BATCH
+    tolerance = EXACT
 
     def __init__(self, folder: Path) -> None:
         library = transformers()

@@ -223,6 +223,17 @@ def _attention(
     return answer
 
 
+def configuration(base: Base) -> dict[str, Any]:
+    """The base's `config.json` as transformers understands it, its older names made new and its defaults written out.
+
+    An earlier run's or an added token's rows are not counted: they come with the weights.
+    """
+    with opening(base.folder):
+        found: dict[str, Any] = transformers().AutoConfig.from_pretrained(
+            base.folder, local_files_only=True, trust_remote_code=False).to_dict()
+    return found
+
+
 def generation_stop(base: Base) -> tuple[int, ...]:
     """The ids on which the base's own generation ends, sorted; empty where it names none."""
     for name in ("generation_config.json", "config.json"):

@@ -14,7 +14,7 @@ from ..contracts import Reloaded
 from ..encoding.codec import Codec
 from ..encoding.templates import Template
 from ..errors import Refusal
-from ..exports._parity import EXACT, Agreement, Answered, agreement
+from ..exports._parity import Agreement, Answered, agreement
 from ..records import Conversation, Example, Message, Pair, Text
 
 # Nats; between two number formats, on the tokens of greedy answers. See docs/log.md for what was measured.
@@ -70,7 +70,7 @@ def hold(
     given = reloaded.answer([each.ids for each in questions], [each.limit for each in questions])
     for index, ids in given:
         answers[index] = ids
-    exact = agreement(expected.exact, answers, reloaded, EXACT)
+    exact = agreement(expected.exact, answers, reloaded, reloaded.tolerance)
     facts["answers"] = exact.as_json()
     if lossy:
         facts["answers"]["tolerance"] = None
