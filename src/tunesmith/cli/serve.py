@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..serving.checks import Door
     from ..serving.registry import Registry
     from ..serving.settings import Settings
+    from ..serving.watching import Logs
 
 LOOPBACK = "127.0.0.1"
 
@@ -41,6 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         "server may be called by; may be repeated")
     parser.add_argument("--engine", choices=("tunesmith", "vllm"), default="tunesmith", help="`vllm` hands the run to "
                         "vLLM, where that is installed")
+    parser.add_argument("--log", metavar="FILE", type=Path, help="where a run that keeps what it is asked writes it "
+                        "(default: seen.sqlite in its folder); `monitoring.keep` of its recipe says whether it does")
     parser.add_argument("--rows", metavar="N", type=int, help="how many answers of one model are written at once")
     parser.add_argument("--queue", metavar="N", type=int, help="how many more may wait")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="after which an answer is given up")
@@ -61,12 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     _extra()
     settings = _settings(arguments)
     door = _door(arguments, settings.drain)
-    with _bound(arguments.host, arguments.port) as listening, _jobs(arguments) as jobs:
+    with _bound(arguments.host, arguments.port) as listening, _jobs(arguments) as jobs, _watched(arguments) as logs:
         models = _opened(arguments.runs, settings)
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _told(url, models, screen)
-        _serve(models, settings, door, listening, jobs)
+        _serve(models, settings, door, listening, jobs, logs=logs)
     screen.tell("stopped")
     return DONE
 
@@ -106,6 +109,8 @@ def _hand_over(arguments: argparse.Namespace, screen: Screen) -> NoReturn:
             if getattr(arguments, name) is not None]
     if arguments.allow_host:
         ours.append("--allow-host")
+    if arguments.log:
+        ours.append("--log")
     if ours or len(arguments.runs) > 1:
         what = f"{', '.join(ours)} {'is' if len(ours) == 1 else 'are'} tunesmith's own" if ours else "one run goes over"
         raise Misuse("serve.engine", f"vLLM serves by its own settings: {what}", "--engine",
@@ -144,6 +149,13 @@ def _opened(words: Sequence[str], settings: Settings) -> Registry:
     for word in words:
         models.add(*_named(word))
     return models
+
+
+def _watched(arguments: argparse.Namespace) -> AbstractContextManager[Logs | None]:
+    """The logs of the runs that keep what they are asked, open while it serves."""
+    from ..serving.watching import watched
+
+    return watched(dict(map(_named, arguments.runs)), arguments.log)
 
 
 def _named(word: str) -> tuple[str, str]:
@@ -187,7 +199,7 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Jobs | None]:
 
 
 def _serve(
-    models: Registry, settings: Settings, door: Door, listening: socket.socket, jobs: Jobs | None,
+    models: Registry, settings: Settings, door: Door, listening: socket.socket, jobs: Jobs | None, *, logs: Logs | None,
 ) -> None:
     """Until a signal comes; then what runs is finished, within the time that the settings give it."""
     import uvicorn
@@ -205,6 +217,7 @@ def _serve(
             return nullcontext()
 
     app = application(models, settings, jobs)
+    app.state.log = logs
     server = Server(configured(Guard(app, door), door, listening.getsockname()[1]))
 
     def stop(signal: str) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
 from ..jobs.service import Jobs
-from . import chat, completions, embeddings, files, fine_tuning, health, models, predict, refusals
+from . import chat, completions, embeddings, feedback, files, fine_tuning, health, models, predict, refusals
 from .counts import Counts
 from .registry import Registry
 from .service import Service
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # FastAPI 0.165 sends to whatever the environment names, request bodies and tracebacks too, unless it is told not to
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
-ROUTERS = (health.router, models.router, chat.router, completions.router, embeddings.router, predict.router)
+ROUTERS = (health.router, models.router, chat.router, completions.router, embeddings.router, predict.router,
+           feedback.router)
 
 
 def application(models: Registry, settings: Settings, jobs: Jobs | None = None) -> FastAPI:
