@@ -14,6 +14,7 @@ from tunesmith.monitoring import reference
 from tunesmith.monitoring.log import Judgement, Seen, open_log
 from tunesmith.recipe.monitoring import Monitoring
 from tunesmith.recipe.read import read
+from tunesmith.records import Labelled
 from watched import filled, run_of, texts
 
 
@@ -47,9 +48,11 @@ def test_a_run_carries_a_small_reference_without_its_texts(run):
 
 
 def test_a_thousand_rows_of_reference_stay_below_two_megabytes(tmp_path):
-    found = reference.read(run_of(tmp_path, many=1200) / "reference.json")
+    rows = [Labelled(f"{text} {number}", (label,), f"rows:{number}", "")
+            for number, (text, label) in enumerate(texts(1500, seed=8))]
+    found = reference.make(rows[:900], rows[900:], {}, many=1000, seed=0, mask=True)
     reference.write(found, tmp_path / "copy.json")
-    assert len(found.rows) == 1000
+    assert (len(found.rows), found.held) == (1000, 600)
     assert sum(path.stat().st_size for path in tmp_path.glob("copy.*")) < 2_000_000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
 import urllib.error
@@ -28,9 +29,13 @@ def run(tmp_path_factory) -> Path:
     return run_of(tmp_path_factory.mktemp("feedback"))
 
 
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory) -> Path:
-    return run_of(tmp_path_factory.mktemp("quiet"), "monitoring.keep=nothing")
+@pytest.fixture
+def quiet(run, tmp_path) -> Path:
+    """The same run, whose recipe keeps nothing."""
+    made = Path(shutil.copytree(run, tmp_path / "quiet", ignore=shutil.ignore_patterns("seen*")))
+    recipe = made / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("keep: text", "keep: nothing"))
+    return made
 
 
 @pytest.fixture
@@ -72,8 +77,8 @@ def test_a_judgement_stands_beside_its_answer_in_the_log_of_its_run(server, run,
         ("answer-1", 0, None, "call [EMAIL]"), ("answer-9", None, 5, None)]
 
 
-def test_two_runs_each_write_into_their_own_folder(server, run, tmp_path_factory):
-    other = run_of(tmp_path_factory.mktemp("second"))
+def test_two_runs_each_write_into_their_own_folder(run, tmp_path):
+    other = Path(shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("seen*")))
     with watched({"a": str(run), "b": str(other)}) as logs:
         logs.write(seen("answer-1", "a"))
         logs.write(seen("answer-2", "b"))
