@@ -14,6 +14,7 @@ from tiny import SENTENCES, tiny_base, tiny_encoder
 from tunesmith.cli import main
 from tunesmith.contracts import Lossy
 from tunesmith.errors import Problems, Refusal
+from tunesmith.evaluation import verdict
 from tunesmith.evaluation.intervals import paired
 from tunesmith.exports import merged
 from tunesmith.generation.elsewhere import Elsewhere
@@ -132,15 +133,23 @@ def test_an_export_that_answers_nothing_is_refused(run, lossy, monkeypatch):
     assert refused(run) == {"export.broken"}
 
 
-def test_the_interval_is_the_one_that_the_runs_own_verdict_is_made_with(run, lossy, tmp_path):
-    lossy(zeroed_layer, worst=1e3)
+def test_the_interval_is_the_one_that_the_runs_own_verdict_is_made_with(run, lossy, monkeypatch, tmp_path):
+    seen, judge = [], verdict.judge
+    monkeypatch.setattr(verdict, "judge", lambda *given, **told: seen.append((given, told)) or judge(*given, **told))
+    lossy(a_little_off)
     one = export(run, "merged", output=tmp_path / "out").parity["cost"]["metrics"]["loss"]
-    kept = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
-    tuned = np.array([row["tuned"]["measured"]["loss"] for row in kept])
-    assert one["rows"] == len(kept)
-    assert one["against"] == pytest.approx(loss.combine(tuned, np.ones((1, len(kept))))[0], abs=1e-6)
-    same = paired(loss, tuned, tuned, [row["group"] for row in kept], seed=0)
-    assert (same.low, same.high) == (0, 0) and one["low"] > 0
+    [((own, export_said, examples, *_), told)] = seen
+    statistics = [np.array([loss.measure(side[row], examples[row], loss.Settings()) for row in sorted(side)])
+                  for side in (own, export_said)]
+    same = paired(loss, *statistics, [examples[row].group for row in sorted(own)], seed=told["seed"])
+    assert (one["low"], one["high"], one["difference"]) == (same.low, same.high, same.difference)
+    assert one["against"] == pytest.approx(json.loads((run / "verdict.json").read_text())["metrics"]["loss"]["tuned"])
+
+
+def test_nobodys_rows_leave_with_the_verdict(run, lossy, tmp_path):
+    lossy(nothing)
+    export(run, "merged", output=tmp_path / "out")
+    assert "hats has Anna" not in (tmp_path / "out" / "verdict.json").read_text()
 
 
 def test_a_difference_that_is_all_rounding_is_called_none():

@@ -183,7 +183,8 @@ class _Leaving:
         raise_all(list(cost.refusals(verdict, metrics, lossy)))
         for doubt in cost.doubt(verdict, metrics, lossy):
             self.observe(doubt)
-        durable.write_new(staging / cost.VERDICT_FILE, plain.pretty(redacted(as_json(verdict))))
+        without_rows = {**as_json(verdict), "examples": []}  # the folder is for others to read
+        durable.write_new(staging / cost.VERDICT_FILE, plain.pretty(redacted(without_rows)))
         return cost.told(verdict, metrics, lossy)
 
     def _finished(self, staging: Path, facts: Mapping[str, Any], target: Path) -> dict[str, Any]:
