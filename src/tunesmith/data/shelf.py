@@ -19,7 +19,7 @@ from ..records import Example
 from .texts import characters
 from .written import read, told
 
-HELD = 1 << 26  # characters that stay in memory: some 100,000 short rows, with a few hundred bytes of Python for each
+HELD = 1 << 25  # characters that stay in memory: some 50,000 short rows, with a few hundred bytes of Python for each
 AT_ONCE = 1 << 20
 _WRITER = json.JSONEncoder(ensure_ascii=False)
 

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..cache import cache_folder
 
-HELD_BYTES = 1 << 28
+HELD_BYTES = 1 << 25
 
 
 class Growing:
@@ -19,24 +19,25 @@ class Growing:
     def __init__(self, dtype: DTypeLike, shape: tuple[int, ...] = (), *, held: int = HELD_BYTES) -> None:
         self.dtype, self.shape = np.dtype(dtype), shape
         self._held = held
-        self._parts: list[NDArray[Any]] = []
-        self._bytes = 0
+        self._few = bytearray()
+        self._rows = self._bytes = 0
         self._file: IO[bytes] | None = None
 
     def append(self, part: NDArray[Any]) -> None:
         """Add rows at the end. Raises OSError where the disk is full."""
         rows = np.ascontiguousarray(part, self.dtype)
+        self._rows += len(rows)
         self._bytes += rows.nbytes
+        content = rows.reshape(-1).view(np.uint8).data
         if self._file is not None:
-            self._file.write(rows.reshape(-1).view(np.uint8).data)
+            self._file.write(content)
             return
-        self._parts.append(rows)
+        self._few += content
         if self._bytes > self._held:
             cache_folder().mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=cache_folder(), buffering=1 << 20)  # noqa: SIM115 - lives as we do
-            for each in self._parts:
-                self._file.write(each.reshape(-1).view(np.uint8).data)
-            self._parts = []
+            self._file.write(self._few)
+            self._few = bytearray()
 
     def zeros(self, rows: int) -> None:
         """Add so many rows of zeros."""
@@ -47,7 +48,6 @@ class Growing:
     def whole(self) -> NDArray[Any]:
         """All rows: in memory, or mapped from the file."""
         if self._file is None:
-            return np.concatenate(self._parts) if self._parts else np.zeros((0, *self.shape), self.dtype)
+            return np.frombuffer(bytes(self._few), self.dtype).reshape(self._rows, *self.shape)
         self._file.flush()
-        rows = self._bytes // (self.dtype.itemsize * int(np.prod(self.shape)))
-        return np.memmap(self._file, self.dtype, "r", shape=(rows, *self.shape)).view(np.ndarray)
+        return np.memmap(self._file, self.dtype, "r", shape=(self._rows, *self.shape)).view(np.ndarray)
