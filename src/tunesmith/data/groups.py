@@ -100,7 +100,7 @@ class Joined:
     """Things that lead to one another in any steps, by their numbers."""
 
     def __init__(self, count: int) -> None:
-        self._to = list(range(count))
+        self._to = array("q", range(count))
 
     def root(self, one: int) -> int:
         """The smallest number that leads to this one."""
@@ -112,6 +112,13 @@ class Joined:
         """Lead from each of the two to the other."""
         low, high = sorted((self.root(one), self.root(other)))
         self._to[high] = low
+
+    def roots(self) -> NDArray[np.int64]:
+        """(count,) the smallest number that leads to each."""
+        found = np.array(self._to, np.int64)
+        while (found != (further := found[found])).any():
+            found = further
+        return found
 
 
 @dataclass(frozen=True)
@@ -202,11 +209,11 @@ def clusters(rows: Sequence[Example], rule: Rule) -> Clusters:
     alike: Sequence[Alike] = ()
     if rule.near is not None and len(rows):
         places, nearest = _compared(rows, rule, rule.near)
-        for one, other in zip(places, places[nearest], strict=True):
-            joined.join(int(group_of[one]), int(group_of[other]))
+        pairs = np.stack([group_of[places], group_of[places[nearest]]])
+        for one, other in pairs[:, pairs[0] != pairs[1]].T.tolist():
+            joined.join(one, other)
         alike = _alike(rows, own, places, nearest, rule.near)
-    roots = np.array([joined.root(group) for group in range(len(groups))], np.int64)
-    return Clusters(rows, own, first_rows[roots[group_of]] if len(rows) else group_of, alike)
+    return Clusters(rows, own, first_rows[joined.roots()[group_of]] if len(rows) else group_of, alike)
 
 
 def links(found: Clusters, places: Sequence[int], rule: Rule) -> dict[int, set[int]]:
