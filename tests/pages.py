@@ -1,7 +1,8 @@
 """The blocks of a page of the documentation, and what it takes to run them one after another, as a reader would.
 
     sh                 each line is run: `tunesmith` in this process, anything else by bash; `exit 2` after it says how
-                       the last line ends
+                       the last line ends; a `tunesmith` line that ends with `&` goes on in a process of its own until
+                       the page does, once it has told its address, and 8000 is then the port of that
     python             run, with the names of the page's earlier blocks
     text               what the block before must have printed: line by line, numbers may differ, `…` is anything
     csv rows.csv, …    with a file's name after the language: written to that file
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import cli
+from tunesmith.models import bases
 
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPENED = re.compile(r"^```", re.MULTILINE)
@@ -68,6 +70,8 @@ class Reader:
     folder: Path
     said: str = ""
     names: dict[str, Any] = field(default_factory=dict)
+    port: int = 0
+    behind: list[subprocess.Popen[str]] = field(default_factory=list)
 
 
 def blocks(page: Path) -> list[Block]:
@@ -81,15 +85,20 @@ def blocks(page: Path) -> list[Block]:
 
 def follow(page: Path, reader: Reader) -> Iterator[Block]:
     """Run the page's blocks in order; each is given back once it did what the page says."""
-    for block in blocks(page):
-        if not block.reason:
-            try:
-                os.chdir(reader.folder)
-                run(block, reader)
-            except BaseException as error:
-                error.add_note(f"{page}:{block.line}\n{reader.said}")
-                raise
-        yield block
+    try:
+        for block in blocks(page):
+            if not block.reason:
+                try:
+                    os.chdir(reader.folder)
+                    run(block, reader)
+                except BaseException as error:
+                    error.add_note(f"{page}:{block.line}\n{reader.said}")
+                    raise
+            yield block
+    finally:
+        for process in reader.behind:
+            process.terminate()
+            process.communicate()
 
 
 def run(block: Block, reader: Reader) -> None:
@@ -117,6 +126,7 @@ def commands(text: str, reader: Reader) -> int:
     """Run the lines of a shell block; what they print is what the next `text` block is held against."""
     out, code = io.StringIO(), 0
     for line in text.replace("\\\n", " ").splitlines():
+        line = line.replace("8000", str(reader.port)) if reader.port else line
         words = [name for word in shlex.split(line, comments=True)
                  for name in (sorted(glob.glob(word)) if "*" in word else [word])]
         if not words:
@@ -124,6 +134,8 @@ def commands(text: str, reader: Reader) -> int:
         if words[0] == "cd":
             reader.folder = reader.folder / words[1]
             os.chdir(reader.folder)
+        elif words[0] == "tunesmith" and words[-1] == "&":
+            out.write(_behind(words[1:-1], reader))
         elif words[0] == "tunesmith" and "|" not in words and ">" not in words:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 code = cli.main(words[1:])
@@ -135,6 +147,24 @@ def commands(text: str, reader: Reader) -> int:
             code = done.returncode
     reader.said = out.getvalue()
     return code
+
+
+def _behind(words: list[str], reader: Reader) -> str:
+    """Start a command that goes on, with the starter that this process has; what it said until it told an address."""
+    script = ("import sys; from tunesmith import cli; from tunesmith.models import bases\n"
+              f"bases.STARTERS[{STARTER!r}] = bases.{bases.STARTERS[STARTER]!r}\nsys.exit(cli.main({words!r}))")
+    process = subprocess.Popen([sys.executable, "-c", script.replace("'8000'", "'0'")], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+    reader.behind.append(process)
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        told = re.search(r"http://[\d.]+:(\d+)$", line.strip())
+        if told:
+            reader.port = int(told[1])
+            break
+    return said
 
 
 def held(shown: str, said: str) -> None:

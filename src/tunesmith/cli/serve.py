@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -68,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         models = _opened(arguments.runs, settings)
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        _told(url, models, screen)
-        _serve(models, settings, door, listening, jobs, logs=logs)
+        with _server(models, settings, door, port, jobs, logs=logs) as serve:
+            _told(url, models, screen)
+            serve(sockets=[listening])
     screen.tell("stopped")
     return DONE
 
@@ -198,10 +199,11 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Jobs | None]:
         yield jobs
 
 
-def _serve(
-    models: Registry, settings: Settings, door: Door, listening: socket.socket, jobs: Jobs | None, *, logs: Logs | None,
-) -> None:
-    """Until a signal comes; then what runs is finished, within the time that the settings give it."""
+@contextmanager
+def _server(
+    models: Registry, settings: Settings, door: Door, port: int, jobs: Jobs | None, *, logs: Logs | None,
+) -> Iterator[Callable[..., None]]:
+    """What serves until a signal comes; then what runs is finished, within the time that the settings give it."""
     import uvicorn
 
     from ..jobs import service
@@ -218,11 +220,11 @@ def _serve(
 
     app = application(models, settings, jobs)
     app.state.log = logs
-    server = Server(configured(Guard(app, door), door, listening.getsockname()[1]))
+    server = Server(configured(Guard(app, door), door, port))
 
     def stop(signal: str) -> None:
         app.state.service.draining = True
         server.should_exit = True
 
     with signals.listening(stop), service.running(jobs, models.add) if jobs is not None else nullcontext():
-        server.run(sockets=[listening])
+        yield server.run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..generation.pieces import UNFINISHED
 from .written import Token
 
 if TYPE_CHECKING:
@@ -31,4 +32,5 @@ def of_completion(tokens: Sequence[Token], codec: Codec, top: int) -> dict[str, 
 
 def _told(index: int, value: float, codec: Codec) -> dict[str, Any]:
     text = codec.decode([index])
-    return {"token": text, "logprob": value, "bytes": list(text.encode())}
+    whole = UNFINISHED not in text  # else the token is a part of a character, of which a text tells no bytes
+    return {"token": text, "logprob": value, "bytes": list(text.encode()) if whole else None}
