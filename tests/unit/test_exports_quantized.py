@@ -74,6 +74,18 @@ def test_heads_embeddings_and_norms_stay_whole(tmp_path):
     assert done.parity["cost"]["primary"] == "accuracy"
 
 
+@pytest.mark.parametrize("kind", ["int8", "nf4"])
+def test_what_is_not_quantised_may_be_in_16_bits_of_a_base_in_32(kind, tmp_path):
+    run = run_on(tiny_encoder(tmp_path / "base", hidden_size=HIDDEN, intermediate_size=INNER), tmp_path / "run",
+                 task="embed", adapter={"type": "full"})
+    done = export(run, "quantized", options=[f"kind={kind}", "dtype=bfloat16", "worst=1"])
+    assert stored(done.folder)["embeddings.word_embeddings.weight"].dtype == torch.bfloat16
+    from transformers import AutoModel
+
+    opened = AutoModel.from_pretrained(done.folder)
+    assert opened(input_ids=torch.tensor([[2, 7, 8, 3]])).last_hidden_state.isfinite().all()
+
+
 def test_a_network_of_two_texts_keeps_its_beams(tmp_path):
     base = tiny_t5(tmp_path / "base", d_model=64, d_kv=16, d_ff=64)
     run = run_on(base, tmp_path / "run", task="seq2seq", adapter={"type": "full"})

@@ -137,6 +137,9 @@ def _here() -> dict[str, Any]:
 def reload(folder: Path, source: Source) -> Opened | Reading:
     """The folder as `AutoModelFor…` and `AutoTokenizer` open it; what is not quantised computes in float32."""
     network = _opener(source).from_pretrained(folder, dtype=torch.float32, **_here())
+    for weight in network.parameters():  # of a quantised folder transformers 5.23 moves biases to `dtype`, not weights
+        if weight.is_floating_point():
+            weight.data = weight.data.float()
     return Opened(network, folder) if source.head.kind == "causal" else Reading(network, folder, source.head)
 
 
