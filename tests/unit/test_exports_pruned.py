@@ -92,6 +92,22 @@ def test_a_layer_that_does_nothing_is_found_and_costs_nothing():
 
 
 @torch.no_grad()
+def test_layers_leave_a_family_of_which_nothing_else_can():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    network = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=3, n_head=4, n_positions=64, vocab_size=100)).eval()
+    for name in ("attn.c_proj", "mlp.c_proj"):
+        for weight in network.transformer.h[1].get_submodule(name).parameters():
+            weight.zero_()
+    assert _effect.least(_effect.distances(network, [document(range(3, 30))]), 1) == [1]
+    small = _pruning.smaller(network, _pruning.sizes(network, 0.0, 0.0, 1), [1])
+    assert small.config.n_layer == len(small.transformer.h) == 2
+    torch.testing.assert_close(said(small), said(network), atol=1e-6, rtol=0)
+    with pytest.raises(Misuse, match="`gpt2` has no place"):
+        _pruning.sizes(network, 0.0, 0.2, 0)
+
+
+@torch.no_grad()
 def test_the_angle_is_that_between_what_comes_into_a_layer_and_what_leaves_it():
     network = tiny_network(num_hidden_layers=3)
     with torch.inference_mode():

@@ -56,7 +56,8 @@ class Sizes:
 
 def stack(network: Any) -> tuple[str, nn.ModuleList]:
     """The layers of a network, and the name of their list. Raises Misuse where they do not stand in one list."""
-    wanted = network.config.to_dict().get("num_hidden_layers")
+    field = network.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")  # GPT-2 has another name for it
+    wanted = network.config.to_dict().get(field)
     found = [(name, module) for name, module in network.named_modules()
              if isinstance(module, nn.ModuleList) and len(module) == wanted]
     if len(found) != 1:
