@@ -42,6 +42,8 @@ FAULTS = {
                               " executed or fetched",
     "a crowd before the server": "more requests at once than places, streams cut at random, SIGTERM under load; each"
                                  " answered or told when to come back, none lost, none crossed, no place kept",
+    "a server of jobs is killed or stopped": "kill -9 of the server, alone and with its child, and SIGTERM, while a job"
+                                             " is trained; a new one goes on, no step told twice, the same bits",
     "slow clients": "half-sent headers and bodies, readers that do not read; let go within their bounds, `/health`"
                     " answers meanwhile",
     "malformed requests": "raw bytes, wrong framing, wrong JSON, cases made from the server's own schema; no 5xx, no"

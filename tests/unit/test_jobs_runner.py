@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -18,7 +18,7 @@ from fine_tuned import Played, World, rows
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 from tunesmith.jobs import asking, files, runner
 from tunesmith.jobs.asking import Asked, Offered
-from tunesmith.jobs.entries import UNFINISHED
+from tunesmith.jobs.entries import STATUSES, UNFINISHED
 from tunesmith.jobs.place import Place, Work
 from tunesmith.jobs.runner import AGAIN, Runner
 from tunesmith.jobs.store import Store
@@ -27,8 +27,7 @@ from tunesmith.runs import durable
 
 BASES = {"base": Offered("base", "/models/base", 512)}
 AT_ONCE = 2
-AFTER = {"validating_files": {"queued", "failed", "cancelled"}, "queued": {"running", "cancelled", "failed"},
-         "running": {"succeeded", "failed", "cancelled"}}
+FINISHED = ("succeeded", "failed", "cancelled")
 
 
 class Desk:
@@ -224,7 +223,7 @@ def test_a_model_that_cannot_be_served_is_told_and_is_finished_all_the_same(desk
     job = desk.running()
     desk.world.train(desk.world.alive[job], desk.work(job))
     desk.runner.turn()
-    assert desk.status(job) == "succeeded" and "the weights are gone" in desk.said(job)[-1]
+    assert desk.status(job) == "succeeded" and "the weights are gone" in desk.said(job)[-2]
     assert str(desk.place.path) not in json.dumps(desk.said(job))
 
 
@@ -422,10 +421,8 @@ class Servers(RuleBasedStateMachine):
         assert self.promised <= set(found)
         assert len(found) <= len(self.promised) + self.killed_asking
         for job, status in found.items():
-            before = self.seen.get(job, "validating_files")
-            while before != status:  # it may have moved twice since
-                assert status in AFTER.get(before, ()) or (before == "validating_files" and status in AFTER["queued"])
-                before = status
+            before = self.seen.get(job, status)
+            assert status == before if before in FINISHED else STATUSES.index(status) >= STATUSES.index(before)
         self.seen = found
 
     @invariant()
@@ -451,7 +448,7 @@ class Servers(RuleBasedStateMachine):
                 if not self.desk.store.with_status(*UNFINISHED) and not self.desk.world.alive:
                     break
             for job in self.desk.store.jobs(after=None, limit=1000):
-                assert job.status in ("succeeded", "failed", "cancelled")
+                assert job.status in FINISHED
                 if job.status == "succeeded":
                     assert self.desk.world.ran[job.id] == 1 and job.name in self.desk.announced
                     assert files.opened(self.desk.store, self.desk.store.file(job.outcome.result_file)).read()
@@ -468,7 +465,9 @@ def tried(examples: int) -> type:
     class Machine(Servers):
         """The same, for settings of its own."""
 
-    Machine.TestCase.settings = settings(max_examples=examples, stateful_step_count=25, deadline=None)
+    Machine.TestCase.settings = settings(
+        max_examples=examples, stateful_step_count=25,
+        phases=[Phase.generate])  # stories are short, and making one shorter takes minutes
     return Machine.TestCase
 
 

@@ -11,7 +11,8 @@ import openai
 import pytest
 
 from fine_tuned import asked, rows
-from served import allowed, serving, until
+from pages import blocks
+from served import allowed, serving
 from tiny import tiny_base
 from tunesmith import cli
 from tunesmith.jobs import asking, service
@@ -20,6 +21,7 @@ from tunesmith.serving.registry import Registry
 from tunesmith.serving.settings import Settings
 
 pytestmark = allowed
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks" / "jobs.md"
 
 
 @pytest.fixture(scope="module")
@@ -44,42 +46,35 @@ def file(client: openai.OpenAI) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_a_whole_job_from_a_file_to_a_chat_with_its_model(base, tmp_path):
+def test_a_whole_job_from_a_file_to_a_chat_with_its_model_as_the_documentation_says(base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make, ask = (block.text for block in blocks(PAGE) if block.language == "python")
+    names: dict[str, Any] = {}
+    exec(make, names)
     models = Registry(Settings())
     with service.opened(tmp_path / "jobs", [str(base)]) as jobs, serving(models, jobs=jobs) as server, \
-            service.running(jobs, models.add), \
-            openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        train = client.files.create(file=("train.jsonl", rows()), purpose="fine-tune")
-        held_out = client.files.create(file=("held-out.jsonl", rows(4).replace(b"hats", b"cats")), purpose="fine-tune")
-        job = client.fine_tuning.jobs.create(
-            model="tiny", training_file=train.id, validation_file=held_out.id, suffix="hats", seed=5,
-            method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}})
-        assert (job.status, job.fine_tuned_model, job.error) == ("validating_files", None, None)
-        until(lambda: client.fine_tuning.jobs.retrieve(job.id).status in ("succeeded", "failed", "cancelled"))
-        done = client.fine_tuning.jobs.retrieve(job.id)
+            service.running(jobs, models.add):
+        exec(ask.replace("http://127.0.0.1:8000", server.url).replace("smollm2-135m-instruct", base.name), names)
+        client, done, answer = names["client"], names["job"], names["answer"]
         assert done.status == "succeeded", done.error
-        assert done.fine_tuned_model == f"ft:tiny:hats:{job.id[-8:]}" and done.finished_at and done.trained_tokens
-        until(lambda: done.fine_tuned_model in models)
+        assert done.fine_tuned_model == f"ft:tiny:hats:{done.id[-8:]}" and done.finished_at and done.trained_tokens
 
-        told = [event for event in client.fine_tuning.jobs.list_events(job.id, limit=3)][::-1]
+        told = [event for event in client.fine_tuning.jobs.list_events(done.id, limit=3)][::-1]
         assert next(event.message.split(" `")[0] for event in told) == "created the job"
         assert told[-1].message == f"finished `{done.fine_tuned_model}`; the verdict on held-out rows: not proven"
         steps = [event.data["step"] for event in told if event.type == "metrics" and "train_loss" in event.data]
         results = client.files.content(done.result_files[0]).read().decode().splitlines()
         assert steps == list(range(1, len(results))) and results[0] == "step,train_loss,valid_loss"
         assert any("full_valid_loss" in event.data for event in told)
-        saved = list(client.fine_tuning.jobs.checkpoints.list(job.id, limit=1))
+        saved = list(client.fine_tuning.jobs.checkpoints.list(done.id, limit=1))
         assert saved[0].step_number == len(steps) and saved[0].metrics.full_valid_loss is not None
         assert [each.step_number for each in saved] == sorted((each.step_number for each in saved), reverse=True)
 
         assert done.fine_tuned_model in [model.id for model in client.models.list()]
-        answer = client.chat.completions.create(
-            model=done.fine_tuned_model, messages=[{"role": "user", "content": "How many hats after 3?"}],
-            temperature=0, max_tokens=4)
         assert answer.model == done.fine_tuned_model and answer.usage.completion_tokens > 0
 
         with pytest.raises(openai.BadRequestError, match="succeeded already"):
-            client.fine_tuning.jobs.cancel(job.id)
+            client.fine_tuning.jobs.cancel(done.id)
     again = Registry(Settings())
     with service.opened(tmp_path / "jobs", [str(base)]) as jobs, service.running(jobs, again.add):
         assert list(again) == [done.fine_tuned_model]

@@ -56,6 +56,7 @@ class Runner:
     _held: dict[str, Held] = field(default_factory=dict)
     _closing: threading.Event = field(default_factory=threading.Event)
     _waited: set[str] = field(default_factory=set)
+    _announced: set[str] = field(default_factory=set)
 
     def announce_finished(self) -> None:
         """Tell of the models that were finished before."""
@@ -200,10 +201,13 @@ class Runner:
             self._fail(job, [Failure("jobs.run_damaged", f"the run's own files cannot be read: {error}", "",
                                      "ask for the job anew")])
             return
+        self._announce(job, run)  # first: whoever reads that it succeeded may ask it at once
         self.store.move(job.id, ["running"], "succeeded", Event(f"finished `{job.name}`; {said}"), outcome)
-        self._announce(job, run)
 
     def _announce(self, job: Job, run: Run) -> None:
+        if job.id in self._announced:
+            return
+        self._announced.add(job.id)
         try:
             self.announce(job.name, run.path)
         except (Problem, Problems, OSError, RuntimeError, ValueError) as error:
