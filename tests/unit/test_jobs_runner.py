@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from fine_tuned import Played, World, rows
-from tunesmith.errors import Busy, Misuse, Problems, Refusal
+from tunesmith.errors import Busy, Failure, Misuse, Problems, Refusal
 from tunesmith.jobs import asking, files, runner
 from tunesmith.jobs.asking import Asked, Offered
 from tunesmith.jobs.entries import STATUSES, UNFINISHED
@@ -225,6 +225,34 @@ def test_a_model_that_cannot_be_served_is_told_and_is_finished_all_the_same(desk
     desk.runner.turn()
     assert desk.status(job) == "succeeded" and "the weights are gone" in desk.said(job)[-2]
     assert str(desk.place.path) not in json.dumps(desk.said(job))
+
+
+def test_what_fails_for_one_job_keeps_no_other_one_from_its_turn(desk):
+    first, start = desk.queued(), desk.runner.start
+
+    def refuse(work: Work, words: Sequence[str]) -> Played | None:
+        if work.path.name == first:
+            raise Failure("runs.read_only", "the folder may not be written", str(work.path), "")
+        return start(work, words)
+
+    desk.runner.start = refuse
+    second = desk.ask()
+    for _ in range(2):
+        with pytest.raises(Failure):
+            desk.runner.turn()
+    assert desk.status(first) == "running" and list(desk.world.alive) == [second]
+    desk.runner.start = start
+    assert desk.process(first).words[0] == "train"
+
+
+def test_records_that_were_damaged_stop_nothing(desk):
+    job = desk.running()
+    run = desk.world.step(desk.work(job))
+    with (run / "records.jsonl").open("ab") as file:
+        file.write(b"\x00\xff\n")
+    other = desk.queued()
+    desk.runner.turn()
+    assert desk.status(other) == "running"
 
 
 def test_rows_that_were_deleted_meanwhile_are_trained_on_all_the_same(desk):

@@ -7,16 +7,16 @@ started while another one of it lives (`processes.py`).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import DONE, Failure, Misuse, Problem, Problems
+from ..errors import DONE, Failure, Misuse, Problem, Problems, Refusal
 from ..runs import folder
 from ..runs.folder import Run
 from . import files, processes, progress, words
@@ -29,6 +29,7 @@ TURN_SECONDS = 0.2
 AGAIN = 3  # times that a process may end by itself without a step more than before
 FAILED = (1, 2, 3)  # exit codes of `errors.py` that trying again does not change
 SIDES = {"train": "trained on", "validation": "measured on the way", "test": "held out for the verdict"}
+PASSING = (Problem, Problems, OSError, sqlite3.Error)
 log = logging.getLogger(__name__)
 
 Announce = Callable[[str, Path], object]
@@ -70,7 +71,7 @@ class Runner:
         while not self._closing.wait(TURN_SECONDS):
             try:
                 self.turn()
-            except (Problem, Problems, OSError, sqlite3.Error) as error:
+            except PASSING as error:
                 # a full disk now need not be one in a minute: what was not committed is done again
                 log.warning("jobs wait: %s", error)
                 self._closing.wait(TURN_SECONDS * 25)
@@ -88,20 +89,30 @@ class Runner:
             time.sleep(TURN_SECONDS / 4)
 
     def turn(self) -> None:
-        """Look at every process, then begin what may begin."""
+        """Look at every process, then begin what may begin.
+
+        What fails for one job keeps no other one from its turn; the first failure is raised at the end.
+        """
+        failed: list[Exception] = []
         for id, held in list(self._held.items()):
-            self._look(self.store.job(id), held)
+            with _apart(failed):
+                self._look(self.store.job(id), held)
         waiting = [job for job in self.store.with_status("validating_files") if job.id not in self._held]
         if waiting and not any(not held.training for held in self._held.values()):
-            self._check(waiting[0])
+            with _apart(failed):
+                self._check(waiting[0])
         busy = self.store.with_status("running")
         for job in busy:
             if job.id not in self._held:
-                self._train(job)
+                with _apart(failed):
+                    self._train(job)
         ending = sum(held.training and held.stopped for held in self._held.values())  # cancelled, and still saving
         for job in self.store.with_status("queued")[:max(0, self.at_once - len(busy) - ending)]:
-            if self.store.move(job.id, ["queued"], "running", Event("the training begins")):
-                self._train(job)
+            with _apart(failed):
+                if self.store.move(job.id, ["queued"], "running", Event("the training begins")):
+                    self._train(job)
+        if failed:
+            raise failed[0]
 
     def _look(self, job: Job, held: Held) -> None:
         """What a process has done since, and what follows from its end."""
@@ -122,7 +133,10 @@ class Runner:
         """Tell what the run's records say beyond so many bytes; how many they are now."""
         if run is None:
             return read
-        told, end = progress.events(run, read)
+        try:
+            told, end = progress.events(run, read)
+        except Refusal:
+            return read  # damaged records: who resumes the run is told, and it becomes the job's error
         if told:
             self.store.tell(job.id, told)
         return end
@@ -225,9 +239,18 @@ class Runner:
                         Outcome(error=error))
 
 
+@contextmanager
+def _apart(failed: list[Exception]) -> Iterator[None]:
+    """Remember what failed, and go on."""
+    try:
+        yield
+    except PASSING as error:
+        failed.append(error)
+
+
 def cancel(store: Store, id: str) -> Job:
     """Cancel a job: what it has saved stays. Raises Misuse for one that is finished, KeyError where there is none."""
-    with contextlib.suppress(KeyError):
+    with suppress(KeyError):
         if store.move(id, UNFINISHED, "cancelled", Event("cancelled")):
             return store.job(id)
     job = store.job(id)
