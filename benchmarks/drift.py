@@ -166,7 +166,9 @@ def main() -> None:
                 rows = drifted(world, kind, share, wanted.rows)
                 if rows is not None:
                     found[kind, share][data.name].append(drift.compare(world.reference, rows, seed=window).alarm)
-        print(f"{data.name}: {sum(quiet[data.name])} of {many} quiet windows raised an alarm", flush=True)
+        print(f"{data.name}: {sum(quiet[data.name])} of {many} quiet windows raised an alarm; found",
+              {f"{kind} {share}": f"{sum(by_set[data.name])}/{len(by_set[data.name])}"
+               for (kind, share), by_set in found.items() if data.name in by_set}, flush=True)
     alarms, windows = (sum(map(sum, quiet.values())), sum(map(len, quiet.values())))
     print(f"without drift: {alarms} alarms in {windows} windows ({alarms / windows:.1%}); by test {dict(which)}")
     for (kind, share), by_set in found.items():

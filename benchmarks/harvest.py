@@ -1,6 +1,6 @@
 """What labelling the rows that `tunesmith monitor --harvest` draws brings, beside as many drawn by chance.
 
-    python benchmarks/harvest.py [--shared FOLDER] [--rows 100] [--seed 0]
+    python benchmarks/harvest.py [--shared FOLDER] [--rows 150] [--seed 0]
 
 SIB-200: topics of English sentences are learnt by minilm-l6. In service a part of the sentences is Azerbaijani. The
 rows that are harvested from the log get their true labels, and the run is trained on with them beside its old rows; the
@@ -29,7 +29,7 @@ from tunesmith.records import Labelled, Prediction
 from tunesmith.workflow.train import train
 
 Row = dict[str, str]
-LEARNT, SERVED, ABROAD = 450, 250, 150
+LEARNT, SERVED, ABROAD = 350, 150, 200
 
 
 def sentences(shared: Path, code: str) -> dict[str, Row]:
@@ -86,7 +86,7 @@ def judged(before: Path, after: Path, rows: Sequence[Row]) -> tuple[str, verdict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
-    parser.add_argument("--rows", type=int, default=100, help="rows that are labelled")
+    parser.add_argument("--rows", type=int, default=150, help="rows that are labelled")
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
@@ -111,7 +111,7 @@ def main() -> None:
         theirs = {abroad[name]["text"] for name in foreign}
         for how, texts in chosen.items():
             more = written(folder / f"{how}.jsonl", [{"text": text, "label": truth[text]} for text in texts])
-            after = tuned(folder, how, str(run), [first, more], wanted.seed)
+            after = tuned(folder, how.replace(" ", "-"), str(run), [first, more], wanted.seed)
             for where, rows_of in (("drifted", abroad), ("as before", english)):
                 word, one = judged(run, after, [rows_of[name] for name in kept])
                 print(json.dumps({

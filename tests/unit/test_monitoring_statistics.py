@@ -24,6 +24,8 @@ def test_the_distance_of_two_distributions_is_scipys(ties):
             one, two = one.round(), two.round()
         found = statistics.distributions(one, two, draws=DRAWS, rng=draws())
         assert found.effect == pytest.approx(stats.ks_2samp(one, two).statistic, abs=1e-12)
+        found = statistics.distributions(one, two, draws=DRAWS, rng=draws(), larger=True)
+        assert found.effect == pytest.approx(stats.ks_2samp(one, two, alternative="greater").statistic, abs=1e-12)
 
 
 def test_the_p_value_of_two_distributions_is_scipys_by_permutation():

@@ -204,7 +204,10 @@ def _of_service(before: Service, after: Service) -> dict[str, Callable[[_Sides],
     def latency(sides: _Sides) -> Made:
         both = [each.seconds if len(each.seconds) <= 2 * MOST else sides.rng.choice(each.seconds, 2 * MOST, False)
                 for each in (before, after)]
-        return _numbers("latency", both[0], both[1], sides)
+        if why := _too_few(len(both[0]), len(both[1]), "latency"):
+            return why
+        found = statistics.distributions(both[0], both[1], draws=sides.draws, rng=sides.rng, larger=True)
+        return found, len(both[0]), len(both[1])
 
     return {"latency": latency, "errors": often("errors", before.errors, after.errors),
             "feedback": often("judgement", before.bad, after.bad)}

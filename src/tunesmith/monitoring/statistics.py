@@ -44,8 +44,13 @@ def of_draws(values: Floats) -> float:
     return float(np.mean(values >= values[0] - 1e-9 * max(1.0, abs(values[0]))))
 
 
-def distributions(before: Floats, after: Floats, *, draws: int, rng: np.random.Generator) -> Test:
-    """Kolmogorov and Smirnov's largest distance of the two distribution functions, 0 to 1; ties are as they are."""
+def distributions(
+    before: Floats, after: Floats, *, draws: int, rng: np.random.Generator, larger: bool = False
+) -> Test:
+    """Kolmogorov and Smirnov's largest distance of the two distribution functions, 0 to 1; ties are as they are.
+
+    larger: only values that became larger count.
+    """
     pooled = np.concatenate([before, after])
     order = np.argsort(pooled, kind="stable")
     ends = np.append(np.diff(pooled[order]) > 0, True)  # between equal values there is nothing to compare
@@ -53,7 +58,8 @@ def distributions(before: Floats, after: Floats, *, draws: int, rng: np.random.G
     for chosen in _chunks(len(before), len(after), draws, rng):
         inside = np.cumsum(chosen[:, order], axis=1)[:, ends]
         every = np.flatnonzero(ends) + 1
-        steps.append(np.abs(inside / len(after) - (every - inside) / len(before)).max(axis=1))
+        less = (every - inside) / len(before) - inside / len(after)  # the share up to a value, before less after
+        steps.append((less if larger else np.abs(less)).max(axis=1))
     found = np.concatenate(steps)
     return Test(float(found[0]), of_draws(found))
 
