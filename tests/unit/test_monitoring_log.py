@@ -187,6 +187,15 @@ def test_what_is_too_old_or_too_much_is_deleted_oldest_first(opened):
     assert log.path.stat().st_size <= 2_200_000
 
 
+def test_what_is_too_old_is_gone_once_the_log_is_opened_though_nobody_asks(opened):
+    log = opened(Monitoring(keep="text", days=3650))
+    log.write(seen(1, time=time.time() - 40 * 86_400))
+    log.write(seen(2))
+    log.close()
+    assert opened(Monitoring(keep="text", days=30)).flush()
+    assert [name for [name] in rows(log.path, "id")] == ["answer-2"]
+
+
 def test_the_file_is_its_owners_alone(opened):
     assert opened().path.stat().st_mode & 0o777 == 0o600
 

@@ -145,8 +145,9 @@ class Log:
         """Take what was handed in, a transaction a quarter of a second, until told to end."""
         ended = False
         while not ended:
+            self._tidy()
             batch = self._batch()
-            ended = batch[-1] is None
+            ended = None in batch
             rows = [one for one in batch if isinstance(one, Seen | _Judged)]
             if rows:
                 self._commit(rows)
@@ -159,8 +160,14 @@ class Log:
             self._database.close()
 
     def _batch(self) -> list[Seen | _Judged | _Reached | None]:
-        """What is there, and what comes within a quarter of a second; no more once somebody waits for it."""
-        batch = [self._queue.get()]
+        """What is there, and what comes within a quarter of a second; no more once somebody waits for it.
+
+        Nothing where nothing comes for a minute.
+        """
+        try:
+            batch = [self._queue.get(timeout=SWEEP)]
+        except queue.Empty:
+            return []
         until = time.monotonic() + PATIENCE
         while isinstance(batch[-1], Seen | _Judged) and len(batch) < QUEUED:
             try:
@@ -184,7 +191,10 @@ class Log:
             with self._counting:
                 self._untold += untold
             self._retry(rows, str(error))
-        if time.monotonic() - self._swept > SWEEP or not self._swept:
+
+    def _tidy(self) -> None:
+        """Delete what may be kept no longer: when the log is opened, and each minute, whether anybody asks or not."""
+        if not self._swept or time.monotonic() - self._swept > SWEEP:
             self._swept = time.monotonic()
             with contextlib.suppress(sqlite3.Error):
                 sweep(self._database, self.settings, time.time())
