@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         with _server(models, settings, door, port, jobs, logs=logs) as serve:
-            _told(url, models, screen)
+            _told(url, models, jobs, screen)
             serve(sockets=[listening])
     screen.tell("stopped")
     return DONE
@@ -165,14 +165,17 @@ def _named(word: str) -> tuple[str, str]:
     return (name, path) if equals and not Path(word).exists() else (Path(word).name, word)
 
 
-def _told(url: str, models: Registry, screen: Screen) -> None:
+def _told(url: str, models: Registry, jobs: Jobs | None, screen: Screen) -> None:
+    bases = list(jobs.bases) if jobs is not None else []
     if screen.as_json:
-        screen.answer({"url": url, "models": list(models)})
+        screen.answer({"url": url, "models": list(models), "bases": bases})
         screen.flush()
         return
     screen.say(f"serving at {url}")
     for name, served in models.items():
         screen.say(f"  {name}  ({served.kind})")
+    if jobs is not None:
+        screen.say(f"  jobs may tune {', '.join(bases)}; they are kept in {jobs.store.place.path}")
 
 
 def _jobs_make_sense(arguments: argparse.Namespace) -> None:
