@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Refusal
+from . import cached_native
 from .attention import CHANGE_SCORES, capped_attention, is_causal
 from .rule import Rule
 
@@ -48,13 +49,19 @@ class Memory:
     def remember(self, layer: int, key_KMD: Tensor, value_KMD: Tensor) -> tuple[Tensor, Tensor]:
         """(K, T, D) the keys and values of a layer, those of the new tokens last."""
         first, end = self.known, self.known + key_KMD.shape[1]
-        keys, values = self.layers.get(layer, (key_KMD[:, :0], value_KMD[:, :0]))
-        if keys.shape[1] < end:
-            keys, values = _grown(keys, first, end), _grown(values, first, end)
-            self.layers[layer] = keys, values
+        keys, values = self.room(layer, key_KMD, value_KMD)
         keys[:, first:end] = key_KMD
         values[:, first:end] = value_KMD
         return keys[:, :end], values[:, :end]
+
+    def room(self, layer: int, key_KMD: Tensor, value_KMD: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, room, D) the keys and values of a layer, with room for new ones behind those that are known."""
+        end = self.known + key_KMD.shape[1]
+        keys, values = self.layers.get(layer, (key_KMD[:, :0], value_KMD[:, :0]))
+        if keys.shape[1] < end:
+            keys, values = _grown(keys, self.known, end), _grown(values, self.known, end)
+            self.layers[layer] = keys, values
+        return keys, values
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +75,12 @@ class Reading:
     borders: Sequence[int]
     plain: bool = False
 
+    @property
+    def single(self) -> int:
+        """How many of the sequences before the first longer one have one new token."""
+        lengths = [end - start for start, end in pairwise(self.borders)]
+        return next((place for place, length in enumerate(lengths) if length > 1), len(lengths))
+
     def done(self) -> None:
         """Every layer has remembered the new tokens."""
         for memory, (start, end) in zip(self.memories, pairwise(self.borders), strict=True):
@@ -77,8 +90,20 @@ class Reading:
 def forward(
     layer: int, query_MHD: Tensor, key_MKD: Tensor, value_MKD: Tensor, reading: Reading, *, rule: Rule, out_MHD: Tensor
 ) -> None:
-    """Fill `out_MHD`: each row attends to all that its own sequence has up to it, as the rule lets it see."""
-    for memory, (start, end) in zip(reading.memories, pairwise(reading.borders), strict=True):
+    """Fill `out_MHD`: each row attends to all that its own sequence has up to it, as the rule lets it see.
+
+    Sequences of one new token come first.
+    """
+    parts = query_MHD, key_MKD, value_MKD, out_MHD
+    single = reading.single if cached_native.serves(rule, *parts) else 0
+    if single:
+        memories = reading.memories[:single]
+        rooms = [memory.room(layer, *(part[row : row + 1].transpose(0, 1) for part in (key_MKD, value_MKD)))
+                 for row, memory in enumerate(memories)]
+        query, key, value, out = (part[:single] for part in parts)
+        cached_native.forward((query, key, value, out), rooms, [memory.known for memory in memories], rule)
+    rest = zip(reading.memories[single:], pairwise(reading.borders[single:]), strict=True)
+    for memory, (start, end) in rest:
         keys, values = memory.remember(layer, *(part[start:end].transpose(0, 1) for part in (key_MKD, value_MKD)))
         query = query_MHD[start:end].transpose(0, 1)
         out_MHD[start:end] = _attend(query, keys, values, rule).transpose(0, 1)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...kernels import attention, gate, norms, rotary
+from ...kernels import attention, cached, gate, norms, rotary
+from ...kernels.cached import Reading
 from . import linears
 from .buffers import Buffers
 from .linears import Gradients, Linears, Narrow
@@ -27,12 +28,15 @@ class Around:
     """What a layer is told beside its rows.
 
     rows: (S,) the ones wanted at the end, all where there is none; angles: cosines and sines of rotary positions,
-    (M, R) each, where the layer has them.
+    (M, R) each, where the layer has them. reading: where the rows go on from what is remembered, under the layer's
+    number, in place of borders; there is no way back then.
     """
 
     borders: Sequence[int]
     rows: Tensor | None = None
     angles: tuple[Tensor, Tensor] | None = None
+    reading: Reading | None = None
+    layer: int = 0
 
 
 @dataclass(eq=False)
@@ -146,6 +150,9 @@ def _attend(block: Block, x: Tensor, around: Around, buffers: Buffers) -> tuple[
         rotary.rotate_(_turned(block, qkv), *around.angles)
     attended = buffers.take(len(x), block.heads * block.width, x)
     answer = attended.view(len(x), block.heads, block.width)
+    if around.reading is not None:
+        cached.forward(around.layer, query, key, value, around.reading, rule=block.rule, out_MHD=answer)
+        return root, raw, qkv, roots, root, attended, narrow
     lse = attention.forward(query, key, value, around.borders, block.rule, out_MHD=answer)
     return root, raw, qkv, roots, lse, attended, narrow
 

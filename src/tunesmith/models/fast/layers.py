@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path as File
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...kernels import ideas
@@ -62,7 +63,7 @@ def _install_blocks(network: Any, buffers: Buffers) -> Sequence[Path]:
             paths.append(Path(number, False, str(reason)))
             continue
         rows = int(most / (block.kept_numbers * network.dtype.itemsize))
-        use = Use(block, buffers, layer.forward, last=number == len(layers) - 1, most_rows=rows)
+        use = Use(block, buffers, layer.forward, number, last=number == len(layers) - 1, most_rows=rows)
         layer.forward = partial(_forward, use)
         paths.append(Path(number, True, "of the Llama family" if isinstance(block, Block) else "of BERT's family"))
     return paths
@@ -85,11 +86,12 @@ def serves_rows(paths: Sequence[Path]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A block in its network. own: the layer's own forward pass; most_rows: whose values fit into memory."""
+    """A block in its network, by its number. own: its own forward pass; most_rows: whose values fit into memory."""
 
     block: Block | PostNorm
     buffers: Buffers
     own: Any
+    layer: int
     last: bool
     most_rows: int
 
@@ -105,11 +107,13 @@ def free_bytes() -> int:
 
 def _forward(use: Use, hidden_states: Tensor, *positional: Any, **named: Any) -> Any:
     """The layer's forward pass, as its network calls it. rows: the only ones whose answers are wanted at the end."""
-    borders, rows = named.get("borders"), named.pop("rows", None)
-    if borders is None:
+    borders, rows, reading = named.get("borders"), named.pop("rows", None), named.get("reading")
+    by_hand = reading is not None and not reading.plain and isinstance(use.block, Block) and not torch.is_grad_enabled()
+    if borders is None and not by_hand:
         return use.own(hidden_states, *positional, **named)
     angles = named.get("position_embeddings")
-    around = Around(borders, rows if use.last else None, angles and (angles[0][0], angles[1][0]))
+    around = Around(borders or (), rows if use.last else None, angles and (angles[0][0], angles[1][0]), reading,
+                    use.layer)
     again = hidden_states.shape[1] > use.most_rows
     found = answer(Call(use.block, around, use.buffers, again), hidden_states[0])
     return found[None]
