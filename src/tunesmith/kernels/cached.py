@@ -54,6 +54,13 @@ class Memory:
         values[:, first:end] = value_KMD
         return keys[:, :end], values[:, :end]
 
+    def room_for_one(self, layer: int, key_MKD: Tensor, value_MKD: Tensor) -> tuple[Tensor, Tensor]:
+        """As `room`, for the next token of rows of which this sequence's may be any."""
+        found = self.layers.get(layer)
+        if found is not None and found[0].shape[1] > self.known:
+            return found
+        return self.room(layer, key_MKD[:1].transpose(0, 1), value_MKD[:1].transpose(0, 1))
+
     def room(self, layer: int, key_KMD: Tensor, value_KMD: Tensor) -> tuple[Tensor, Tensor]:
         """(K, room, D) the keys and values of a layer, with room for new ones behind those that are known."""
         end = self.known + key_KMD.shape[1]
@@ -98,8 +105,7 @@ def forward(
     single = reading.single if cached_native.serves(rule, *parts) else 0
     if single:
         memories = reading.memories[:single]
-        rooms = [memory.room(layer, *(part[row : row + 1].transpose(0, 1) for part in (key_MKD, value_MKD)))
-                 for row, memory in enumerate(memories)]
+        rooms = [memory.room_for_one(layer, key_MKD, value_MKD) for memory in memories]
         query, key, value, out = (part[:single] for part in parts)
         cached_native.forward((query, key, value, out), rooms, [memory.known for memory in memories], rule)
     rest = zip(reading.memories[single:], pairwise(reading.borders[single:]), strict=True)

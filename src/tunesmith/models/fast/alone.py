@@ -19,13 +19,24 @@ from .linears import Linears
 
 
 def install(network: nn.Module, buffers: Buffers) -> None:
-    """Let every linear layer of a bfloat16 network multiply with our products; the head has its own."""
+    """Let every linear layer of a bfloat16 network multiply with our products; the head, where nothing learns by it.
+
+    While text is written, torch's own product with SmolLM2's head took 34 ms of a step of 55.
+    """
     if not build.tiles() or not ideas.on("block"):
         return
     head = network.get_output_embeddings()  # type: ignore[operator]
     for layer in network.modules():
         if type(layer) in (nn.Linear, LoraLinear) and layer is not head and layer.weight.dtype == torch.bfloat16:
             layer.forward = partial(_forward, Linears((layer,)), buffers, layer.forward)  # type: ignore[arg-type]
+    if type(head) is nn.Linear and head.weight.dtype == torch.bfloat16:
+        head.forward = partial(_say, Linears((head,)), buffers, head.forward)  # type: ignore[method-assign]
+
+
+def _say(head: Linears, buffers: Buffers, own: Any, input: Tensor) -> Tensor:
+    """What a head says; by itself where there may be a way back, since what learns has a loss of its own."""
+    answer: Tensor = own(input) if torch.is_grad_enabled() else _forward(head, buffers, own, input)
+    return answer
 
 
 def _forward(layer: Linears, buffers: Buffers, own: Any, input: Tensor) -> Tensor:

@@ -1,0 +1,150 @@
+"""Whether answers in a running batch are, token for token, those of `tunesmith chat` and of transformers' generate.
+
+    python benchmarks/serving_parity.py [--prompts 100] [--tokens 24] [--clients 16] [--threads 2] [--smoke]
+
+SmolLM2-135M-Instruct in float32, greedy, questions of GSM8K in its own template. Each prompt is answered by
+`Continuous` alone, by `Continuous` among others that come and go, by the path of `tunesmith chat`, and by transformers'
+`model.generate`. Where two differ, the first token that does is told with how far apart transformers' own logits have
+the two: a difference within rounding is a tie, any other is a fault, and the exit code 1.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jobs
+
+ROUNDING = 2e-4  # nats: sums of 49,152 logits of about 20 in float32, added up in another order
+
+
+def main() -> None:
+    arguments = options()
+    if not jobs.DATA.is_dir():
+        sys.exit(f"skipped: {jobs.DATA} is not there")
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    opened, prompts = asked(arguments.prompts)
+    found = {name: dict(path) for name, path in paths(opened, prompts, arguments).items()}
+    faults = 0
+    wanted = found.pop("transformers")
+    for name, answers in found.items():
+        same = sum(answers[index] == wanted[index] for index in wanted)
+        differences = [(index, *margin(opened.model.network, prompts[index], answers[index], wanted[index]))
+                       for index in wanted if answers[index] != wanted[index]]
+        ties = [each for each in differences if each[2] < ROUNDING]
+        faults += len(differences) - len(ties)
+        print(f"{name:34} {same:4} of {len(wanted)} equal, {len(ties)} ties within rounding, "
+              f"{len(differences) - len(ties)} other", flush=True)
+        for index, place, apart in differences:
+            print(f"    prompt {index}, token {place}: the two are {apart:.2g} nats apart", flush=True)
+    print(f"{sum(map(len, wanted.values())):,} tokens each")
+    sys.exit(bool(faults))
+
+
+def options() -> argparse.Namespace:
+    """The command line; a smoke test is very short."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=100)
+    parser.add_argument("--tokens", type=int, default=24, help="of each answer, at most")
+    parser.add_argument("--clients", type=int, default=16, help="answers written at a time")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--smoke", action="store_true", help="only whether it runs")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.prompts, arguments.tokens, arguments.clients = 3, 4, 2
+    return arguments
+
+
+def asked(count: int) -> tuple[Any, list[tuple[int, ...]]]:
+    """The base in float32, and the ids of its prompts."""
+    from datetime import datetime
+
+    import torch
+
+    from tunesmith.encoding import chat
+    from tunesmith.generation.sampling import Sampling
+    from tunesmith.inference.predictor import Predictor
+    from tunesmith.models import bases, load
+    from tunesmith.models.model import LanguageModel
+    from tunesmith.records import Message
+
+    base = bases.find(jobs.BASE)
+    network = load.network(base, dtype=torch.float32, device=torch.device("cpu"))
+    codec = load.codec(base, None, datetime(2026, 1, 1))
+    opened = Predictor("base", LanguageModel.frozen(network), codec, Sampling())
+    with (jobs.DATA / "gsm8k/train.jsonl").open(encoding="utf-8") as file:
+        questions = [json.loads(line)["question"] for line, _ in zip(file, range(count), strict=False)]
+    return opened, [chat.prompt((Message("user", question),), codec).ids for question in questions]
+
+
+def paths(opened: Any, prompts: Sequence[tuple[int, ...]], arguments: argparse.Namespace) -> dict[str, Iterator[Any]]:
+    """Each way to the answers: pairs of a prompt's index and the ids of its answer."""
+    from tunesmith.generation.sampling import Sampling
+
+    sampling = replace(Sampling(), max_new_tokens=arguments.tokens)
+    return {
+        "transformers": by_transformers(opened, prompts, arguments.tokens),
+        f"Continuous, {arguments.clients} at a time": running(opened, prompts, sampling, arguments.clients),
+        "Continuous, alone": running(opened, prompts, sampling, 1),
+        "the path of `tunesmith chat`": by_chat(opened, prompts, sampling),
+    }
+
+
+def by_transformers(opened: Any, prompts: Sequence[tuple[int, ...]], tokens: int) -> Iterator[tuple[int, list[int]]]:
+    """`model.generate`, one prompt at a time."""
+    import torch
+
+    for index, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt])
+        written = opened.model.network.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens, use_cache=True,
+            eos_token_id=sorted(opened.codec.stop))
+        yield index, written[0, len(prompt):].tolist()
+
+
+def by_chat(opened: Any, prompts: Sequence[tuple[int, ...]], sampling: Any) -> Iterator[tuple[int, list[int]]]:
+    """What `tunesmith chat` streams, its prompts rendered before."""
+    from tunesmith.generation.decode import stream
+
+    for index, prompt in enumerate(prompts):
+        *_, answer = stream(opened.model, opened.codec, prompt, sampling)
+        yield index, [*answer.ids, *([] if answer.end is None else [answer.end])]
+
+
+def running(
+    opened: Any, prompts: Sequence[tuple[int, ...]], sampling: Any, clients: int
+) -> Iterator[tuple[int, list[int]]]:
+    """A running batch: whenever an answer ends, another prompt comes."""
+    from tunesmith.generation.continuous import Continuous, Wanted
+
+    batch = Continuous(opened.model, opened.codec, rows=clients)
+    answers: dict[int, list[int]] = {index: [] for index in range(len(prompts))}
+    coming = iter(enumerate(prompts))
+    while True:
+        while batch.running + batch.waiting < clients and (next_one := next(coming, None)) is not None:
+            batch.add(next_one[0], Wanted(next_one[1], sampling))
+        if not batch.running + batch.waiting:
+            break
+        for told in batch.step():
+            answers[told.key].append(told.token)
+    yield from answers.items()
+
+
+def margin(network: Any, prompt: Sequence[int], one: Sequence[int], other: Sequence[int]) -> tuple[int, float]:
+    """The first token in which two answers differ, and how far apart transformers' logits have the two there."""
+    import torch
+
+    place = next((number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), -1)
+    if place < 0:
+        return min(len(one), len(other)), float("inf")
+    with torch.no_grad():
+        logits = network(torch.tensor([[*prompt, *other[:place]]]), use_cache=False).logits[0, -1]
+    return place, float((logits[one[place]] - logits[other[place]]).abs())
+
+
+if __name__ == "__main__":
+    main()
