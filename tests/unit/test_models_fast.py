@@ -25,7 +25,7 @@ LENGTHS = (9, 12, 5, 11)
 def network(name="Llama", dtype=torch.float64, **changes):
     made = architectures.network_of(name, **changes).to(dtype)
     load.transformers()
-    load._register(load.transformers())
+    load.register_attention(load.transformers())
     made.config._attn_implementation = "tunesmith"
     return made
 
@@ -116,7 +116,7 @@ def test_a_layer_without_positions_is_known_from_its_neighbours():
 
     config = transformers.SmolLM3Config(**architectures.SMALL | {"num_hidden_layers": 4}, no_rope_layer_interval=2)
     made = transformers.SmolLM3ForCausalLM(config).double()
-    load._register(load.transformers())
+    load.register_attention(load.transformers())
     made.config._attn_implementation = "tunesmith"
     model = LanguageModel(made, full, full.Settings(), seed=0)
     blocks = [layer.forward.args[0].block for layer in made.model.layers]
