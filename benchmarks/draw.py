@@ -27,6 +27,7 @@ TITLES = {
     "A": "A: LoRA on GSM8K", "B": "B: LoRA on raw text, rows of 512 tokens", "C": "C: every weight, on A's rows",
     "D": "D: every weight of an encoder, short texts", "D banking77": "D: every weight of an encoder, Banking77",
     "E": "E: LoRA on conversations of several turns",
+    "G": "G: answers at once",
     "N": "N: near-duplicates among short rows",
 }
 Figures = dict[str, dict[str, Row]]  # contender, quantity
