@@ -234,6 +234,17 @@ def test_the_beginning_used_least_recently_goes_first_and_the_limit_holds():
     assert [read_for(nothing, one) for _ in range(2)] == [61, 61]
 
 
+def test_ten_times_as_many_requests_keep_no_more_beginnings():
+    batch = Continuous(by_hand(), Reader(context=512))
+    kept = []
+    for number in range(200):
+        batch.add(number, Wanted((3 + number % 90, 3 + number // 90, 7), replace(GREEDY, max_new_tokens=1)))
+        batch.step()
+        kept.append(len(batch._prefixes.kept))
+    assert (kept[63], max(kept)) == (64, 64)
+    assert list(batch._prefixes.kept[-1].ids) == [3 + 199 % 90, 3 + 199 // 90, 7]
+
+
 def test_a_long_prompt_is_read_in_parts_while_others_are_answered():
     reads = []
     batch = Continuous(by_hand(), Reader(context=512))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..kernels.cached import Memory
 
 Ids = NDArray[np.int64]
+MOST_KEPT = 64  # each is looked at for every prompt, and a small model's take next to no memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +27,7 @@ class Known:
 
 
 class Prefixes:
-    """Memories of ended answers, of at most so many bytes."""
+    """Memories of ended answers: the latest 64 at most, and of so many bytes."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -74,8 +75,10 @@ class Prefixes:
             return
         self._kept = [each for each in self._kept if common(each.ids, new.ids) < len(each.ids)]
         self._kept.append(new)
-        while self.bytes > self._most_bytes:
-            del self._kept[0]
+        del self._kept[:-MOST_KEPT]
+        bytes_kept = self.bytes
+        while bytes_kept > self._most_bytes:
+            bytes_kept -= self._kept.pop(0).memory.bytes
 
 
 def common(one: Ids, other: Ids) -> int:
