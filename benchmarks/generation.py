@@ -155,7 +155,7 @@ def by_llama(file: Path, arguments: argparse.Namespace) -> Contender:
     settings.model.path = str(file)
     settings.n_parallel, settings.n_ctx, settings.warmup = arguments.clients, arguments.clients * LIMIT, True
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = arguments.threads
-    settings.api_keys = [secrets.token_hex(32)]
+    settings.api_keys, settings.verbosity = [secrets.token_hex(32)], 0
     settings.cache_ram_mib, settings.n_gpu_layers = 0, 0
     server = llama.Server(settings)
     clients = ThreadPoolExecutor(arguments.clients)
