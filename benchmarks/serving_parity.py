@@ -28,10 +28,11 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     opened, prompts = asked(arguments.prompts)
-    found = {name: dict(path) for name, path in paths(opened, prompts, arguments).items()}
-    faults = 0
-    wanted = found.pop("transformers")
-    for name, answers in found.items():
+    ways = paths(opened, prompts, arguments)
+    faults, wanted = 0, dict(ways.pop("transformers"))
+    print(f"{sum(map(len, wanted.values())):,} tokens each", flush=True)
+    for name, path in ways.items():
+        answers = dict(path)
         same = sum(answers[index] == wanted[index] for index in wanted)
         differences = [(index, *margin(opened.model.network, prompts[index], answers[index], wanted[index]))
                        for index in wanted if answers[index] != wanted[index]]
@@ -41,7 +42,6 @@ def main() -> None:
               f"{len(differences) - len(ties)} other", flush=True)
         for index, place, apart in differences:
             print(f"    prompt {index}, token {place}: the two are {apart:.2g} nats apart", flush=True)
-    print(f"{sum(map(len, wanted.values())):,} tokens each")
     sys.exit(bool(faults))
 
 
