@@ -56,7 +56,7 @@ def forward(
     rows, heads, width = key.shape
     shape = _Shape(rows, heads, query.shape[1] // heads, width, rule.window or NO_WINDOW, rule.scale)
     remembered = (_Remembered * rows)(*(
-        (keys.data_ptr(), values.data_ptr(), keys.shape[1], count)
+        _Remembered(keys.data_ptr(), values.data_ptr(), keys.shape[1], count)
         for (keys, values), count in zip(memories, known, strict=True)))
-    views = (_Part * 4)(*((part.data_ptr(), part.stride(0), part.stride(1)) for part in parts_MHD))
+    views = (_Part * 4)(*(_Part(part.data_ptr(), part.stride(0), part.stride(1)) for part in parts_MHD))
     compute(ctypes.byref(shape), remembered, views)
