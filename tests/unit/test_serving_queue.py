@@ -230,3 +230,26 @@ def test_who_watches_hears_of_every_answer(run, opened):
         assert 0 < first.confidence < 1
         assert (second.asked, second.tokens_out) == ("Anna", 3)
         assert third.error == "hung_up"
+
+
+def test_where_no_batch_can_be_made_those_who_ask_are_told_and_do_not_wait(run, opened, monkeypatch):
+    def broken(self, *_, **__):
+        raise ValueError("no batch")
+
+    monkeypatch.setattr(Continuous, "__init__", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda told: None)
+    with served(run, opened, timeout=3600) as server:
+        with pytest.raises(openai.InternalServerError) as raised:
+            client_of(server).chat.completions.create(**asked(1))
+        assert (raised.value.status_code, raised.value.code) == (503, "closed")
+
+
+def test_two_runs_of_one_base_differ_in_their_fingerprints(run, opened, tmp_path):
+    other = predictor.open(str(run_on(run, tmp_path, "training.steps=1")))
+    models = Registry(Settings())
+    try:
+        prints = {models.put(name, each, None).fingerprint for name, each in {"one": opened, "other": other}.items()}
+        assert len(prints) == 2
+        assert models.put("again", opened, None).fingerprint in prints
+    finally:
+        models.close()

@@ -130,8 +130,10 @@ class Answering:
         return max(0, self._held - self._running)
 
     def enter(self, wanted: Sequence[tuple[Key, Wanted]]) -> None:
-        """Into the batch at its next step."""
+        """Into the batch at its next step. Raises Refused where there is none any more."""
         with self._changed:
+            if self._closed:
+                raise busy("the model is no longer served", "closed")
             self._coming.extend(wanted)
             self._changed.notify()
 
@@ -157,16 +159,25 @@ class Answering:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._steps()
+        finally:  # also where no batch can be made: nobody waits for an answer that nobody writes
+            with self._changed:
+                self._closed = True
+                waiting = [*self._known, *(key for key, _ in self._coming)]
+            self._fail(waiting, busy("the model is no longer served", "closed"))
+
+    def _steps(self) -> None:
+        """Until it is closed."""
         batch = self._make()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._coming or self._going or self._known or self._closed)
+                if self._closed:
+                    return
                 coming, going = list(self._coming), list(self._going)
                 self._coming.clear()
                 self._going.clear()
-                if self._closed:
-                    self._fail([*self._known, *(key for key, _ in coming)], busy("the server stops", "closed"))
-                    return
             try:
                 self._enter(batch, coming, set(going))
                 self._leave(batch, going)

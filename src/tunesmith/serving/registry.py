@@ -139,7 +139,7 @@ class Registry(Mapping[str, Served]):
         if kind in ("chat", "completion"):
             answering = Answering(lambda: Continuous(opened.model, opened.codec, rows=settings.rows),
                                   rows=settings.rows, queue=settings.queue, name=name)
-        served = Served(name, kind, opened, recipe, int(time.time()), fingerprint(name, opened), answering,
+        served = Served(name, kind, opened, recipe, int(time.time()), fingerprint(opened), answering,
                         Desk(name, settings.rows + settings.queue))
         with self._changing:
             self._served = {**self._served, name: served}
@@ -185,7 +185,8 @@ def kind_of(opened: Predictor, recipe: Recipe | None) -> Kind:
     return "embed" if recipe is None or recipe.task.type == "embed" else "predict"
 
 
-def fingerprint(name: str, opened: Predictor) -> str:
-    """Changes where answers may: with the program, the run, its tokenizer and its template."""
-    told = [__version__, name, *opened.codec.digests().values()]
+def fingerprint(opened: Predictor) -> str:
+    """Changes where answers may: with the program, the model's name, what it learnt, its tokenizer and its template."""
+    learnt = [repr(float(weights.detach().double().sum())) for weights in opened.model.learns.values()]
+    told = [__version__, opened.name, *learnt, *opened.codec.digests().values()]
     return "fp_" + hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
