@@ -53,10 +53,11 @@ def asked(number: int, **more) -> dict:
 
 
 class Gate:
-    """Lets so many steps of every batch through, then holds them until it is opened."""
+    """Lets so many steps of every batch through, then holds them until it is opened; counts the tokens told."""
 
     def __init__(self, monkeypatch, steps: int = 0) -> None:
         self.left = steps
+        self.told = 0
         self.open = threading.Event()
         real = Continuous.step
 
@@ -64,7 +65,9 @@ class Gate:
             self.left -= 1
             if self.left < 0:
                 assert self.open.wait(60)
-            return real(batch)
+            told = real(batch)
+            self.told += len(told)
+            return told
 
         monkeypatch.setattr(Continuous, "step", step)
 
@@ -80,8 +83,8 @@ def test_answers_in_a_full_batch_are_those_given_alone(run, opened):
         assert len(set(alone)) > 1
 
 
-def test_streams_that_are_cut_anywhere_leave_no_row(run, opened):
-    draw = random.Random(3)
+def test_streams_that_are_cut_anywhere_leave_no_row(run, opened, monkeypatch):
+    draw, gate = random.Random(3), Gate(monkeypatch, steps=1_000_000)
     with served(run, opened, rows=4, queue=64) as server:
         client, answering = client_of(server), server.models["hats"].answering
 
@@ -93,6 +96,7 @@ def test_streams_that_are_cut_anywhere_leave_no_row(run, opened):
         with ThreadPoolExecutor(16) as several:
             list(several.map(cut, [draw.randrange(12) for _ in range(200)]))
         until(lambda: (answering.held, answering.running) == (0, 0))
+        assert gate.told < 200 * 100  # each would have written 200 tokens
         assert client.chat.completions.create(**asked(1)).choices[0].finish_reason
 
 
@@ -107,6 +111,7 @@ def test_a_client_that_hangs_up_before_its_answer_leaves_no_row(run, opened, mon
         until(lambda: answering.held == 0)
         gate.open.set()
         until(lambda: answering.running == 0)
+    assert gate.told <= 3  # the step that was held may end; no other follows it
 
 
 def test_over_the_queue_a_request_is_told_to_come_again_and_those_in_it_are_answered(run, opened, monkeypatch):
