@@ -44,6 +44,7 @@ FAMILIES: Mapping[str, str] = {
     "platform": "durable writes and locks are those of Linux and macOS.",
     "predict": "what was predicted must be whole, and stand where somebody looks for it.",
     "preview": "only a row that is there can be shown.",
+    "push": "what is published cannot be taken back: it is what was proved, and nothing secret.",
     "recipe": "a recipe is read once, whole, before anything is touched: a typing error must not cost a night.",
     "row": "a row that teaches nothing, or other than what stands in it, is told before it is trained on.",
     "run": "a run goes on only as what it was.",
