@@ -12,7 +12,7 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "list", "explain",
+VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "push", "list", "explain",
          "sample", "label", "schema", "completion", "doctor", "clean"}
 
 
