@@ -12,8 +12,8 @@ import pytest
 from tunesmith import __version__, cli
 from tunesmith.errors import Busy, Misuse, Problems, Refusal
 
-VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "push", "list", "explain",
-         "sample", "label", "schema", "completion", "doctor", "clean", "serve", "monitor"}
+VERBS = {"init", "check", "preview", "train", "evaluate", "compare", "predict", "chat", "export", "list", "explain",
+         "push", "sample", "label", "schema", "completion", "doctor", "clean", "serve", "monitor"}
 
 
 @pytest.fixture
