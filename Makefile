@@ -60,5 +60,5 @@ bench: setup
 	@bash benchmarks/environments.sh $(BIN)/python
 	@failed=; measure() { echo "== $$*"; $(QUIET) $(BIN)/python benchmarks/$$* || failed="$$failed $$1"; }; \
 	for each in $(MEASURED); do measure $$each $(BENCH); done; \
-	for each in $(if $(SMOKE),"prepare_speed.py --smoke" "large.py --smoke" "near.py --smoke" "clean.py --smoke" "generation.py --smoke" "serving_parity.py --smoke",prepare_speed.py large.py near.py clean.py start_up.py generation.py serving_parity.py); do measure $$each; done; \
+	for each in $(if $(SMOKE),"prepare_speed.py --smoke" "large.py --smoke" "near.py --smoke" "clean.py --smoke" "generation.py --smoke" "serving_parity.py --smoke" "serving.py --smoke",prepare_speed.py large.py near.py clean.py start_up.py generation.py serving_parity.py serving.py); do measure $$each; done; \
 	$(BIN)/python benchmarks/draw.py; test -z "$$failed" || { echo "failed, or above its limit:$$failed" >&2; exit 1; }
