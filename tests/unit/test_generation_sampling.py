@@ -60,6 +60,17 @@ def test_temperature_zero_takes_the_likeliest() -> None:
     assert choose(torch.tensor([[1.0, 3.0, 2.0]]), Sampling(), [torch.Generator()]).tolist() == [1]
 
 
+@pytest.mark.parametrize("extreme", [5e-324, 1e-40, 1e-12, 1e12, 1e308])
+def test_no_temperature_or_penalty_leaves_what_can_be_computed(extreme: float) -> None:
+    """A client's 5e-324 made every probability NaN, and the answers beside it failed with its own."""
+    logits = torch.tensor([[80.0, -90.0, 79.9, 0.0], [-1e4, -2e4, -3e4, -1e4]])
+    penalised = penalise(logits, torch.tensor([[True, True, False, False], [True, True, True, True]]), extreme)
+    for sampling in (Sampling(temperature=extreme), Sampling(temperature=extreme, top_p=0.1, top_k=2)):
+        found = probabilities(penalised, sampling)
+        assert found.isfinite().all() and found.sum(dim=-1) == pytest.approx([1, 1])
+        assert all(0 <= token < 4 for token in choose(penalised, sampling, [torch.Generator(), torch.Generator()]))
+
+
 def test_settings_out_of_range_are_refused_all_at_once() -> None:
     with pytest.raises(Problems) as told:
         Sampling(temperature=-1, top_p=0, max_new_tokens=0)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ..errors import Misuse, raise_all
 
+FINEST = 1e-6  # what a logit may be divided by and stay a number of float32; a smaller temperature chooses no otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -46,12 +48,13 @@ def penalise(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:
 
     Source: Keskar et al. 2019 (CTRL), section 4.1.
     """
+    penalty = min(max(penalty, FINEST), 1 / FINEST)
     return torch.where(seen_BV, torch.where(logits_BV < 0, logits_BV * penalty, logits_BV / penalty), logits_BV)
 
 
 def probabilities(logits_BV: Tensor, sampling: Sampling) -> Tensor:
     """(B, V) float32 probabilities of the next token after temperature, top-k and top-p, for a temperature above 0."""
-    scores = logits_BV.float() / sampling.temperature
+    scores = logits_BV.float() / max(sampling.temperature, FINEST)
     if 0 < sampling.top_k < scores.shape[-1]:
         smallest = scores.topk(sampling.top_k, dim=-1).values[:, -1:]
         scores = scores.masked_fill(scores < smallest, -torch.inf)
