@@ -12,6 +12,7 @@ import pytest
 
 from runs_of import run_on
 from tiny import tiny_base
+from tunesmith import cli
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.serving import vllm
 from tunesmith.serving.checks import Door
@@ -146,3 +147,19 @@ def test_an_export_of_an_earlier_checkpoint_is_not_handed_over(merged, installed
             vllm.command(merged, "hats", Door(), 8000)
     finally:
         file.write_text(was, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ([], "`vllm` is not installed"), (["--queue", "3"], "--queue is tunesmith's own"),
+    (["--rows", "3", "--allow-host", "a"], "--rows, --allow-host are tunesmith's own"), (["x"], "one run goes over"),
+    (["--host", "0.0.0.0"], "can be reached by others, and no key is named"),
+])
+def test_the_command_line_says_what_keeps_a_run_from_vllm(monkeypatch, capsys, tmp_path, words, told):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert cli.main(["serve", str(tmp_path), *words, "--engine", "vllm"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_server_that_others_reach_is_not_started_without_a_key(capsys, tmp_path):
+    assert cli.main(["serve", str(tmp_path), "--host", "0.0.0.0"]) == 2
+    assert "can be reached by others, and no key is named" in capsys.readouterr().err
