@@ -96,13 +96,15 @@ def measured(base: str, arguments: argparse.Namespace, book: results.Book) -> No
                                                                             str(max(arguments.clients))))
                   for file in files}
         addresses = {"tunesmith": ours[0], **{name: int(each.told["port"]) for name, each in llamas.items()}}
-        for turn in range(-1, arguments.rounds):  # the first round warms up
-            add = found if turn >= 0 else {}
+        plain.ask({"questions": [next(asked)], "tokens": 2})
+        for name, port in addresses.items():  # whatever is made at the first answer is made now
+            one_round(port, name, (2, 2), asked, {})
+        for _ in range(arguments.rounds):
             told = plain.ask({"questions": [next(asked) for _ in range(3)], "tokens": arguments.tokens})
-            add.setdefault(("transformers, one at a time", "tokens/s"), []).append(told["tokens"] / told["seconds"])
+            found.setdefault(("transformers, one at a time", "tokens/s"), []).append(told["tokens"] / told["seconds"])
             for clients in arguments.clients:
                 for name, port in addresses.items():
-                    one_round(port, f"{name}, {clients} clients", (clients, arguments.tokens), asked, add)
+                    one_round(port, f"{name}, {clients} clients", (clients, arguments.tokens), asked, found)
         memory = {"transformers, one at a time": plain.process.pid, "tunesmith": ours[1].pid,
                   **{name: each.process.pid for name, each in llamas.items()}}
         for name, process in memory.items():
