@@ -167,20 +167,29 @@ def of(network: Any, source: Source) -> Graph:
     kind = source.head.kind
     if kind == "causal":
         return _going_on(network)
+    told = outputs(kind)
     network.config.use_cache = False
     inputs = _texts(("input_ids", "attention_mask"))
     if kind == "encoder-decoder":
         inputs |= {"decoder_input_ids": torch.ones(EXAMPLE_B, EXAMPLE_P, dtype=torch.int64)}
-        return _graph(Translates(network), inputs, ("logits",))
+        return _graph(Translates(network), inputs, told)
     names = load.tokenizer(source.base).model_input_names
     if "token_type_ids" in names and "token_type_ids" in inspect.signature(network.forward).parameters:
         inputs |= _texts(("token_type_ids",))
     if kind == "none":
         settings = source.task.settings.model_dump()
         pooling = sentence_files.chosen(settings.get("pooling", "auto"), source.codec.pooling)
-        return _graph(Vectors(network, pooling), inputs, ("last_hidden_state", "sentence_embedding"))
-    outputs = ("start_logits", "end_logits") if kind == "span" else ("logits",)
-    return _graph(Reads(network, outputs), inputs, outputs)
+        return _graph(Vectors(network, pooling), inputs, told)
+    return _graph(Reads(network, told), inputs, told)
+
+
+def outputs(kind: str, layers: int = 0) -> tuple[str, ...]:
+    """The names of what a network with such a head says; layers: how many hand back their keys and values."""
+    if kind == "none":
+        return "last_hidden_state", "sentence_embedding"
+    if kind == "span":
+        return "start_logits", "end_logits"
+    return "logits", *(f"{PRESENT}.{layer}.{each}" for layer in range(layers) for each in ("key", "value"))
 
 
 def _graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> Graph:
@@ -211,7 +220,7 @@ def _going_on(network: Any) -> Graph:
         "input_ids": {0: "batch", 1: "tokens"}, "attention_mask": {0: "batch", 1: "all_tokens"},
         "position_ids": {0: "batch", 1: "tokens"},
         **{f"{PAST}.{name}": {0: "batch", 2: "past_tokens"} for name in names}}
-    return Graph(GoesOn(network).eval(), inputs, ("logits", *(f"{PRESENT}.{name}" for name in names)), axes)
+    return Graph(GoesOn(network).eval(), inputs, outputs("causal", len(read.layers)), axes)
 
 
 def traced(graph: Graph, source: Source) -> torch.export.ExportedProgram:
