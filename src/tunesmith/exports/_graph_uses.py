@@ -40,7 +40,8 @@ READING = {
               "print(tokenizer.decode(logits[texts[\"input_ids\"] == tokenizer.mask_token_id].argmax(-1)))",
     "none": "states, vectors = {asked}\nprint(vectors @ vectors.T)",
     "span": "start, end = {asked}\n"
-            "pairs = np.triu(np.asarray(start[0][:, None] + end[0]))\n"
+            "inside = np.array([text == 1 for text in texts.sequence_ids(0)])  # the context, and not the question\n"
+            "pairs = np.where(np.triu(np.outer(inside, inside)), start[0][:, None] + end[0], -np.inf)\n"
             "first, last = np.unravel_index(pairs.argmax(), pairs.shape)\n"
             "print(tokenizer.decode(texts[\"input_ids\"][0, first : last + 1]))",
 }

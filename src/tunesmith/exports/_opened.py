@@ -37,11 +37,15 @@ class Opened(Words):
         made = self.network.generate(input_ids=ids_BT, attention_mask=mask_BT, max_new_tokens=limit)
         return [row[longest:] for row in made.tolist()]
 
-    @torch.inference_mode()
     def score(self, ids: Sequence[int], start: int) -> Scored:
         """What it thinks of the ids from `start` on, each after all that stands before it."""
-        network = self.network
-        logits_TV = network(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0, start - 1 : -1]
-        said_TV = logits_TV.double().log_softmax(-1)
-        given = said_TV.gather(1, torch.tensor(list(ids[start:]))[:, None])[:, 0]
-        return Scored(given.numpy().astype(np.float64), said_TV.max(-1).values.numpy().astype(np.float64))
+        return scored(self.network, ids, start)
+
+
+@torch.inference_mode()
+def scored(network: Any, ids: Sequence[int], start: int) -> Scored:
+    """What a network of transformers' thinks of the ids from `start` on, each after all that stands before it."""
+    logits_TV = network(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0, start - 1 : -1]
+    said_TV = logits_TV.double().log_softmax(-1)
+    given = said_TV.gather(1, torch.tensor(list(ids[start:]))[:, None])[:, 0]
+    return Scored(given.numpy().astype(np.float64), said_TV.max(-1).values.numpy().astype(np.float64))

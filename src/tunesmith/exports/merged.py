@@ -108,6 +108,8 @@ def _plain(network: Any, dtype: torch.dtype, source: Source) -> Any:
                for name, weight in network.state_dict().items()}
     with torch.device("meta"):
         plain = type(network)(config)
+    for name in heads.pooler(network) - plain.state_dict().keys():  # its host's, where it is a part of several
+        del weights[name]
     plain.load_state_dict(weights, assign=True)
     plain.tie_weights()
     return plain

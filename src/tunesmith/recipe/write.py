@@ -23,7 +23,11 @@ def values(recipe: Recipe) -> dict[str, Any]:
 
 def dump(recipe: Recipe) -> str:
     """YAML with each option below the first sentence of its documentation."""
-    written = values(recipe)
+    return text(values(recipe))
+
+
+def text(written: Mapping[str, Any]) -> str:
+    """The same of what `values` gave, where something of it was changed."""
     return "\n".join(_lines(written, (), every(written))).lstrip("\n") + "\n"
 
 
