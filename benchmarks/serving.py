@@ -3,8 +3,8 @@
     python benchmarks/serving.py [--clients 1 4 16] [--tokens 48] [--rounds 3] [--threads 2] [--gguf FILE …] [--smoke]
 
 SmolLM2-135M-Instruct, greedy, questions of GSM8K in its own template, over HTTP on the loopback. In each round, one
-after the other: transformers' `model.generate` answers one prompt at a time (float32, as ours), `tunesmith serve` as
-many clients at once as `--clients` says, then llama.cpp (`xllamacpp`, its own server) on each GGUF: the starter's, or
+after the other: transformers' `model.generate` answers one prompt at a time (in float32, and in the format that ours
+chose for this processor), `tunesmith serve` as many clients at once as `--clients` says, then llama.cpp (`xllamacpp`, its own server) on each GGUF: the starter's, or
 those of `--gguf`. Told are tokens a second over all clients, seconds to the first token, and the most memory. Then a
 tiny model is beset: ramps up to 256 clients, half-sent requests, clients that hang up, malformed bodies; told is what
 each was answered, and it exits with 1 where that is not what is right. --smoke: all of it on the tiny model, few
@@ -90,29 +90,42 @@ def measured(base: str, arguments: argparse.Namespace, book: results.Book) -> No
     files = starter_gguf() if arguments.gguf is None else arguments.gguf
     found: dict[tuple[str, str], list[float]] = {}
     with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(child(arguments.threads, "plain", base))
+        plain = {f"transformers {dtype}, one at a time": stack.enter_context(
+            child(arguments.threads, "plain", base, dtype)) for dtype in dict.fromkeys(("float32", chosen()))}
         ours = stack.enter_context(served(base, arguments.threads))
         llamas = {f"llama.cpp {Path(file).stem}": stack.enter_context(child(arguments.threads, "llama", file,
                                                                             str(max(arguments.clients))))
                   for file in files}
         addresses = {"tunesmith": ours[0], **{name: int(each.told["port"]) for name, each in llamas.items()}}
-        plain.ask({"questions": [next(asked)], "tokens": 2})
+        for each in plain.values():
+            each.ask({"questions": [next(asked)], "tokens": 2})
         for name, port in addresses.items():  # whatever is made at the first answer is made now
             one_round(port, name, (2, 2), asked, {})
         for _ in range(arguments.rounds):
-            told = plain.ask({"questions": [next(asked) for _ in range(3)], "tokens": arguments.tokens})
-            found.setdefault(("transformers, one at a time", "tokens/s"), []).append(told["tokens"] / told["seconds"])
+            for name, each in plain.items():
+                told = each.ask({"questions": [next(asked) for _ in range(3)], "tokens": arguments.tokens})
+                found.setdefault((name, "tokens/s"), []).append(told["tokens"] / told["seconds"])
             for clients in arguments.clients:
                 for name, port in addresses.items():
                     one_round(port, f"{name}, {clients} clients", (clients, arguments.tokens), asked, found)
-        memory = {"transformers, one at a time": plain.process.pid, "tunesmith": ours[1].pid,
-                  **{name: each.process.pid for name, each in llamas.items()}}
+        memory = {"tunesmith": ours[1].pid,
+                  **{name: each.process.pid for name, each in (plain | llamas).items()}}
         for name, process in memory.items():
             found[name, "peak GB"] = [peak(process) / 1e9]
     for (name, quantity), values in found.items():
         tell(book, "S", name, quantity, values)
     if not arguments.smoke:
         compare(book, found, max(arguments.clients))
+
+
+def chosen() -> str:
+    """The number format that a base is served in on this processor."""
+    import torch
+
+    from tunesmith.models import precision
+
+    dtype, _ = precision.choose("auto", torch.device("cpu"))
+    return str(dtype).removeprefix("torch.")
 
 
 def one_round(
@@ -240,7 +253,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
     sys.exit(f"a contender ended: {process.args}")
 
 
-def plain(base: str, threads: str) -> None:
+def plain(base: str, dtype: str, threads: str) -> None:
     """transformers' `model.generate`, one prompt at a time."""
     import torch
 
@@ -252,7 +265,7 @@ def plain(base: str, threads: str) -> None:
     gguf = next(folder.glob("*.gguf"), None) if not list(folder.glob("*.safetensors")) else None
     named = {"gguf_file": gguf.name} if gguf else {}
     tokenizer = library.AutoTokenizer.from_pretrained(folder, **named)
-    model = library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **named).eval()
+    model = library.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **named).eval()
     print(json.dumps({"said": "ready"}), flush=True)
     for line in sys.stdin:
         wanted = json.loads(line)
@@ -302,10 +315,11 @@ def tell(book: results.Book, job: str, name: str, quantity: str, values: Sequenc
 
 def compare(book: results.Book, found: dict[tuple[str, str], list[float]], clients: int) -> None:
     """How many times `model.generate` the served run is, round by round."""
-    one = found["transformers, one at a time", "tokens/s"]
     many = found[f"tunesmith, {clients} clients", "tokens/s"]
-    tell(book, "S", f"tunesmith, {clients} clients", "times one at a time",
-         [ours / theirs for ours, theirs in zip(many, one, strict=True)])
+    for name, one in [(name, values) for (name, quantity), values in found.items()
+                      if quantity == "tokens/s" and name.startswith("transformers")]:
+        tell(book, "S", f"tunesmith, {clients} clients", f"times {name.removesuffix(', one at a time')}",
+             [ours / theirs for ours, theirs in zip(many, one, strict=True)])
 
 
 def beset(tiny: str, arguments: argparse.Namespace, book: results.Book) -> None:

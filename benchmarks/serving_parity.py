@@ -3,14 +3,16 @@
     python benchmarks/serving_parity.py [--prompts 100] [--tokens 24] [--clients 16] [--threads 2] [--smoke]
 
 SmolLM2-135M-Instruct in float32, greedy, questions of GSM8K in its own template. Each prompt is answered by
-`Continuous` alone, by `Continuous` among others that come and go, by the path of `tunesmith chat`, and by transformers'
-`model.generate`. Where two differ, the first token that does is told with how far apart transformers' own logits have
+`Continuous` alone, by `Continuous` among others that come and go, by the path of `tunesmith chat`, by the server over
+HTTP (alone, and to as many clients at once), and by transformers' `model.generate`. Where two differ, the first token that does is told with how far apart transformers' own logits have
 the two: a difference within rounding is a tie, any other is a fault, and the exit code 1.
 """
 
 import argparse
 import json
+import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,8 +29,11 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(arguments.threads)
-    opened, prompts = asked(arguments.prompts)
+    opened, questions = asked(arguments.prompts)
+    prompts = list(questions.values())
     ways = paths(opened, prompts, arguments)
+    ways |= {f"over HTTP, {clients} at a time": by_http(opened, list(questions), arguments.tokens, clients)
+             for clients in (arguments.clients, 1)}
     faults, wanted = 0, dict(ways.pop("transformers"))
     print(f"{sum(map(len, wanted.values())):,} tokens each", flush=True)
     for name, path in ways.items():
@@ -59,8 +64,8 @@ def options() -> argparse.Namespace:
     return arguments
 
 
-def asked(count: int) -> tuple[Any, list[tuple[int, ...]]]:
-    """The base in float32, and the ids of its prompts."""
+def asked(count: int) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """The base in float32, and its questions with the ids of their prompts."""
     from datetime import datetime
 
     import torch
@@ -78,7 +83,7 @@ def asked(count: int) -> tuple[Any, list[tuple[int, ...]]]:
     opened = Predictor("base", LanguageModel.frozen(network), codec, Sampling())
     with (jobs.DATA / "gsm8k/train.jsonl").open(encoding="utf-8") as file:
         questions = [json.loads(line)["question"] for line, _ in zip(file, range(count), strict=False)]
-    return opened, [chat.prompt((Message("user", question),), codec).ids for question in questions]
+    return opened, {question: chat.prompt((Message("user", question),), codec).ids for question in questions}
 
 
 def paths(opened: Any, prompts: Sequence[tuple[int, ...]], arguments: argparse.Namespace) -> dict[str, Iterator[Any]]:
@@ -132,6 +137,44 @@ def running(
         for told in batch.step():
             answers[told.key].append(told.token)
     yield from answers.items()
+
+
+def by_http(opened: Any, questions: Sequence[str], tokens: int, clients: int) -> Iterator[tuple[int, list[int]]]:
+    """`tunesmith serve`'s application on the loopback, which tells tokens by their text and an end by its reason."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    import httpx2
+    import uvicorn
+
+    from tunesmith.serving.app import application
+    from tunesmith.serving.registry import Registry
+    from tunesmith.serving.settings import Settings
+
+    assert len(opened.codec.stop) == 1, "an end would not say which"
+    spelt = {opened.codec.decode([token]): token for token in range(opened.codec.vocabulary)}
+    models = Registry(Settings(rows=clients))
+    models.put("m", opened, None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(application(models, models.settings), log_level="error"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/chat/completions"
+
+        def ask(question: str) -> list[int]:
+            answer = httpx2.post(url, timeout=600, json={
+                "model": "m", "messages": [{"role": "user", "content": question}], "temperature": 0, "logprobs": True,
+                "max_tokens": tokens, "repetition_penalty": 1})
+            answer.raise_for_status()
+            choice = answer.json()["choices"][0]
+            written = [spelt[each["token"]] for each in choice["logprobs"]["content"]]
+            return [*written, *(opened.codec.stop if choice["finish_reason"] == "stop" else ())]
+
+        with ThreadPoolExecutor(clients) as pool:
+            yield from enumerate(pool.map(ask, questions))
+        server.should_exit = True
+        thread.join()
+    models.close()
 
 
 def margin(network: Any, prompt: Sequence[int], one: Sequence[int], other: Sequence[int]) -> tuple[int, float]:
