@@ -12,7 +12,7 @@ from tiny import tiny_base
 from tunesmith.generation.decode import Answer
 from tunesmith.generation.sampling import Sampling
 from tunesmith.inference import predictor
-from tunesmith.models import load
+from tunesmith.models import load, precision
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
 from tunesmith.records import Message, Prediction
@@ -70,3 +70,19 @@ def test_a_run_that_learnt_texts_is_asked_for_no_answers_and_goes_on_with_a_text
     opened = predictor.open(str(done.run))
     *_, answer = opened.chat([Message("user", "there were 3")], Sampling(max_new_tokens=4))
     assert not opened.turns and isinstance(answer, Answer)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_run_that_was_trained_on_another_device_opens_on_what_this_machine_has(tmp_path: Path, device: str) -> None:
+    if precision.of_run(device).type == device[:4]:
+        pytest.skip("this machine has one")
+    (tmp_path / "rows.txt").write_text("".join(f"there were {n} apples\n" for n in range(30)))
+    run = story.train(parse({
+        "base": str(tiny_base(tmp_path / "base")), "task": "completion",
+        "data": {"train": str(tmp_path / "rows.txt"), "test": 0.3}, "evaluation": {"generate": 0},
+        "training": {"steps": 1, "max_length": 64}, "run": {"folder": str(tmp_path / "runs")},
+    }, source="test")).run
+    kept = json.loads((run / "lineage.json").read_text())
+    kept["chosen"]["device"] = device
+    (run / "lineage.json").write_text(json.dumps(kept))
+    assert predictor.open(str(run)).model.device == precision.device("auto")

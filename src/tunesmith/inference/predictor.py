@@ -108,7 +108,7 @@ def open_run(
     chosen = kept["chosen"]
     head = earlier.head_of(path)
     network = load.network(
-        found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=torch.device(chosen["device"]), head=head,
+        found, dtype=dtype or precision.SETTINGS[chosen["dtype"]], device=precision.of_run(chosen["device"]), head=head,
         seed=recipe.training.seed,
     )
     if base:

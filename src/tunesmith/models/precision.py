@@ -24,6 +24,16 @@ def device(setting: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def of_run(name: str) -> torch.device:
+    """The device that a run computed on, as its lineage names it; what `auto` takes where this machine has none such."""
+    wanted = torch.device(name)
+    if wanted.type == "cuda":
+        here = torch.cuda.is_available() and (wanted.index or 0) < torch.cuda.device_count()
+    else:
+        here = wanted.type != "mps" or torch.backends.mps.is_available()
+    return wanted if here else device("auto")
+
+
 def choose(setting: Setting, device: torch.device) -> tuple[torch.dtype, str]:
     """The dtype the network computes in, and why, in words for a person.
 
