@@ -4,11 +4,11 @@
 
 SmolLM2-135M-Instruct, greedy, questions of GSM8K in its own template, over HTTP on the loopback. In each round, one
 after the other: transformers' `model.generate` answers one prompt at a time (in float32, and in the format that ours
-chose for this processor), `tunesmith serve` as many clients at once as `--clients` says, then llama.cpp (`xllamacpp`, its own server) on each GGUF: the starter's, or
-those of `--gguf`. Told are tokens a second over all clients, seconds to the first token, and the most memory. Then a
-tiny model is beset: ramps up to 256 clients, half-sent requests, clients that hang up, malformed bodies; told is what
-each was answered, and it exits with 1 where that is not what is right. --smoke: all of it on the tiny model, few
-requests, no table.
+chose for this processor), `tunesmith serve` as many clients at once as `--clients` says, then llama.cpp (`xllamacpp`,
+its own server) on each GGUF: the starter's, or those of `--gguf`. Told are tokens a second over all clients, seconds to
+the first token, and the most memory. Then a tiny model is beset: ramps up to 256 clients, half-sent requests, clients
+that hang up, malformed bodies; told is what each was answered, and it exits with 1 where that is not what is right.
+--smoke: all of it on the tiny model, few requests, no table.
 """
 
 import argparse

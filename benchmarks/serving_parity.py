@@ -4,8 +4,9 @@
 
 SmolLM2-135M-Instruct in float32, greedy, questions of GSM8K in its own template. Each prompt is answered by
 `Continuous` alone, by `Continuous` among others that come and go, by the path of `tunesmith chat`, by the server over
-HTTP (alone, and to as many clients at once), and by transformers' `model.generate`. Where two differ, the first token that does is told with how far apart transformers' own logits have
-the two: a difference within rounding is a tie, any other is a fault, and the exit code 1.
+HTTP (alone, and to as many clients at once), and by transformers' `model.generate`. Where two differ, the first token
+that does is told with how far apart transformers' own logits have the two: a difference within rounding is a tie, any
+other is a fault, and the exit code 1.
 """
 
 import argparse

@@ -25,7 +25,7 @@ def device(setting: str) -> torch.device:
 
 
 def of_run(name: str) -> torch.device:
-    """The device that a run computed on, as its lineage names it; what `auto` takes where this machine has none such."""
+    """The device that a run computed on, as its lineage names it; what `auto` takes where none such is here."""
     wanted = torch.device(name)
     if wanted.type == "cuda":
         here = torch.cuda.is_available() and (wanted.index or 0) < torch.cuda.device_count()

@@ -10,6 +10,11 @@ KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_
 CLOSE = (b"connection", b"close")
 
 
+def kind(status: int) -> str:
+    """What OpenAI's API calls errors of a status."""
+    return KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
 @dataclass(frozen=True, slots=True)
 class Denied:
     """A status and why; `code` is a stable word for programs, `headers` go with the answer."""
@@ -22,8 +27,8 @@ class Denied:
     @property
     def body(self) -> bytes:
         """The JSON that is sent."""
-        kind = "server_error" if self.status >= 500 else KINDS.get(self.status, "invalid_request_error")
-        return json.dumps({"error": {"message": self.message, "type": kind, "param": None, "code": self.code}}).encode()
+        error = {"message": self.message, "type": kind(self.status), "param": None, "code": self.code}
+        return json.dumps({"error": error}).encode()
 
     def head(self, body: bytes) -> list[tuple[bytes, bytes]]:
         """The headers of the answer."""

@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from ..catalog import nearest
 from ..errors import Problem, Problems, is_spent
+from .denied import kind
 
 RETRY_SECONDS = 1
 WAY = re.compile(r"list\[|constrained-str$|str$")  # which of several kinds of value pydantic has tried
 SHOWN = 200  # characters of somebody's own words that are said back
-TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 class Error(BaseModel):
@@ -59,8 +59,7 @@ class Refused(Exception):
 
     def told(self) -> dict[str, Any]:
         """The body."""
-        kind = TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.message, "type": kind(self.status), "param": self.param, "code": self.code}}
 
     def response(self) -> Response:
         """The whole answer. ASCII, for half a character that somebody sent can be said back in no other way."""
