@@ -13,6 +13,7 @@ from tunesmith.recipe.options import every
 from tunesmith.recipe.schema import describe, schema
 
 KNOWN = every({})
+SECTIONS = ["base", "task", "data", "adapter", "training", "evaluation", "run", "monitoring"]
 
 
 @pytest.mark.parametrize("path", [".".join(map(str, path)) for path in KNOWN])
@@ -55,8 +56,8 @@ def test_metrics_are_listed():
 
 @pytest.mark.parametrize(("name", "remedy"), [
     ("training.lerning_rate", "use `training.learning_rate`"), ("learning_rate", "use `training.learning_rate`"),
-    ("rank", "use `adapter.rank`"), ("zzz", "use one of: base, task, data, adapter, training, evaluation, run"),
-    ("training.learning_rate.x", "use one of: base, task, data, adapter, training, evaluation, run"),
+    ("rank", "use `adapter.rank`"), ("zzz", f"use one of: {', '.join(SECTIONS)}"),
+    ("training.learning_rate.x", f"use one of: {', '.join(SECTIONS)}"),
 ])
 def test_an_unknown_option_is_refused_with_the_nearest(name, remedy):
     with pytest.raises(Misuse) as caught:
@@ -75,7 +76,7 @@ def test_a_recipe_is_explained_a_line_an_option(tmp_path):
 
 def test_the_schema_knows_every_option_and_every_choice():
     found = schema()
-    assert set(found["properties"]) == {"base", "task", "data", "adapter", "training", "evaluation", "run"}
+    assert set(found["properties"]) == set(SECTIONS)
     assert found["required"] == ["base", "task", "data"]
     assert found["additionalProperties"] is False
     adapters = {form["properties"]["type"]["const"]: form for form in found["properties"]["adapter"]["anyOf"]
