@@ -86,7 +86,7 @@ def opened(arguments: argparse.Namespace, folder: Path) -> tuple[list[tuple[int,
 
     import torch
 
-    from tunesmith.encoding import chat
+    from tunesmith.encoding.documents import chat
     from tunesmith.models import bases, load, precision
     from tunesmith.models.model import LanguageModel
     from tunesmith.records import Message

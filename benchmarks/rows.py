@@ -48,8 +48,8 @@ def sizes(rows: Iterable[dict[str, Any]]) -> list[list[tuple[int, int, int]]]:
 
 
 def main() -> None:
+    from tunesmith.encoding.batches.packing import batches
     from tunesmith.encoding.order import total_steps
-    from tunesmith.encoding.packing import batches
     from tunesmith.kernels.allocator import prepare_environment
     from tunesmith.recipe.read import read as read_recipe
     from tunesmith.records import Order, Position

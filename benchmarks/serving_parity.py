@@ -71,7 +71,7 @@ def asked(count: int) -> tuple[Any, dict[str, tuple[int, ...]]]:
 
     import torch
 
-    from tunesmith.encoding import chat
+    from tunesmith.encoding.documents import chat
     from tunesmith.generation.sampling import Sampling
     from tunesmith.inference.predictor import Predictor
     from tunesmith.models import bases, load

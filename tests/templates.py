@@ -21,8 +21,11 @@ from pathlib import Path
 from unittest import mock
 
 from tiny import tiny_tokenizer
-from tunesmith.encoding import chat, codec, proof, sandbox, thinking, views
-from tunesmith.encoding.shift import spans
+from tunesmith.encoding.documents import chat
+from tunesmith.encoding.documents.shift import spans
+from tunesmith.encoding.proofs import chat as proof
+from tunesmith.encoding.templates import sandbox, thinking, views
+from tunesmith.encoding.tokens import codec
 from tunesmith.errors import Refusal
 from tunesmith.records import Call, Conversation, Message
 

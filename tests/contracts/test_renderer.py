@@ -6,7 +6,7 @@ import ast
 
 from trees import files, spelt
 
-RENDERER = "encoding/sandbox.py"
+RENDERER = "encoding/templates/sandbox.py"
 PARITY = "exports/_words.py"  # asks transformers itself, and only about a template that the sandbox rendered before
 
 
@@ -24,7 +24,7 @@ def test_no_other_environment_is_made():
 def test_jinja_is_imported_by_the_encoding_only():
     importers = {file.name for file in files() for _, name in file.imports(at_import=False)
                  if name.split(".")[0] == "jinja2"}
-    assert importers <= {RENDERER, "encoding/templates.py", "encoding/beginnings.py", PARITY}
+    assert importers <= {RENDERER, "encoding/templates/template.py", "encoding/templates/beginnings.py", PARITY}
 
 
 def test_transformers_never_renders_a_template():

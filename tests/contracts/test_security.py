@@ -16,7 +16,7 @@ READS_ARCHIVES = {
     "exports/_pt2.py",  # the names in a file that we wrote: whether one of them would be unpickled
 }
 STARTS_PROGRAMS = {
-    "encoding/templates.py", "kernels/build.py",  # a child of ours that tries a template; the compiler
+    "encoding/templates/template.py", "kernels/build.py",  # a child of ours that tries a template; the compiler
     "serving/vllm.py", "jobs/processes.py",  # each with words, of which none is a stranger's
     "exports/_gguf_opened.py", "exports/_pt2.py",  # this Python, which opens an export where a crash ends nothing else
 }

@@ -17,9 +17,9 @@ import tunesmith
 from tiny import tiny_base, tiny_encoder, tiny_t5
 from tunesmith import catalog
 from tunesmith.contracts import Given
-from tunesmith.encoding.masking import PART
-from tunesmith.encoding.packing import cut as pieces
-from tunesmith.encoding.packing import pack
+from tunesmith.encoding.batches.packing import cut as pieces
+from tunesmith.encoding.batches.packing import pack
+from tunesmith.encoding.documents.masking import PART
 from tunesmith.inference.scoring import loss_of
 from tunesmith.records import OF_TARGET, Conversation, Example, Labelled, Order, Pair, Position, Question, Tagged, Text
 

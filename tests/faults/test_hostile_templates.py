@@ -11,7 +11,8 @@ import jinja2
 import pytest
 
 from hostile_templates import ESCAPES, EXHAUSTIONS
-from tunesmith.encoding import sandbox, templates
+from tunesmith.encoding.templates import sandbox
+from tunesmith.encoding.templates import template as templates
 
 SECONDS, MEMORY_BYTES = 2, 200 << 20
 

@@ -165,7 +165,7 @@ def test_no_template_path_class_or_tensor_is_taken_from_a_request(port, field, v
 @pytest.mark.parametrize("text", ["{{ 7 * 191 }}", "{% for i in range(10**9) %}x{% endfor %}", "${7*191}",
                                   "{{ ''.__class__.__mro__ }}", "{# comment #}"])
 def test_a_template_in_a_message_is_a_text(port, opened, text):
-    from tunesmith.encoding import chat
+    from tunesmith.encoding.documents import chat
     from tunesmith.records import Message
 
     answer = ask(port, "/v1/chat/completions", {**CHAT, "messages": [{"role": "user", "content": text}]})

@@ -9,7 +9,7 @@ from seqeval import scheme as seqeval_schemes
 from seqeval.metrics.sequence_labeling import get_entities
 
 from tunesmith.data import schemes
-from tunesmith.encoding import slips
+from tunesmith.encoding.proofs import slips
 from tunesmith.records import Head
 
 TYPES = ("PER", "LOC", "creative-work")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.encoding.apart import apart
+from tunesmith.encoding.batches.apart import apart
 
 
 def nearest(order, texts) -> int:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from tunesmith.encoding import sandbox
-from tunesmith.encoding.beginnings import Beginnings
-from tunesmith.encoding.templates import NAMED, Template
+from tunesmith.encoding.templates import sandbox
+from tunesmith.encoding.templates.beginnings import Beginnings
+from tunesmith.encoding.templates.template import NAMED, Template
 from tunesmith.records import Message
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunesmith.encoding import cache
-from tunesmith.encoding.flat import Flat, Flattening, examples_of
-from tunesmith.encoding.shift import document
+from tunesmith.encoding.batches import cache
+from tunesmith.encoding.batches.flat import Flat, Flattening, examples_of
+from tunesmith.encoding.documents.shift import document
 from tunesmith.records import Document
 
 ARRAYS = {"ids": np.arange(40, dtype=np.int32), "borders": np.array([0, 3]), "table": np.ones((2, 3), np.float32),

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny import tiny_tokenizer
-from tunesmith.encoding import chat, codec, plain, shift
+from tunesmith.encoding.documents import chat, plain, shift
+from tunesmith.encoding.tokens import codec
 from tunesmith.records import Conversation, Message
 
 STRIPS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import templates
-from tunesmith.encoding import codec
+from tunesmith.encoding.tokens import codec
 
 QUICK = 6
 

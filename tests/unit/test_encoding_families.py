@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.encoding import chat, codec, proof
-from tunesmith.encoding.shift import spans
+from tunesmith.encoding.documents import chat
+from tunesmith.encoding.documents.shift import spans
+from tunesmith.encoding.proofs import chat as proof
+from tunesmith.encoding.tokens import codec
 from tunesmith.records import Conversation, Message
 
 QUICK, ALL = 30, 200

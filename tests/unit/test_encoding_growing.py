@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tunesmith.encoding import growing
-from tunesmith.encoding.flat import Flattening
+from tunesmith.encoding.batches.flat import Flattening
+from tunesmith.encoding.documents.shift import NO_TARGET
 from tunesmith.encoding.growing import Growing
-from tunesmith.encoding.shift import NO_TARGET
 from tunesmith.records import Document
 
 

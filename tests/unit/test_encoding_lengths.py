@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tiny import tiny_tokenizer
-from tunesmith.encoding import chat, codec, plain, shift
-from tunesmith.encoding.lengths import fit
+from tunesmith.encoding.documents import chat, plain, shift
+from tunesmith.encoding.documents.lengths import fit
+from tunesmith.encoding.tokens import codec
 from tunesmith.records import Conversation, Message, Pair, Text
 
 

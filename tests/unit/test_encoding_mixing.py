@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.encoding.mixing import next_source, weights_of
+from tunesmith.encoding.batches.mixing import next_source, weights_of
+from tunesmith.encoding.batches.packing import batches
 from tunesmith.encoding.order import epoch_order, total_steps
-from tunesmith.encoding.packing import batches
 from tunesmith.errors import Failure
 from tunesmith.records import Document, Order, Position, Source
 

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.encoding.flat import Flat
+from tunesmith.encoding.batches.flat import Flat
+from tunesmith.encoding.batches.packing import batches, cut, pack
+from tunesmith.encoding.documents.shift import document
 from tunesmith.encoding.order import epoch_order, seed_for, total_steps
-from tunesmith.encoding.packing import batches, cut, pack
-from tunesmith.encoding.shift import document
 from tunesmith.errors import Failure
 from tunesmith.records import Document, Order, Position
 

@@ -10,9 +10,9 @@ import pytest
 
 from questions import CLIPS, ORDER, codec_of, question, questions
 from tiny import tiny_encoder, tiny_pieces
-from tunesmith.encoding import passages
-from tunesmith.encoding.codec import build
-from tunesmith.encoding.passage_proof import Proof
+from tunesmith.encoding.documents import passages
+from tunesmith.encoding.proofs.passages import Proof
+from tunesmith.encoding.tokens.codec import build
 from tunesmith.records import Answer, Question
 from tunesmith.tasks import extract
 

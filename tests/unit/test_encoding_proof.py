@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tiny import tiny_tokenizer
-from tunesmith.encoding import chat, codec, plain, proof, shift
-from tunesmith.encoding.codec import Codec
+from tunesmith.encoding.documents import chat, plain, shift
+from tunesmith.encoding.proofs import chat as proof
+from tunesmith.encoding.tokens import codec
+from tunesmith.encoding.tokens.codec import Codec
 from tunesmith.errors import Refusal
 from tunesmith.records import Conversation, Document, Message, Pair, Text
 

@@ -12,8 +12,8 @@ from test_encoding_families import FAMILIES, WORDS, tokenizer_of, tokenizers_fol
 from tokenizers import AddedToken, Tokenizer
 
 from tiny import SPECIAL, tiny_tokenizer
-from tunesmith.encoding.codec import _bare
-from tunesmith.encoding.sections import Sections
+from tunesmith.encoding.tokens.codec import _bare
+from tunesmith.encoding.tokens.sections import Sections
 
 
 def tiny(*tokens: AddedToken) -> Tokenizer:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tiny import tiny_base, tiny_encoder
-from tunesmith.encoding import sentences
-from tunesmith.encoding.sentences import Proof, documents, number
+from tunesmith.encoding.documents import sentences
+from tunesmith.encoding.documents.sentences import Proof, documents, number
 from tunesmith.models import bases, load
 from tunesmith.records import Head, Labelled, Pair
 

@@ -14,9 +14,9 @@ import pytest
 
 from tiny import tiny_base, tiny_letters, tiny_t5
 from tunesmith.cli import main
-from tunesmith.encoding.codec import build
-from tunesmith.encoding.lengths import fit
-from tunesmith.encoding.source_target import Texts, documents
+from tunesmith.encoding.documents.lengths import fit
+from tunesmith.encoding.documents.source_target import Texts, documents
+from tunesmith.encoding.tokens.codec import build
 from tunesmith.errors import Misuse
 from tunesmith.models import bases, load
 from tunesmith.records import OF_TARGET, Head, Pair

@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 
 from hostile_templates import ESCAPES, EXHAUSTIONS
-from tunesmith.encoding import sandbox, templates
-from tunesmith.encoding.templates import Template, vet
+from tunesmith.encoding.templates import sandbox
+from tunesmith.encoding.templates import template as templates
+from tunesmith.encoding.templates.template import Template, vet
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.records import Call, Message
 

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from tiny import AZERBAIJANI as LINES
 from tiny import SENTENCES, tiny_pieces, tiny_tokenizer
-from tunesmith.encoding import vocabulary
-from tunesmith.encoding.vocabulary import Pieces
+from tunesmith.encoding.tokens import vocabulary
+from tunesmith.encoding.tokens.vocabulary import Pieces
 from tunesmith.errors import Refusal
 
 ENGLISH = tuple(re.sub("[0-9]", "", sentence) for sentence in SENTENCES)

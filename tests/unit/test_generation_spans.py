@@ -10,7 +10,7 @@ import pytest
 
 from questions import CLIPS, ORDER, codec_of, question, questions
 from tiny import tiny_encoder
-from tunesmith.encoding import passages
+from tunesmith.encoding.documents import passages
 from tunesmith.generation import overlap, spans
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from architectures import Wide
-from tunesmith.encoding.packing import pack
-from tunesmith.encoding.shift import NO_TARGET
+from tunesmith.encoding.batches.packing import pack
+from tunesmith.encoding.documents.shift import NO_TARGET
 from tunesmith.models import bases, heads, load
 from tunesmith.models.adapters import full
 from tunesmith.models.model import LanguageModel

@@ -9,7 +9,7 @@ import torch
 
 from questions import codec_of, model_of, questions
 from tiny import tiny_encoder
-from tunesmith.encoding.packing import pack
+from tunesmith.encoding.batches.packing import pack
 from tunesmith.tasks import extract
 
 SETTINGS = extract.Settings(stride=4)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from test_encoding_vocabulary import state
 
 from tiny import AZERBAIJANI, tiny_base, tiny_tokenizer
-from tunesmith.encoding import plain
-from tunesmith.encoding.codec import build
-from tunesmith.encoding.lengths import fit
-from tunesmith.encoding.spelling import utf8_bytes
+from tunesmith.encoding.documents import plain
+from tunesmith.encoding.documents.lengths import fit
+from tunesmith.encoding.tokens.codec import build
+from tunesmith.encoding.tokens.spelling import utf8_bytes
 from tunesmith.errors import Misuse, Problems
 from tunesmith.inference.scoring import score, spelling_of
 from tunesmith.metrics import bits_per_byte

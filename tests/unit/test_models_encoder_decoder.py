@@ -12,7 +12,7 @@ import torch
 
 from architectures import Wide
 from tunesmith.contracts import Given
-from tunesmith.encoding.packing import cut, pack
+from tunesmith.encoding.batches.packing import cut, pack
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full, lora
 from tunesmith.models.model import LanguageModel

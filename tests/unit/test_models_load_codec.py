@@ -9,8 +9,8 @@ import pytest
 
 from tiny import tiny_base
 from tunesmith.data.turns import last_only
-from tunesmith.encoding import chat
-from tunesmith.encoding.thinking import without_thoughts
+from tunesmith.encoding.documents import chat
+from tunesmith.encoding.templates.thinking import without_thoughts
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.models import bases, load
 from tunesmith.records import Call, Conversation, Message

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tiny import SENTENCES, tiny_encoder
-from tunesmith.encoding import sentences
+from tunesmith.encoding.documents import sentences
 from tunesmith.losses import contrast
 from tunesmith.models import bases, load, vectors
 from tunesmith.models.adapters import full

@@ -13,9 +13,9 @@ import torch
 from tiny import tiny_encoder, tiny_pieces
 from tunesmith.cli import main
 from tunesmith.contracts import Given
-from tunesmith.encoding import codec as codecs
-from tunesmith.encoding.label_proof import proof
-from tunesmith.encoding.labels import LEARNT
+from tunesmith.encoding.documents.labels import LEARNT
+from tunesmith.encoding.proofs.labels import proof
+from tunesmith.encoding.tokens import codec as codecs
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.models import bases, label_probe, load
 from tunesmith.models.model import LanguageModel

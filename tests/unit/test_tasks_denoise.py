@@ -75,7 +75,7 @@ def test_the_loss_and_its_gradients_are_transformers_own(base, tmp_path):
     ids = torch.from_numpy(document.ids)
     network = T5ForConditionalGeneration.from_pretrained(base)
     wanted = network(input_ids=ids[part == 0][None], labels=ids[part == 1][None]).loss
-    from tunesmith.encoding.packing import pack
+    from tunesmith.encoding.batches.packing import pack
 
     session = steps._session
     found = denoise.loss(session.model, pack([document]), session.recipe.task.settings)

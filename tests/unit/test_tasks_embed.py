@@ -14,7 +14,7 @@ import torch
 
 from tiny import tiny_encoder
 from tunesmith.contracts import Given
-from tunesmith.encoding.packing import pack
+from tunesmith.encoding.batches.packing import pack
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.models import bases, load
 from tunesmith.models.model import LanguageModel

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from tiny import AZERBAIJANI, SENTENCES, tiny_base, tiny_encoder
 from tunesmith.contracts import Given
-from tunesmith.encoding import masking
-from tunesmith.encoding.codec import Codec, build
-from tunesmith.encoding.flat import Flattening
-from tunesmith.encoding.masking import FRAME, PART, Masking
-from tunesmith.encoding.packing import cut, pack
+from tunesmith.encoding.batches.flat import Flattening
+from tunesmith.encoding.batches.packing import cut, pack
+from tunesmith.encoding.documents import masking
+from tunesmith.encoding.documents.masking import FRAME, PART, Masking
+from tunesmith.encoding.tokens.codec import Codec, build
 from tunesmith.errors import Problem, Problems
 from tunesmith.inference import predictor
 from tunesmith.models import bases, load
@@ -268,7 +268,7 @@ def test_an_encoder_that_was_adapted_is_taught_labels(make, tmp_path):
 
 @pytest.mark.parametrize("adapter", [full, lora])
 def test_new_pieces_learn_under_masks_with_any_adapter(encoder, codec, adapter):
-    from tunesmith.encoding.vocabulary import learn
+    from tunesmith.encoding.tokens.vocabulary import learn
     from tunesmith.models.rows import WEIGHT
 
     base = bases.find(str(encoder))

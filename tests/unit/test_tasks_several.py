@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 import tunesmith
 from tiny import tiny_base, tiny_encoder
-from tunesmith.encoding.packing import pack
+from tunesmith.encoding.batches.packing import pack
 from tunesmith.errors import Problem, Problems
 from tunesmith.recipe import write as writing
 from tunesmith.records import Row, Step

@@ -13,10 +13,10 @@ import torch
 
 from tiny import tiny_encoder, tiny_pieces
 from tunesmith.contracts import Given
-from tunesmith.encoding import codec as codecs
-from tunesmith.encoding import tagged
-from tunesmith.encoding.packing import pack
-from tunesmith.encoding.tag_proof import proof
+from tunesmith.encoding.batches.packing import pack
+from tunesmith.encoding.documents import tagged
+from tunesmith.encoding.proofs.tagged import proof
+from tunesmith.encoding.tokens import codec as codecs
 from tunesmith.errors import Refusal
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full

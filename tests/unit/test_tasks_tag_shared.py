@@ -10,8 +10,8 @@ import pytest
 from tiny import tiny_pieces
 from tunesmith.data.formats import conll
 from tunesmith.data.load import load
-from tunesmith.encoding import codec as codecs
-from tunesmith.encoding.tag_proof import proof
+from tunesmith.encoding.proofs.tagged import proof
+from tunesmith.encoding.tokens import codec as codecs
 from tunesmith.recipe.starred import Choice
 from tunesmith.records import Finding, Head, Row, Tagged
 from tunesmith.tasks import tag

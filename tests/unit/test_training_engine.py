@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from tiny import tiny_base
-from tunesmith.encoding.packing import batches, cut, pack
-from tunesmith.encoding.shift import document
+from tunesmith.encoding.batches.packing import batches, cut, pack
+from tunesmith.encoding.documents.shift import document
 from tunesmith.errors import Failure
 from tunesmith.losses.likelihood import negative_log_likelihood
 from tunesmith.models import bases, load

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import architectures
-from tunesmith.encoding.packing import cut, pack
+from tunesmith.encoding.batches.packing import cut, pack
 from tunesmith.kernels import build, late_rows
 from tunesmith.models import bases, load
 from tunesmith.models.adapters import full, lora

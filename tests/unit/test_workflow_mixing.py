@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tiny import tiny_base
 from tunesmith.cli import main
-from tunesmith.encoding.packing import batches
+from tunesmith.encoding.batches.packing import batches
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe

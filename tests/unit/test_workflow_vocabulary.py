@@ -153,7 +153,7 @@ def test_the_pieces_are_learnt_from_other_texts_where_some_are_named(make, tmp_p
 def test_an_encoder_with_a_new_head_gets_rows_too(tmp_path):
     from dataclasses import replace
 
-    from tunesmith.encoding.vocabulary import learn
+    from tunesmith.encoding.tokens.vocabulary import learn
 
     base = bases.find(str(tiny_encoder(tmp_path / "encoder")))
     state = load.tokenizer(base).backend_tokenizer.to_str()

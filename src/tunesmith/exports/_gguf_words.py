@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..encoding.vocabulary import Pieces
+from ..encoding.tokens.vocabulary import Pieces
 from ..errors import Misuse
 from ..models import stopping
 from . import _gguf_pre

@@ -15,8 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
-from ..encoding.codec import Codec
-from ..encoding.templates import Template
+from ..encoding.templates.template import Template
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, Refusal
 from ..models import load
 from ..records import Message

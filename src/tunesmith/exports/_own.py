@@ -10,8 +10,8 @@ from typing import Any, final
 import torch
 
 from ..contracts import Floats, Scored
-from ..encoding import sandbox
-from ..encoding.codec import Codec
+from ..encoding.templates import sandbox
+from ..encoding.tokens.codec import Codec
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..inference import predictor

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from ..contracts import Floats, Model, Reloaded
-from ..encoding.codec import Codec
-from ..encoding.packing import pack, placed
-from ..encoding.shift import document
+from ..encoding.batches.packing import pack, placed
+from ..encoding.documents.shift import document
+from ..encoding.tokens.codec import Codec
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..contracts import Floats, Model
-from ..encoding.packing import pack, placed
+from ..encoding.batches.packing import pack, placed
 from ..models import vectors
 from ..models.asking import outputs
 from ..models.offline import transformers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..contracts import Given
-from ..encoding.packing import cut
+from ..encoding.batches.packing import cut
 from ..errors import Misuse
 from ..inference.scoring import loss_of
 from ..models.model import LanguageModel

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contracts import Model
-from ..encoding import source_target
+from ..encoding.documents import source_target
 from ..generation import beams
 from ._source import Source
 

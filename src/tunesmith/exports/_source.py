@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..contracts import Model
-from ..encoding.codec import Codec
+from ..encoding.tokens.codec import Codec
 from ..inference import predictor
 from ..models import earlier, heads, load, several
 from ..models.bases import Base

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..contracts import Floats
-from ..encoding.passages import Passage
+from ..encoding.documents.passages import Passage
 
 
 def answer(

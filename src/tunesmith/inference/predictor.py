@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from safetensors.torch import load_file
 
-from ..encoding import chat, plain
-from ..encoding.codec import Codec
+from ..encoding.documents import chat, plain
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
 from ..generation.sampling import Sampling

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ..contracts import Model, Task
-from ..encoding.codec import Codec
-from ..encoding.packing import pack, placed, portions
+from ..encoding.batches.packing import pack, placed, portions
+from ..encoding.tokens.codec import Codec
 from ..records import Batch, Document, Loss, Prediction
 
 Spelling = Callable[[Document], int]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import nearest
-from ..encoding.vocabulary import Pieces
+from ..encoding.tokens.vocabulary import Pieces
 from ..errors import Misuse, Refusal
 from ..recipe.hub_id import parse
 from ..recipe.sections import Recipe, SpecialTokens
@@ -99,7 +99,7 @@ def of_recipe(recipe: Recipe, where: str = "") -> Base:
     Without the new pieces of its vocabulary, which are learnt from texts: `with_pieces` has them. Raises as `find`
     does.
     """
-    from ..encoding import shipped
+    from ..encoding.templates import shipped
 
     base, special = find(recipe.base.name, where), recipe.base.special_tokens
     needed = shipped.CONTROL.get(recipe.data.template or "", ())

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from ..encoding import vocabulary
+from ..encoding.tokens import vocabulary
 from . import rows
 
 CHUNK_ROWS = 4096

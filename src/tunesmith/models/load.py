@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from ..data.tools import definitions
-from ..encoding import templates
-from ..encoding.codec import Codec, build
 from ..encoding.order import seed_for
-from ..encoding.vocabulary import Pieces
+from ..encoding.templates.template import named
+from ..encoding.tokens.codec import Codec, build
+from ..encoding.tokens.vocabulary import Pieces
 from ..errors import Misuse, Refusal
 from ..kernels import attention, cached
 from ..kernels.rule import Rule
@@ -108,7 +108,7 @@ def _source(name: str) -> str:
     """The Jinja text of a shipped template's name, or of a file. Raises Misuse where there is neither."""
     path = Path(name)
     if not path.is_absolute():
-        return templates.named(name)
+        return named(name)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..contracts import Model
-from ..encoding.flat import lengths_of
-from ..encoding.packing import pack
+from ..encoding.batches.flat import lengths_of
+from ..encoding.batches.packing import pack
 from ..losses.span import span_cross_entropy
 from ..records import Document
 from .asking import states

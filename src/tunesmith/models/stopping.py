@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..encoding.codec import Codec
+from ..encoding.tokens.codec import Codec
 from . import load
 from .bases import Base
 

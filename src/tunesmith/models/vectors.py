@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..contracts import Model
-from ..encoding.packing import pack, placed, portions
+from ..encoding.batches.packing import pack, placed, portions
 from ..records import Batch, Document
 
 

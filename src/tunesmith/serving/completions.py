@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ..encoding import plain
+from ..encoding.documents import plain
 from . import telling
 from .answers import Answer
 from .refusals import RESPONSES

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from ..encoding import sentences
+from ..encoding.documents import sentences
 from ..records import Text
 from .predicting import vectors
 from .refusals import RESPONSES, Refused

@@ -10,7 +10,7 @@ from ..generation.pieces import UNFINISHED
 from .written import Token
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
 
 NEVER = -9999.0
 

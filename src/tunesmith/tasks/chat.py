@@ -1,7 +1,7 @@
 """Conversations: the assistant's turns are learnt, the rest is context.
 
 Each supervised turn is conditioned on exactly the ids that inference will give the model before that turn
-(`encoding/chat.py` says how), so training and serving cannot differ in their template.
+(`encoding/documents/chat.py` says how), so training and serving cannot differ in their template.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from ..contracts import Given, Model
-from ..encoding import chat as encoder
-from ..encoding.codec import Codec
-from ..encoding.packing import batches, unchanged
-from ..encoding.proof import of_text as proof
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents import chat as encoder
+from ..encoding.proofs.chat import of_text as proof
+from ..encoding.tokens.codec import Codec
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from torch import Tensor
 
 from ..contracts import Given, Model
-from ..encoding import labels
-from ..encoding.codec import Codec
-from ..encoding.label_proof import proof
-from ..encoding.lengths import fitted
-from ..encoding.packing import batches, unchanged
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents import labels
+from ..encoding.documents.lengths import fitted
+from ..encoding.proofs.labels import proof
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, raise_all
 from ..losses.classification import binary_cross_entropy, cross_entropy, squared_error
 from ..metrics import accuracy, kappa, macro_f1, mae, micro_f1, mse, pearson, precision, recall, roc_auc, spearman

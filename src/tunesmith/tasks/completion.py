@@ -11,10 +11,10 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..contracts import Given, Model
-from ..encoding import plain
-from ..encoding.codec import Codec
-from ..encoding.packing import batches, unchanged
-from ..encoding.proof import of_text as proof
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents import plain
+from ..encoding.proofs.chat import of_text as proof
+from ..encoding.tokens.codec import Codec
 from ..generation.decode import generate
 from ..generation.sampling import Sampling
 from ..losses.likelihood import negative_log_likelihood

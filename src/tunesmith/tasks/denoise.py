@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Given, Model
-from ..encoding import packing, source_target
-from ..encoding.codec import Codec
+from ..encoding.batches import packing
+from ..encoding.batches.packing import pack, unchanged
+from ..encoding.documents import source_target
+from ..encoding.documents.shift import NO_TARGET
+from ..encoding.documents.source_target import SOURCE, TARGET
 from ..encoding.order import seed_for
-from ..encoding.packing import pack, unchanged
-from ..encoding.shift import NO_TARGET
-from ..encoding.source_target import SOURCE, TARGET
+from ..encoding.tokens.codec import Codec
 from ..errors import Refusal
 from ..generation.beams import Asked, Search, generate
 from ..losses.likelihood import negative_log_likelihood

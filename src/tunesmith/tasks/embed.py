@@ -17,12 +17,13 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from ..contracts import Given, Model
-from ..encoding import packing, sentences
-from ..encoding.apart import apart
-from ..encoding.codec import Codec
-from ..encoding.flat import column_of, examples_of
-from ..encoding.lengths import Lengths
-from ..encoding.sentences import Proof as proof
+from ..encoding.batches import packing
+from ..encoding.batches.apart import apart
+from ..encoding.batches.flat import column_of, examples_of
+from ..encoding.documents import sentences
+from ..encoding.documents.lengths import Lengths
+from ..encoding.documents.sentences import Proof as proof
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, Refusal
 from ..losses import contrast
 from ..metrics import _ranks, mrr, pearson, recall_at_1, recall_at_10, spearman

@@ -13,10 +13,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Given, Model
-from ..encoding import passages
-from ..encoding.codec import Codec
-from ..encoding.packing import batches, unchanged
-from ..encoding.passage_proof import proof
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents import passages
+from ..encoding.proofs.passages import proof
+from ..encoding.tokens.codec import Codec
 from ..errors import Refusal
 from ..generation import overlap, spans
 from ..losses.span import span_cross_entropy

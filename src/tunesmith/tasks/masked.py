@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Given, Model
-from ..encoding import masking, packing
-from ..encoding.codec import Codec
-from ..encoding.mask_proof import proof
-from ..encoding.masking import PART, Masking
+from ..encoding.batches import packing
+from ..encoding.batches.packing import pack, placed, portions, unchanged
+from ..encoding.documents import masking
+from ..encoding.documents.masking import PART, Masking
 from ..encoding.order import seed_for
-from ..encoding.packing import pack, placed, portions, unchanged
+from ..encoding.proofs.masking import proof
+from ..encoding.tokens.codec import Codec
 from ..losses.likelihood import negative_log_likelihood
 from ..metrics import loss as loss_metric
 from ..metrics import perplexity, token_accuracy

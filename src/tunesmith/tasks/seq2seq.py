@@ -13,11 +13,11 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Given, Model
-from ..encoding import source_target
-from ..encoding.codec import Codec
-from ..encoding.packing import batches, unchanged
-from ..encoding.pair_proof import proof
-from ..encoding.source_target import Texts
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents import source_target
+from ..encoding.documents.source_target import Texts
+from ..encoding.proofs.source_target import proof
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse
 from ..generation.beams import Asked, Search, generate
 from ..losses.likelihood import negative_log_likelihood

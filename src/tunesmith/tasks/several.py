@@ -17,9 +17,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..contracts import Given, Model, Proof
-from ..encoding import packing
-from ..encoding.codec import Codec
-from ..encoding.packing import pack, placed, unchanged
+from ..encoding.batches import packing
+from ..encoding.batches.packing import pack, placed, unchanged
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, raise_all
 from ..models.heads import no_baselines as baselines
 from ..recipe import Section

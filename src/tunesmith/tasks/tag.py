@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ..contracts import Given, Model
 from ..data import schemes
-from ..encoding import slips
-from ..encoding.codec import Codec
-from ..encoding.packing import batches, unchanged
-from ..encoding.tag_proof import proof
-from ..encoding.tagged import Window, placed, windows
+from ..encoding.batches.packing import batches, unchanged
+from ..encoding.documents.tagged import Window, placed, windows
+from ..encoding.proofs import slips
+from ..encoding.proofs.tagged import proof
+from ..encoding.tokens.codec import Codec
 from ..errors import Refusal
 from ..losses.likelihood import negative_log_likelihood
 from ..metrics import entity_f1, entity_f1_macro, entity_precision, entity_recall, word_accuracy

@@ -102,7 +102,7 @@ def _asked(opened: _Opened, texts: Sequence[str], asking: Asking) -> Iterator[st
 
 def _languages(opened: _Opened, asking: Asking) -> tuple[Any, str]:
     """The task's settings with the language of the texts, and that of the answers; where the tokenizer marks any."""
-    from ..encoding import source_target
+    from ..encoding.documents import source_target
 
     settings = opened.task.settings
     if opened.talks or opened.task.type != "seq2seq" or not source_target.marks_languages(opened.model.codec):

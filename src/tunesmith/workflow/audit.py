@@ -16,7 +16,7 @@ from ..data.varied import of_files
 from ..records import Alike, Example, Finding, Head, Looked, Side
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
     from ..recipe.sections import Recipe
 
 FILE: Final = re.compile(r"(.+):\d+")
@@ -32,7 +32,7 @@ def audit(
     It looks at rows of files: one that was made of another resembles it on purpose. head: what the training rows ask
     for; None where they ask for none, so that nothing can be encoded.
     """
-    from ..encoding.codec import Piece
+    from ..encoding.tokens.codec import Piece
 
     def count(texts: Sequence[str]) -> NDArray[np.int64]:
         codec.foresee([Piece(text, control=True)] for text in texts)

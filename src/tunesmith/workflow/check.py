@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..encoding.flat import examples_of, lengths_of, supervised_of
+from ..encoding.batches.flat import examples_of, lengths_of, supervised_of
 from ..records import SIDES, Document, Finding, Looked
 from . import elsewhere, observers, order
 from .prepare import Prepared, prepare

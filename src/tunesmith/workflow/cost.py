@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..contracts import Lossy, Model
-from ..encoding.codec import Codec
+from ..encoding.tokens.codec import Codec
 from ..errors import Failure, Refusal
 from ..evaluation import verdict
 from ..evaluation.intervals import FEWEST_GROUPS

@@ -18,7 +18,7 @@ from .events import Predicted, silent
 from .predict import Observe
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
     from ..models.model import LanguageModel
 
 MOST_ROWS: Final = 100_000  # that a model reads: more of them would take hours

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.ledger import Ledger
-from ..encoding.flat import Flat, Flattening
-from ..encoding.lengths import Lengths, TooLong
-from ..encoding.proof import Supervision
+from ..encoding.batches.flat import Flat, Flattening
+from ..encoding.documents.lengths import Lengths, TooLong
+from ..encoding.proofs.chat import Supervision
 from ..records import Document, Example, Finding, Head
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
     from ..recipe import Section
     from ..recipe.sections import Recipe
 

@@ -12,10 +12,10 @@ import numpy as np
 from ..contracts import Given, Model
 from ..data.shelf import picked
 from ..data.varied import parent
-from ..encoding.codec import Codec
-from ..encoding.flat import examples_of
-from ..encoding.lengths import TooLong
+from ..encoding.batches.flat import examples_of
+from ..encoding.documents.lengths import TooLong
 from ..encoding.order import seed_for
+from ..encoding.tokens.codec import Codec
 from ..inference import predictor
 from ..inference.scoring import loss_of, score, spelling_of
 from ..recipe import Section

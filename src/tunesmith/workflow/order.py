@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..encoding.flat import examples_of
+from ..encoding.batches.flat import examples_of
 from ..encoding.order import total_steps
 from ..errors import Misuse
 from ..recipe.sources import MAIN

@@ -14,7 +14,7 @@ from ..records import Document, Example, Finding, Head, Text
 from .encode import Encoded, encode
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
     from ..recipe.sections import Recipe
 
 

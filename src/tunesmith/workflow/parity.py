@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from ..contracts import Reloaded
-from ..encoding.codec import Codec
-from ..encoding.templates import Template
+from ..encoding.templates.template import Template
+from ..encoding.tokens.codec import Codec
 from ..errors import Refusal
 from ..exports._parity import Agreement, Answered, agreement
 from ..records import Conversation, Example, Message, Pair, Text

@@ -22,7 +22,7 @@ from .sides import Read, read_sides
 from .vocabulary import Learnt, learn
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Codec
+    from ..encoding.tokens.codec import Codec
     from ..models.bases import Base
     from ..recipe.sections import Recipe
 
@@ -32,7 +32,7 @@ class Prepared:
     """Everything a run needs before the first weight is loaded, and what was noticed on the way.
 
     examples: read when they are first asked for, where the documents were kept from an earlier start; supervised: of
-    the training side, as `encoding.proof.Supervision` tells it; date: what templates were told today is, in ISO form.
+    the training side, as `proofs.chat.Supervision` tells it; date: what templates were told today is, in ISO form.
     sources: how many training examples each source gave, the training file's own first; none where nothing is mixed
     in; held: the same of the validation side. also: the rows of `evaluation.also`; head: what stands on the network,
     whose labels are the training side's; learnt: the new pieces of the base's vocabulary, where it gets any; audit:

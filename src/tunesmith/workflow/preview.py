@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.load import way
 from ..data.recognise import recognise_files
 from ..data.varied import parent
-from ..encoding.flat import examples_of
+from ..encoding.batches.flat import examples_of
 from ..errors import Misuse
 from ..reading.read import rows as read_rows
 from ..records import SIDES, Document, Example, Row, Side

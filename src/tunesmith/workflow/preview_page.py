@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..encoding.flat import examples_of, lengths_of, supervised_of
+from ..encoding.batches.flat import examples_of, lengths_of, supervised_of
 from ..errors import Misuse
 from ..pages.preview import Amount, Previewed, Seen, preview_page
 from ..pages.tokens import Token

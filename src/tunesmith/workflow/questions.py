@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..contracts import Model, Reloaded
-from ..encoding.flat import examples_of
+from ..encoding.batches.flat import examples_of
+from ..encoding.documents.shift import spans
 from ..encoding.order import seed_for
-from ..encoding.shift import spans
 from ..errors import Misuse
 from ..exports import _parity
 from ..exports._parity import Answered, Question

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..contracts import Floats, Model, Reads
-from ..encoding.codec import Codec
+from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, Refusal
 from ..exports import _reading
 from ..exports._reading import EXACT

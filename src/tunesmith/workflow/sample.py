@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..encoding.flat import examples_of, lengths_of, supervised_of
+from ..encoding.batches.flat import examples_of, lengths_of, supervised_of
 from ..encoding.order import seed_for
 from ..records import SIDES, Conversation, Document, Example, Side
 

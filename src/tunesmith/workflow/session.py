@@ -45,7 +45,7 @@ class Session:
 
     def cut(self, batch: Batch) -> Iterable[Batch]:
         """The batch in pieces that fit."""
-        from ..encoding.packing import cut
+        from ..encoding.batches.packing import cut
 
         if self.recipe.task.module.cut == "whole":
             return [batch]

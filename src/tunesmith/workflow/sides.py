@@ -13,7 +13,7 @@ from ..data.shelf import laid, picked
 from ..data.system import with_system
 from ..data.turns import last_only
 from ..data.varied import varied
-from ..encoding.thinking import without_thoughts
+from ..encoding.templates.thinking import without_thoughts
 from ..recipe.sources import MAIN
 from ..records import SIDES, Alike, Conversation, Example, Finding, Side
 from . import parts

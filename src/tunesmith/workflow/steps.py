@@ -127,7 +127,7 @@ def _session(recipe: Recipe, prepared: Prepared, loss: Compute | None, commits: 
 
 def _placed(session: Session, loss: Compute) -> Callable[[Batch], Loss]:
     """The caller's loss, given batches where the model is."""
-    from ..encoding.packing import placed
+    from ..encoding.batches.packing import placed
 
     return lambda batch: loss(session.model, placed(batch, session.model.device))
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from ..cache import cache_folder
 from ..data import remembered
 from ..data.remembered import Keeping
-from ..encoding import cache as kept_files
-from ..encoding.flat import Flat
-from ..encoding.vocabulary import Pieces
+from ..encoding.batches import cache as kept_files
+from ..encoding.batches.flat import Flat
+from ..encoding.tokens.vocabulary import Pieces
 from ..kernels import ideas
 from ..reading.files import find, locate
 from ..recipe import located

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.load import load
 from ..data.texts import texts
-from ..encoding import vocabulary
-from ..encoding.vocabulary import Pieces
+from ..encoding.tokens import vocabulary
+from ..encoding.tokens.vocabulary import Pieces
 from ..errors import Refusal
 from ..recipe.sources import MAIN
 from ..records import Example, Finding, Side
