@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tiny import CHATML, tiny_base
+from tunesmith.encoding.templates import template
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.models import load
 from tunesmith.recipe.read import parse
@@ -157,7 +158,7 @@ def test_other_code_and_other_libraries_count(place: Path, began: list[str], mon
 
 def test_the_code_is_all_that_makes_documents_of_files() -> None:
     covered = {tokens.PACKAGE / place for place in tokens.CODE}
-    for module in (preparing, sides, tokens, load.templates):
+    for module in (preparing, sides, tokens, template):
         file = Path(module.__file__)
         assert file in covered or covered & set(file.parents), file
     assert len(tokens.code()) == 64
