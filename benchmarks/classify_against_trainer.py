@@ -87,7 +87,7 @@ def main() -> None:
 
     import tunesmith
     from tunesmith.models import bases
-    from tunesmith.workflow.sides import read_sides
+    from tunesmith.workflow.rows.sides import read_sides
 
     recipe = tunesmith.load_recipe(asked.recipe, asked.overrides)
     rows = read_sides(recipe).sides

@@ -26,7 +26,7 @@ from tunesmith.metrics import accuracy
 from tunesmith.monitoring.log import Seen, open_log
 from tunesmith.recipe import read
 from tunesmith.records import Labelled, Prediction
-from tunesmith.workflow.train import train
+from tunesmith.workflow.tuning.train import train
 
 Row = dict[str, str]
 LEARNT, SERVED, ABROAD = 350, 150, 200

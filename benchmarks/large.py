@@ -100,7 +100,7 @@ def written(file: Path, size: int) -> int:
 def measured(base: str, rows: str) -> dict[str, float]:
     """The seconds that preparing takes, and the most memory meanwhile that no file backs, in bytes."""
     from tunesmith.recipe.read import parse
-    from tunesmith.workflow.prepare import prepare, refuse
+    from tunesmith.workflow.preparing.prepare import prepare, refuse
 
     looked = Looked()
     looked.start()

@@ -127,7 +127,7 @@ def measured(base: str, rows: str, rounds: int) -> list[dict[str, float]]:
     """Of each round: rows, tokens, processor seconds of preparing and of the bare tokenizer, seconds of a new start."""
     from tunesmith.cache import cache_folder
     from tunesmith.recipe.read import parse
-    from tunesmith.workflow.prepare import prepare, refuse
+    from tunesmith.workflow.preparing.prepare import prepare, refuse
 
     def recipe(name: str) -> Any:
         return parse({

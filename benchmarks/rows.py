@@ -53,7 +53,7 @@ def main() -> None:
     from tunesmith.kernels.allocator import prepare_environment
     from tunesmith.recipe.read import read as read_recipe
     from tunesmith.records import Order, Position
-    from tunesmith.workflow.prepare import prepare, refuse
+    from tunesmith.workflow.preparing.prepare import prepare, refuse
 
     prepare_environment()
     recipe = read_recipe(Path(sys.argv[1]))

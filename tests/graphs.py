@@ -11,7 +11,7 @@ import torch
 
 from runs_of import run_on
 from tiny import tiny_base, tiny_encoder, tiny_t5
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 WORDS = ("anna", "goes", "to", "baku", "and", "sells", "two", "red", "hats", "to", "her", "friends", "in", "april")
 AUTO = {"classify": "SequenceClassification", "pairs": "SequenceClassification", "marks": "SequenceClassification",

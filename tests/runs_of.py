@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.recipe.read import parse
-from tunesmith.workflow.train import train
+from tunesmith.workflow.tuning.train import train
 
 ROWS = 40
 WORDS = ("hat", "shirt", "clip")

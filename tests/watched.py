@@ -12,7 +12,7 @@ from tiny import tiny_encoder
 from tunesmith.monitoring.log import Judgement, Log, Seen, open_log
 from tunesmith.recipe.monitoring import Monitoring
 from tunesmith.recipe.read import parse
-from tunesmith.workflow.train import train
+from tunesmith.workflow.tuning.train import train
 
 THINGS = {
     "order": ("shirt", "hat", "coat", "shoe", "sock", "scarf"), "place": ("paris", "baku", "rome", "oslo", "lima"),

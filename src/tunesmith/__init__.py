@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .records import Loss as Loss
     from .records import Step as Step
     from .records import Verdict as Verdict
-    from .workflow.check import CheckReport as CheckReport
-    from .workflow.check import check as check
+    from .workflow.checking.check import CheckReport as CheckReport
+    from .workflow.checking.check import check as check
     from .workflow.events import Stepped as Stepped
     from .workflow.run import Run as Run
     from .workflow.run import evaluate as evaluate
@@ -45,14 +45,14 @@ __all__ = [  # noqa: RUF022 — in the order of the story
 
 _HOMES = {
     "load_recipe": ("recipe.read", "load"),
-    "check": ("workflow.check", "check"),
+    "check": ("workflow.checking.check", "check"),
     "train": ("workflow.run", "train"),
     "resume": ("workflow.run", "resume"),
     "steps": ("workflow.steps", "steps"),
     "evaluate": ("workflow.run", "evaluate"),
     "Run": ("workflow.run", "Run"),
     "open_model": ("inference.predictor", "open"),
-    "CheckReport": ("workflow.check", "CheckReport"),
+    "CheckReport": ("workflow.checking.check", "CheckReport"),
     "Finding": ("records", "Finding"),
     "Loss": ("records", "Loss"),
     "Step": ("records", "Step"),

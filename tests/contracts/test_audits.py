@@ -24,7 +24,7 @@ from tunesmith.recipe.options import every
 from tunesmith.recipe.read import load, parse
 from tunesmith.recipe.starred import Choice
 from tunesmith.records import Alike, Example, Figure, Looked, Side
-from tunesmith.workflow import audit as auditing
+from tunesmith.workflow.rows import audit as auditing
 
 CHECKS = catalog.names("audit")
 CASES = [(name, planted) for name in CHECKS for planted in PLANTED.get(name, ())]

@@ -13,7 +13,7 @@ from tiny import tiny_base
 from tunesmith import catalog
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.recipe.choices import section
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 TRACED = ("onnx", "torch_export")  # seconds of tracing each time: tests of their own hold them in `make test`
 NAMES = catalog.names("export")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tunesmith.recipe.read import read
 from tunesmith.runs import checkpoints
-from tunesmith.workflow import train as story
+from tunesmith.workflow.tuning import train as story
 
 NOTHING = lambda event: None  # noqa: E731
 

@@ -27,12 +27,12 @@ KINDS = {"kill": 1, "half a write and kill": 2, "no space": 3, "EIO on write": 4
 CODE = (".py", ".so", ".pyc", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npy", ".pickle")
 SECONDS = 240  # after which a child that hangs is ended
 PHASES = {  # the function that a phase begins with, by the module that calls it
-    "encode": ("tunesmith.workflow.prepare", "encode"),
+    "encode": ("tunesmith.workflow.preparing.prepare", "encode"),
     "load": ("tunesmith.models.load", "network"),
     "step": ("tunesmith.training.engine", "gradients"),
-    "evaluation": ("tunesmith.workflow.loop", "score"),
+    "evaluation": ("tunesmith.workflow.tuning.loop", "score"),
     "save": ("tunesmith.runs.manifest", "seal"),
-    "judge": ("tunesmith.workflow.judge", "measure"),
+    "judge": ("tunesmith.workflow.verdict.judge", "measure"),
 }
 
 
@@ -113,7 +113,8 @@ def one_step_on(run: str) -> tuple[Any, Any]:
     from tunesmith.recipe.read import read
     from tunesmith.runs import checkpoints, lineage
     from tunesmith.runs.folder import open_run
-    from tunesmith.workflow import loop, prepare, session, train
+    from tunesmith.workflow.preparing import prepare
+    from tunesmith.workflow.tuning import loop, session, train
 
     if run not in SESSIONS:
         opened = open_run(Path(run))
@@ -133,7 +134,7 @@ def saved(job: dict[str, Any]) -> int:
     from tunesmith.errors import Problem
     from tunesmith.runs.folder import Run
     from tunesmith.runs.records import Journal
-    from tunesmith.workflow import loop
+    from tunesmith.workflow.tuning import loop
 
     made, step = one_step_on(job["save"])
     copy = Run(Path(job["into"]))

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tiny import tiny_base, tiny_encoder
 from tunesmith import catalog
 from tunesmith.recipe.read import parse
-from tunesmith.workflow.train import train
+from tunesmith.workflow.tuning.train import train
 
 LOSSES = Path(__file__).parent / "losses"
 DATA = {

@@ -14,8 +14,8 @@ from telling import tunesmith
 from tiny import tiny_base
 from tunesmith.recipe.read import read
 from tunesmith.runs import checkpoints
-from tunesmith.workflow import train as story
 from tunesmith.workflow.events import Event, Stepped
+from tunesmith.workflow.tuning import train as story
 
 pytestmark = allowed
 RECIPE = """\

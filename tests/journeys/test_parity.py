@@ -18,8 +18,8 @@ from tunesmith.inference import predictor
 from tunesmith.models import bases
 from tunesmith.recipe.read import parse
 from tunesmith.records import Message
-from tunesmith.workflow.export import export
-from tunesmith.workflow.train import train
+from tunesmith.workflow.exporting.export import export
+from tunesmith.workflow.tuning.train import train
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "orders" / "generate.py"

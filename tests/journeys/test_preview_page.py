@@ -19,8 +19,8 @@ from tunesmith.pages.histogram import histogram
 from tunesmith.pages.preview import preview_page
 from tunesmith.pages.tokens import Token
 from tunesmith.recipe.read import read
-from tunesmith.workflow.prepare import prepare
-from tunesmith.workflow.sample import choose
+from tunesmith.workflow.checking.sample import choose
+from tunesmith.workflow.preparing.prepare import prepare
 
 WHOLE = "training.max_length=512"
 LONG = "Anna has many hats. " * 12

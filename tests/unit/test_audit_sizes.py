@@ -12,7 +12,7 @@ from planted import sentence
 from tiny import tiny_base
 from tunesmith.recipe.read import load
 from tunesmith.records import Finding
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.preparing.prepare import prepare
 
 TURNS = [2 * (1 + number % 3) for number in range(40)]
 

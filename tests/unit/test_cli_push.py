@@ -12,7 +12,7 @@ from hub_uploads import LARGE, Uploads
 from runs_of import run_on
 from tiny import tiny_base
 from tunesmith import cli
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 pytestmark = allowed
 REPO = "anna/hats"

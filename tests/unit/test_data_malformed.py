@@ -20,7 +20,7 @@ from tunesmith.cli import main
 from tunesmith.data import ledger
 from tunesmith.errors import REFUSED, SHOWN_IN_FULL
 from tunesmith.recipe.read import load as recipe_of
-from tunesmith.workflow.sides import read_sides
+from tunesmith.workflow.rows.sides import read_sides
 
 GOOD_ROWS = 60
 LINES = {

@@ -25,7 +25,7 @@ from tiny import tiny_base
 from tunesmith.cli import main
 from tunesmith.errors import Misuse
 from tunesmith.exports import _pinned
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 SECRET = "a-key-that-nobody-guesses"

@@ -18,7 +18,7 @@ from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.exports import _gguf_opened, _gguf_words, gguf
 from tunesmith.models import bases
 from tunesmith.models.model import LanguageModel
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 pytest.importorskip("gguf")
 PROMPT = [1, 87, 85, 273, 201, 42, 81, 89, 223, 79, 259]

@@ -22,7 +22,7 @@ import pytest
 from leaving import FAMILIES, base_of, source_of
 from runs_of import run_on
 from tunesmith.exports import _gguf_pre, gguf
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 pytest.importorskip("gguf")
 WHEEL = os.environ.get("TUNESMITH_CONVERTER", "")

@@ -15,7 +15,7 @@ import torch
 from graphs import code_of, oracle, part_of, run_with, said_by, texts_of
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.exports import onnx as onnx_export
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 SHAPES = ((1, 1), (1, 2), (1, 13), (3, 11), (2, 512))
 HEADS = ["classify", *(pytest.param(head, marks=pytest.mark.long) for head in (

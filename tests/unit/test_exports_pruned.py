@@ -16,7 +16,7 @@ from tunesmith.errors import Misuse, Problems
 from tunesmith.exports import _effect, _pruning
 from tunesmith.exports._recovery import parted
 from tunesmith.records import Document
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 IDS = torch.arange(3, 40)[None]
 

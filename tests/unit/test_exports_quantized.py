@@ -16,7 +16,7 @@ from tiny import tiny_base, tiny_encoder, tiny_t5
 from tunesmith.cli import main
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.exports import quantized
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 pytest.importorskip("bitsandbytes", reason="pip install 'tunesmith[quantized]'")
 

@@ -13,7 +13,7 @@ from runs_of import run_on
 from tiny import tiny_encoder
 from tunesmith.errors import Misuse, Problems, Refusal
 from tunesmith.exports import merged
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 from tunesmith.workflow.predict import predict
 
 ADAPTERS = ("lora", "full")

@@ -17,7 +17,7 @@ from graphs import code_of, oracle, part_of, run_with, said_by, texts_of
 from tunesmith.errors import Problems, Refusal
 from tunesmith.exports import torch_export
 from tunesmith.exports._pt2 import pickles
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 HEADS = ["classify", *(pytest.param(head, marks=pytest.mark.long) for head in (
     "embed", "chat", "causal labels", "tag", "part", "extract", "masked", "seq2seq"))]

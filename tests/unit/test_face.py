@@ -12,7 +12,7 @@ import torch
 import tunesmith
 from tiny import tiny_base
 from tunesmith.losses.likelihood import negative_log_likelihood
-from tunesmith.workflow.train import train as told
+from tunesmith.workflow.tuning.train import train as told
 
 
 @pytest.fixture(scope="module")

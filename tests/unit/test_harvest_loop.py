@@ -16,7 +16,7 @@ from tunesmith.monitoring.log import Seen, open_log
 from tunesmith.recipe.monitoring import Monitoring
 from tunesmith.recipe.read import parse, read
 from tunesmith.records import Labelled, Prediction
-from tunesmith.workflow.train import train
+from tunesmith.workflow.tuning.train import train
 from watched import FRAMES, run_of, texts
 
 NEW = {"order": ("trouser", "glove", "boot", "skirt", "blazer"), "place": ("quito", "accra", "hanoi", "delhi", "cairo"),

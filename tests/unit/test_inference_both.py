@@ -16,10 +16,10 @@ from tunesmith.models import load, precision
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
 from tunesmith.records import Message, Prediction
-from tunesmith.workflow import train as story
 from tunesmith.workflow.events import Found, silent
-from tunesmith.workflow.measure import Held, drawn, measure
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.preparing.prepare import prepare
+from tunesmith.workflow.tuning import train as story
+from tunesmith.workflow.verdict.measure import Held, drawn, measure
 
 
 def measured(recipe: Recipe, opened: predictor.Predictor) -> dict[int, Prediction]:

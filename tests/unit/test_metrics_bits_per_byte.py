@@ -25,8 +25,8 @@ from tunesmith.inference.scoring import score, spelling_of
 from tunesmith.metrics import bits_per_byte
 from tunesmith.recipe.read import parse
 from tunesmith.records import Batch, Loss, Prediction, Text
-from tunesmith.workflow import train as story
 from tunesmith.workflow.events import silent
+from tunesmith.workflow.tuning import train as story
 
 
 def opened(kind: str, *, begins: bool) -> Any:

@@ -18,7 +18,7 @@ from tunesmith.evaluation.intervals import paired
 from tunesmith.metrics import bleu, chrf, exact_match, rouge_1, rouge_2, rouge_l
 from tunesmith.recipe.read import parse
 from tunesmith.records import Pair, Prediction
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 
 LETTERS = string.ascii_letters + string.digits + "'-_.,$!? " + "əğıöşüç" + "भाषा" + "。日本"
 CORPORA, ROWS = 125, 8  # a thousand rows, and a hundred and twenty-five corpora of them

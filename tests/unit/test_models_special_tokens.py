@@ -25,9 +25,9 @@ from tunesmith.models.model import LanguageModel
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import SpecialTokens
 from tunesmith.records import Batch, Message
-from tunesmith.workflow import train as story
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 from tunesmith.workflow.events import Stepped, silent
+from tunesmith.workflow.tuning import train as story
 
 CPU = torch.device("cpu")
 ROWS = "token_adapter.trainable_tokens_delta"

@@ -16,7 +16,7 @@ from tunesmith import cli
 from tunesmith.errors import Misuse, Refusal
 from tunesmith.serving import vllm
 from tunesmith.serving.checks import Door
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 
 KEY = "k3y-of-the-server-and-no-other"
 STUB = '''#!{python}

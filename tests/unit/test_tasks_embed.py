@@ -241,7 +241,7 @@ def test_the_size_of_the_pieces_does_not_change_what_is_learnt(tmp_path, base):
 
 def test_validation_rows_that_are_all_below_the_threshold_stop_no_run(tmp_path, base):
     from tunesmith.recipe.read import parse
-    from tunesmith.workflow.train import train
+    from tunesmith.workflow.tuning.train import train
 
     for side, scores in (("train", "5"), ("validation", "1"), ("test", "12345")):
         rows = [{"sentence1": f"{side} {n} hats", "sentence2": f"{side} {n} shoes", "label": scores[n % len(scores)]}

@@ -32,9 +32,9 @@ from tunesmith.models.model import LanguageModel
 from tunesmith.recipe.read import parse
 from tunesmith.records import Head, Order, Position, Text
 from tunesmith.tasks import masked
-from tunesmith.workflow import train as story
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 from tunesmith.workflow.events import Stepped, silent
+from tunesmith.workflow.tuning import train as story
 
 CPU, HEAD = torch.device("cpu"), Head("masked")
 START = Position(cursor={"epoch": 0, "index": 0, "step": 0})

@@ -14,8 +14,8 @@ from test_workflow_train import kept, stop_after
 from tiny import tiny_t5
 from tunesmith.cli import main
 from tunesmith.recipe.read import parse
-from tunesmith.workflow import train as story
 from tunesmith.workflow.events import silent
+from tunesmith.workflow.tuning import train as story
 
 WIDER = {"d_model": 64, "d_kv": 16, "d_ff": 128}
 

@@ -19,10 +19,10 @@ from tunesmith.errors import Problem, Problems
 from tunesmith.recipe import write as writing
 from tunesmith.records import Row, Step
 from tunesmith.tasks.several import PART, _plain
-from tunesmith.workflow import order, prepare
 from tunesmith.workflow.events import Stepped
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
 from tunesmith.workflow.predict import predict
+from tunesmith.workflow.preparing import order, prepare
 
 COLOURS = ("red", "blue", "green")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.records import Finding, Looked, Noticed, Seen
-from tunesmith.workflow.audit import named
+from tunesmith.workflow.rows.audit import named
 
 REMEDY = "take them out: `tunesmith clean DATA --output CLEAN.jsonl`, which keeps DATA as it is"
 

@@ -24,11 +24,12 @@ from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe
 from tunesmith.runs import folder
 from tunesmith.runs.records import read as records
-from tunesmith.workflow import answers, tokens
-from tunesmith.workflow import train as story
-from tunesmith.workflow.compare import compare
 from tunesmith.workflow.events import Event, Stepped
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.preparing import tokens
+from tunesmith.workflow.preparing.prepare import prepare
+from tunesmith.workflow.rows import answers
+from tunesmith.workflow.tuning import train as story
+from tunesmith.workflow.verdict.compare import compare
 
 NOISE = {"type": "noise", "share": 1.0}
 SAID = "blue box came with it"

@@ -20,8 +20,8 @@ from tunesmith.exports import merged
 from tunesmith.generation.elsewhere import Elsewhere
 from tunesmith.metrics import loss, perplexity
 from tunesmith.records import Finding, Measured, Verdict
-from tunesmith.workflow import cost
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting import cost
+from tunesmith.workflow.exporting.export import export
 
 
 def tagged(folder: Path) -> Path:

@@ -23,8 +23,8 @@ from tunesmith.exports import adapter as adapters
 from tunesmith.exports import merged
 from tunesmith.inference import predictor
 from tunesmith.models import bases
-from tunesmith.workflow import parity
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting import parity
+from tunesmith.workflow.exporting.export import export
 
 MESSAGES = [{"role": "user", "content": "How many hats has Anna after 3?"}]
 

@@ -22,11 +22,11 @@ from tunesmith.recipe.read import parse, read
 from tunesmith.recipe.sections import Recipe
 from tunesmith.records import Document, Position
 from tunesmith.runs.records import read as records
-from tunesmith.workflow import order as planning
-from tunesmith.workflow import train as story
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 from tunesmith.workflow.events import Event, Found, Stepped
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.preparing import order as planning
+from tunesmith.workflow.preparing.prepare import prepare
+from tunesmith.workflow.tuning import train as story
 
 WORDS = ("ZEBRA", "QUARTZ", "JIGSAW", "PHLOX", "VEXED", "BUMPH", "WALTZ", "NYMPH", "KIOSK", "FJORD")
 

@@ -16,9 +16,9 @@ from tiny import tiny_base
 from tunesmith.errors import Misuse, Problems
 from tunesmith.recipe.digests import differences
 from tunesmith.recipe.read import parse, read
-from tunesmith.workflow import train as story
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 from tunesmith.workflow.events import Event, Found, Said, Stepped, silent
+from tunesmith.workflow.tuning import train as story
 
 SECRET = "hf_" + "Ab1" * 10
 

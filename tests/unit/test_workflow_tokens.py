@@ -19,10 +19,11 @@ from tunesmith.models import load
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
 from tunesmith.records import SIDES
-from tunesmith.workflow import prepare as preparing
-from tunesmith.workflow import sides, tokens
-from tunesmith.workflow.prepare import Prepared, prepare
-from tunesmith.workflow.preview import preview
+from tunesmith.workflow.checking.preview import preview
+from tunesmith.workflow.preparing import prepare as preparing
+from tunesmith.workflow.preparing import tokens
+from tunesmith.workflow.preparing.prepare import Prepared, prepare
+from tunesmith.workflow.rows import sides
 
 DAY = "2026-11-21"
 ROWS = [{"prompt": f"what is {n} and {n + 1}? ", "answer": f"it is {2 * n + 1} apples"} for n in range(40)]

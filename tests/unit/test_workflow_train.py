@@ -16,10 +16,10 @@ from tunesmith.errors import Busy, Failure, Misuse, Problems, Refusal
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.sections import Recipe
 from tunesmith.runs import folder, lock
-from tunesmith.workflow import train as story
 from tunesmith.workflow.events import Event, Found, Said, Stepped
-from tunesmith.workflow.judge import evaluate
-from tunesmith.workflow.unfinished import newest
+from tunesmith.workflow.tuning import train as story
+from tunesmith.workflow.tuning.unfinished import newest
+from tunesmith.workflow.verdict.judge import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.recipe.read import parse
 from tunesmith.recipe.write import dump
-from tunesmith.workflow.unfinished import newest
+from tunesmith.workflow.tuning.unfinished import newest
 
 
 @pytest.fixture

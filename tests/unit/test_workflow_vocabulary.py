@@ -22,10 +22,10 @@ from tunesmith.models.model import LanguageModel
 from tunesmith.recipe.read import parse
 from tunesmith.records import Head
 from tunesmith.runs import folder, lineage
-from tunesmith.workflow import train as story
-from tunesmith.workflow.check import check
+from tunesmith.workflow.checking.check import check
 from tunesmith.workflow.events import Stepped, silent
-from tunesmith.workflow.export import export
+from tunesmith.workflow.exporting.export import export
+from tunesmith.workflow.tuning import train as story
 
 CPU = torch.device("cpu")
 KNOWN = len(tiny_tokenizer())

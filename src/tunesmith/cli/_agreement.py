@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..workflow.agreement import Compared
+    from ..workflow.labelling.agreement import Compared
 
 SHOWN = 20
 LONGEST = 100

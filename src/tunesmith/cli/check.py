@@ -15,7 +15,7 @@ from . import _arguments, _findings, _problems
 from ._output import BOLD, GREEN, RED, Screen
 
 if TYPE_CHECKING:
-    from ..workflow.check import CheckReport
+    from ..workflow.checking.check import CheckReport
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show what was found, what is supervised and how the rows are split."""
     from ..recipe.read import read
-    from ..workflow import check_page
-    from ..workflow.check import check
+    from ..workflow.checking import check_page
+    from ..workflow.checking.check import check
 
     screen: Screen = arguments.screen
     report = check(read(Path(arguments.recipe), arguments.overrides))

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show what differs, and what it did."""
-    from ..workflow import compare
+    from ..workflow.verdict import compare
 
     screen: Screen = arguments.screen
     paths = [Path(path) for path in arguments.runs]

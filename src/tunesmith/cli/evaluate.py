@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure base and tuned, and show both."""
     from ..evaluation.verdict import as_json
-    from ..workflow.judge import evaluate
+    from ..workflow.verdict.judge import evaluate
 
     screen: Screen = arguments.screen
     with watching(screen) as observe:

@@ -17,12 +17,12 @@ from ._output import GREEN, Screen
 from ._progress import watching
 
 if TYPE_CHECKING:
-    from ..workflow.export import Exported
+    from ..workflow.exporting.export import Exported
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take a run, a format and its options."""
-    from ..workflow.export import PROMPTS
+    from ..workflow.exporting.export import PROMPTS
 
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("kind", metavar="FORMAT", help=f"one of: {', '.join(names('export'))}")
@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was compared."""
-    from ..workflow.export import export
+    from ..workflow.exporting.export import export
 
     if arguments.prompts < 1:
         raise Misuse("command.arguments", f"`--prompts` is {arguments.prompts}", "", "give 1 or more")

@@ -23,7 +23,7 @@ from ._output import BOLD, Screen
 from ._progress import telling
 
 if TYPE_CHECKING:
-    from ..workflow.labelling import Ready
+    from ..workflow.labelling.by_hand import Ready
 
 STDIN = "-"
 Ask = Callable[[], str | None]
@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask about row after row."""
-    from ..workflow.labelling import labelling
+    from ..workflow.labelling.by_hand import labelling
 
     screen: Screen = arguments.screen
     if arguments.compare:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace, screen: Screen) -> int:
     """How far two people agree, and where they do not."""
-    from ..workflow.agreement import compare
+    from ..workflow.labelling.agreement import compare
 
     if len(arguments.data) != 2:
         raise Misuse("label.two_files", f"two files are compared, and {len(arguments.data)} were named", "--compare",

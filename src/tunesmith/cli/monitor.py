@@ -16,7 +16,7 @@ from . import _arguments, _findings
 from ._output import BOLD, GREEN, RED, Screen
 
 if TYPE_CHECKING:
-    from ..workflow.monitor import Report
+    from ..workflow.monitoring.monitor import Report
 
 LEAST_RATE = 0.0001
 
@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, tell, and write what was asked for."""
-    from ..workflow import monitor
+    from ..workflow.monitoring import monitor
 
     screen: Screen = arguments.screen
     if arguments.last == 0:

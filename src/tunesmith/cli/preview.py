@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show the rows, or the stages of one."""
     from ..recipe.read import read
-    from ..workflow.preview import preview, stages
+    from ..workflow.checking.preview import preview, stages
 
     screen: Screen = arguments.screen
     recipe = read(Path(arguments.recipe), arguments.overrides)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write(recipe: Recipe, arguments: argparse.Namespace, screen: Screen) -> int:
-    from ..workflow import preview_page
+    from ..workflow.checking import preview_page
 
     told = preview_page.write(recipe, Path(arguments.recipe).name, Path(arguments.html), rows=arguments.rows,
                               row=arguments.row)

@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell what would go, and send it where that is wanted."""
-    from ..workflow import push
+    from ..workflow.exporting import push
 
     if arguments.yes and arguments.dry_run:
         raise Misuse("command.arguments", "`--yes` sends it, and `--dry-run` does not", "", "give one of them")

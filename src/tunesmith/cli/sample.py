@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and say of what."""
-    from ..workflow.drawing import sample
+    from ..workflow.labelling.drawing import sample
 
     screen: Screen = arguments.screen
     with watching(screen) as observe:

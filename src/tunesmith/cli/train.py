@@ -16,7 +16,7 @@ from ._output import Screen
 from ._progress import watching
 
 if TYPE_CHECKING:
-    from ..workflow.train import Outcome
+    from ..workflow.tuning.train import Outcome
     from ._progress import Observe
 
 AUTO = "auto"
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace, observe: Observe) -> Outcome:
     from ..recipe.read import read
-    from ..workflow import train, unfinished
     from ..workflow.events import Said
+    from ..workflow.tuning import train, unfinished
 
     if not arguments.recipe:
         return train.resume(Path(arguments.resume), observe=observe)

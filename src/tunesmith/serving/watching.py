@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import Misuse
 from ..monitoring.log import Judgement, Log, Seen
-from ..workflow.watching import log_of
+from ..workflow.monitoring.watching import log_of
 
 REMEMBERED = 10_000  # answers whose model is known when they are judged
 

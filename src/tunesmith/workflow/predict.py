@@ -17,7 +17,7 @@ from ..records import Example, Finding, Prediction, Row
 from ..runs import folder
 from . import parts
 from .events import Event, Predicted, silent
-from .gathered import learnt, takes
+from .rows.gathered import learnt, takes
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor

@@ -16,10 +16,10 @@ from ..recipe import read
 from ..records import Conversation, Example, Message, Pair, Row, Verdict
 from ..runs import durable, folder
 from ..runs.records import read as lines
-from . import train as story
 from .events import Event, silent
-from .export import PROMPTS, Exported, export
+from .exporting.export import PROMPTS, Exported, export
 from .predict import predict as predictions
+from .tuning import train as story
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -162,7 +162,7 @@ def evaluate(run: Run | Path | str, *, observe: Observe = silent) -> Verdict:
 
     Raises Misuse where nothing was held out, Busy where the run is being trained.
     """
-    from . import judge
+    from .verdict import judge
 
     return judge.evaluate(_folder(run), observe=observe)
 

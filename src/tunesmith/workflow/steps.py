@@ -13,17 +13,17 @@ from ..inference.scoring import score
 from ..records import Batch, Loss, Side, Step
 from ..runs import folder, lock
 from ..runs.records import Journal
-from . import loop, train
 from .events import Event, silent
-from .judge import judge
-from .pins import pinned
+from .preparing.pins import pinned
 from .run import Run
-from .session import choose, open_session, threads
+from .tuning import loop, train
+from .tuning.session import choose, open_session, threads
+from .verdict.judge import judge
 
 if TYPE_CHECKING:
     from ..recipe.sections import Recipe
-    from .prepare import Prepared
-    from .session import Session
+    from .preparing.prepare import Prepared
+    from .tuning.session import Session
 
 Compute = Callable[[Model, Batch], Loss]
 

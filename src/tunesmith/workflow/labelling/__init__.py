@@ -1,0 +1,1 @@
+"""Rows for a person: drawn, labelled with a run beside them, and two persons' labels compared."""

@@ -1,0 +1,1 @@
+"""The rows that a recipe names: gathered, divided into sides, and looked over."""
