@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.cli import main
+from tunesmith.errors import Refusal
 from tunesmith.monitoring import reference
 from tunesmith.monitoring.log import Judgement, Seen, open_log
 from tunesmith.recipe.monitoring import Monitoring
@@ -42,6 +43,8 @@ def test_a_run_carries_a_small_reference_without_its_texts(run):
     found = reference.read(run / "reference.json")
     assert len(found.rows) == 400 and 190 <= found.held <= 210  # rows of one text stay on one side
     assert all(found.rows.labels[: found.held]) and not any(found.rows.labels[found.held :])
+    assert all(abs(sum(each.values()) - 1) < 1e-5 and max(each, key=each.get) == label for each, label in zip(
+        found.rows.scores[: found.held], found.rows.labels, strict=False)) and not any(found.rows.scores[found.held :])
     whole = (run / "reference.json").read_bytes() + (run / "reference.safetensors").read_bytes()
     assert len(whole) < 2_000_000
     assert b"shirt" not in whole and b"refund" not in whole
@@ -187,6 +190,18 @@ def test_a_file_that_is_no_log_and_a_model_that_nobody_served_are_told(run, caps
     assert "`a`, `b`" in found["errors"][0]["remedy"]
     code, found = told(capsys, str(run), "--model", "a")
     assert (code, found["rows"]) == (0, 5)
+
+
+def test_a_reference_without_scores_has_labels_alone(run):
+    file = run / "reference.json"
+    told = json.loads(file.read_text())
+    assert set(told.pop("scored")) == {"order", "place", "money"}
+    file.write_text(json.dumps(told))
+    found = reference.read(file)
+    assert not any(found.rows.scores) and any(found.rows.labels)
+    file.write_text(json.dumps(told | {"scored": ["order"]}))
+    with pytest.raises(Refusal, match="reference cannot be read"):
+        reference.read(file)
 
 
 def test_a_damaged_reference_is_told_and_not_guessed(run, capsys):

@@ -18,6 +18,7 @@ from tunesmith.errors import Failure, Misuse
 from tunesmith.monitoring import log as logs
 from tunesmith.monitoring.features import Known, features
 from tunesmith.monitoring.log import Judgement, Log, Seen, drawn, open_log
+from tunesmith.monitoring.window import read
 from tunesmith.recipe.monitoring import Monitoring
 
 TEXT = Monitoring(keep="text")
@@ -56,6 +57,30 @@ def test_an_answer_is_kept_with_its_judgement(opened):
     assert rows(log.path, "id, asked, answered, label, tokens_in") == [
         ("answer-1", "Where is my card?", "card_arrival", "card_arrival", 6)]
     assert rows(log.path, "answer, good, rating, correction", "judgements") == [("answer-1", 0, None, "card_delivery")]
+
+
+def test_a_file_of_the_first_version_is_read_as_it_is_and_gets_scores_when_it_is_written(opened):
+    first = opened()
+    first.write(seen(1))
+    first.close()
+    with sqlite3.connect(first.path) as database:
+        database.execute("alter table answers drop column scores")
+        database.execute("pragma user_version = 1")
+    database.close()
+    before = first.path.read_bytes()
+    [entry] = read(first.path, Known()).entries
+    assert (entry.label, entry.scores) == ("card_arrival", {}) and first.path.read_bytes() == before
+    log = opened()
+    log.write(seen(2, scores={"card_arrival": 0.9, "kart gəldi": 0.1}))
+    assert log.flush()
+    found = read(log.path, Known())
+    assert [entry.scores for entry in found.entries] == [{}, {"card_arrival": 0.9, "kart gəldi": 0.1}]
+    assert found.rows.scores == ({}, {"card_arrival": 0.9, "kart gəldi": 0.1})
+    log.close()
+    with sqlite3.connect(log.path) as database:
+        database.execute("update answers set scores = 'half of' where id = 'answer-2'")
+    with pytest.raises(Misuse, match="no log of answers"):
+        read(log.path, Known())
 
 
 def test_a_second_judgement_takes_the_place_of_the_first(opened):

@@ -92,7 +92,59 @@ def test_the_kernel_distance_is_the_sum_over_all_pairs():
     assert found.effect == pytest.approx(naive)
 
 
-@pytest.mark.parametrize("test", ["distributions", "shares", "told_apart", "kernel_distance"])
+def ones(names: list[str], among: str) -> np.ndarray:
+    """Rows of one label each, as weights."""
+    return np.array([[name == each for each in among] for name in names], float)
+
+
+def test_of_two_names_the_p_value_of_parts_is_that_of_the_chi_square_test():
+    stats = pytest.importorskip("scipy.stats")  # of two names both steps are equal, so that looking twice costs nothing
+    before, after = ["a"] * 300 + ["b"] * 100, ["a"] * 160 + ["b"] * 80
+    found = statistics.parts(ones(before, "ab"), ones(after, "ab"), draws=20_000, rng=draws())
+    assert found.p == pytest.approx(stats.fisher_exact([[300, 100], [160, 80]]).pvalue, abs=0.01)
+    assert found.effect == pytest.approx(0.75 - 160 / 240)
+
+
+def test_parts_do_not_mind_names_that_no_row_has_nor_rows_that_are_all_alike():
+    same = np.tile([0.2, 0.8, 0.0], (60, 1))
+    found = statistics.parts(same[:40], same[40:], draws=20, rng=draws())
+    assert (found.effect, found.p) == (pytest.approx(0, abs=1e-12), 1.0)
+
+
+def caught(made, trials: int = 40) -> float:
+    """How often a drift is found at 0.01. made: the rows of both sides by a generator."""
+    return float(np.mean([statistics.parts(*made(np.random.default_rng(trial)), draws=DRAWS, rng=draws()).p <= 0.01
+                          for trial in range(trials)]))
+
+
+def test_one_name_of_many_that_comes_more_often_is_found_and_so_are_many_that_do():
+    def made(times: np.ndarray):
+        def sides(rng):
+            shares = times / times.sum()
+            return [np.eye(60)[rng.choice(60, many, p=each)] for many, each in ((800, np.full(60, 1 / 60)),
+                                                                                (400, shares))]
+        return sides
+
+    assert caught(made(np.where(np.arange(60) == 0, 6.0, 1.0))) > 0.9
+    assert caught(made(np.where(np.arange(60) < 20, 4.0, 1.0))) > 0.9
+    assert caught(made(np.ones(60))) <= 0.05
+
+
+def test_probabilities_of_a_weak_classifier_say_more_than_its_labels():
+    def sides(rng, hard: bool):
+        found = []
+        for many, shares in ((600, (1 / 3, 1 / 3, 1 / 3)), (300, (0.55, 0.225, 0.225))):
+            seen = 0.6 * np.eye(3)[rng.choice(3, many, p=shares)] + rng.normal(size=(many, 3))
+            told = np.exp(0.6 * seen)
+            told /= told.sum(1, keepdims=True)
+            found.append(np.eye(3)[told.argmax(1)] if hard else told)
+        return found
+
+    soft, hard = (caught(lambda rng, hard=hard: sides(rng, hard)) for hard in (False, True))
+    assert soft >= hard + 0.1
+
+
+@pytest.mark.parametrize("test", ["distributions", "shares", "parts", "told_apart", "kernel_distance"])
 def test_p_values_are_at_most_as_small_as_they_say_where_nothing_differs(test):
     rng = np.random.default_rng(6)
     found = []
@@ -104,6 +156,9 @@ def test_p_values_are_at_most_as_small_as_they_say_where_nothing_differs(test):
         elif test == "shares":
             told = statistics.shares([*rng.choice(list("abcd"), 40)], [*rng.choice(list("abcd"), 25)], draws=99,
                                      rng=made)
+        elif test == "parts":
+            told = statistics.parts(rng.dirichlet(np.full(9, 0.3), 40), rng.dirichlet(np.full(9, 0.3), 25), draws=99,
+                                    rng=made)
         else:
             told = vars(statistics)[test](rng.normal(size=(50, 8)), 20, draws=99, rng=made)
         found.append(told.p)
@@ -129,3 +184,15 @@ def test_texts_that_are_all_the_same_tell_nothing_apart():
 def test_holms_correction_is_as_he_wrote_it():
     told = statistics.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5})
     assert told == pytest.approx({"a": 0.04, "b": 0.09, "c": 0.09, "d": 0.5})
+
+
+def test_a_test_that_weighs_more_may_use_more_of_the_rate_and_all_together_no_more_than_it():
+    even = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5}
+    assert statistics.holm(even, dict.fromkeys(even, 2.0)) == pytest.approx(statistics.holm(even))
+    # 0.012 of b weighs as 0.004 would: first of five parts, then a of two
+    assert statistics.holm({"a": 0.02, "b": 0.012, "c": 0.9}, {"b": 3, "absent": 9}) == pytest.approx(
+        {"b": 0.02, "a": 0.04, "c": 0.9})
+    rng, alarms = np.random.default_rng(8), 0
+    for _ in range(2000):
+        alarms += min(statistics.holm(dict(zip("abcd", rng.random(4), strict=True)), {"a": 5}).values()) <= 0.05
+    assert alarms <= 2000 * 0.05 + 3 * np.sqrt(2000 * 0.05 * 0.95)

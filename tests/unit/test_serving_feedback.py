@@ -141,12 +141,14 @@ def test_from_requests_to_a_report_and_back_to_rows_to_label(run, tmp_path, caps
         bad = told["predictions"][5]["id"]
         assert post(server, "/feedback", {"id": bad, "rating": 1})[0] == 200
         until(lambda: logs._logs["desk"].flush())
+    for label, scores in rows(file, "label, scores", "answers"):
+        assert max(json.loads(scores), key=json.loads(scores).get) == label
     words = ["monitor", str(run), "--log", str(file)]
     assert main([*words, "--json", "--harvest", str(tmp_path / "harvest.jsonl"), "--rows", "8"]) == 3
     told = json.loads(capsys.readouterr().out)
     assert told["rows"] == 60 and (told["judged"], told["bad"]) == (1, 1) and told["model"] == "desk"
     alarms = {each["test"] for each in told["tests"] if each["alarm"]}
     assert {"vocabulary", "classifier"} <= alarms
-    assert any(each["test"] == "confidence" for each in told["tests"])
+    assert {"confidence", "labels"} <= {each["test"] for each in told["tests"]}
     first = json.loads((tmp_path / "harvest.jsonl").read_text().splitlines()[0])
     assert first["text"] == asked[5]["text"] and first["why"].startswith("badly rated (1 of 5)")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 from ..data.chance import place_of
 from ..records import Conversation, Example, Labelled, Pair, Question, Tagged
+
+MOST_SCORES: Final = 10  # of a row: as many as `predictions.jsonl` keeps, which the reference is made of
 
 
 def asked(example: Example) -> str:
@@ -36,3 +39,11 @@ def label_of(output: Mapping[str, Any]) -> tuple[str | None, float | None]:
     if not isinstance(label, str):
         return None, None
     return label, output.get("scores", {}).get(label)
+
+
+def scores_of(output: Mapping[str, Any]) -> dict[str, float]:
+    """How likely each label is to a head, the ten likeliest alone; nothing of a head that does not tell."""
+    scores = output.get("scores")
+    if not isinstance(scores, Mapping) or not all(map(isfinite, scores.values())):
+        return {}
+    return {name: scores[name] for name in sorted(scores, key=lambda name: (-scores[name], name))[:MOST_SCORES]}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from . import statistics
+from . import statistics, weighed
 from .rows import Floats, Rows
 from .statistics import Test
 
@@ -32,6 +32,7 @@ EFFECTS: Final[Mapping[str, str]] = {
     "labels": "share that changed", "confidence": "distance of the distributions",
     "latency": "distance of the distributions", "errors": "more of all", "feedback": "more of all judged",
 }
+WEIGHTS: Final[Mapping[str, float]] = {"labels": 3}  # of the false-alarm rate; other drifts are seen by several tests
 OF_SERVICE: Final = ("latency", "errors", "feedback")
 
 
@@ -96,7 +97,8 @@ def compare(
     service: how answers were given before the window, and in it; None where there is nothing before it.
     """
     rng = np.random.default_rng(seed)
-    draws = max(DRAWS, int(np.ceil(3 * len(TITLES) / rate)))  # else no p-value could be small enough
+    shares = len(TITLES) + sum(WEIGHTS.values()) - len(WEIGHTS)
+    draws = max(DRAWS, int(np.ceil(3 * shares / rate)))  # else no p-value could be small enough
     sides = _Sides(reference, window, draws, rng)
     found: dict[str, tuple[Test, int, int]] = {}
     left_out: dict[str, str] = {}
@@ -108,7 +110,7 @@ def compare(
             found[name] = told
     if service is None:
         left_out |= dict.fromkeys(OF_SERVICE, "nothing was seen before the window")
-    adjusted = statistics.holm({name: test.p for name, (test, *_) in found.items()})
+    adjusted = statistics.holm({name: test.p for name, (test, *_) in found.items()}, WEIGHTS)
     return Drift(rate, [
         Found(name, test.effect, test.p, adjusted[name], adjusted[name] <= rate, before, after)
         for name, (test, before, after) in found.items()], left_out)
@@ -134,20 +136,22 @@ def _numbers(name: str, before: Floats, after: Floats, sides: _Sides) -> Made:
     return (statistics.distributions(before, after, draws=sides.draws, rng=sides.rng), len(before), len(after))
 
 
-def _names(name: str, of: Callable[[Rows], Sequence[str]], *, held: bool, empty: bool) -> Callable[[_Sides], Made]:
-    """A test of a name. empty: whether "" is a name too, where any row has another."""
+def _languages(sides: _Sides) -> Made:
+    """A test of languages, among which is "" for a row that does not tell, where any row does."""
+    before, after = sides.before.languages, sides.after.languages
+    if not any(before) or not any(after):
+        return f"no language is known on {'either side' if not any(before) and not any(after) else 'one side'}"
+    if why := _too_few(len(before), len(after), "language"):
+        return why
+    return statistics.shares(before, after, draws=sides.draws, rng=sides.rng), len(before), len(after)
 
-    def test(sides: _Sides) -> Made:
-        before = [each for each, own in zip(of(sides.before), sides.before.held, strict=True)
-                  if (own or not held) and (each or empty)]
-        after = [each for each in of(sides.after) if each or empty]
-        if not any(before) or not any(after):
-            return f"no {name} is known on {'either side' if not any(before) and not any(after) else 'one side'}"
-        if why := _too_few(len(before), len(after), name):
-            return why
-        return statistics.shares(before, after, draws=sides.draws, rng=sides.rng), len(before), len(after)
 
-    return test
+def _labels(sides: _Sides) -> Made:
+    """A test of what a head said, on rows that the run was not trained on."""
+    before, after = weighed.weighed(sides.before.take(np.flatnonzero(sides.before.held)), sides.after)
+    if why := _too_few(len(before), len(after), "label"):
+        return why
+    return statistics.parts(before, after, draws=sides.draws, rng=sides.rng), len(before), len(after)
 
 
 def _wording(test: Callable[..., Test]) -> Callable[[_Sides], Made]:
@@ -183,10 +187,10 @@ def _too_few(before: int, after: int, what: str) -> str:
 TESTS: Final[dict[str, Callable[[_Sides], Made]]] = {
     "length": _distribution("length", lambda rows: rows.characters, held=False),
     "vocabulary": _distribution("vocabulary", lambda rows: rows.unknown, held=True),
-    "language": _names("language", lambda rows: rows.languages, held=False, empty=True),
+    "language": _languages,
     "classifier": _wording(statistics.told_apart),
     "kernel": _wording(statistics.kernel_distance),
-    "labels": _names("label", lambda rows: rows.labels, held=True, empty=False),
+    "labels": _labels,
     "confidence": _distribution("confidence", lambda rows: rows.confidence, held=True),
 }
 

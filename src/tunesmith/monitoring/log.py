@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import queue
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from ..text.personal import masked
 from .features import Known, features
 
 APPLICATION: Final = 0x74756E65  # "tune": a database of another program is not written into
-VERSION: Final = 1
+VERSION: Final = 2  # from 2 on with scores
 QUEUED: Final = 4096  # rows held while the disk is slow; more are counted and let go
 PATIENCE: Final = 0.25  # seconds between two transactions
 SWEEP: Final = 60.0  # seconds between two looks at what is too old
@@ -36,7 +37,8 @@ TABLES: Final = """
 create table if not exists answers (
   id text primary key, time real not null, model text not null, kind text not null, asked text, answered text,
   tokens_in integer not null, tokens_out integer not null, seconds real not null, confidence real, label text,
-  error text, characters integer, words integer, language text, unknown real, hashed blob) without rowid;
+  error text, characters integer, words integer, language text, unknown real, hashed blob,
+  scores text) without rowid;
 create index if not exists by_time on answers (time);
 create table if not exists judgements (
   answer text primary key, time real not null, good integer, rating integer, correction text) without rowid;
@@ -48,7 +50,8 @@ create table if not exists lost (time real not null, rows integer not null, why 
 class Seen:
     """One request and its answer. time: seconds since 1970; asked: what the user asked last; confidence: 0 to 1.
 
-    label: what a head said; error: the kind of what went wrong, where nothing was answered.
+    label: what a head said; error: the kind of what went wrong, where nothing was answered; scores: of the likeliest
+    labels how likely each was.
     """
 
     id: str
@@ -63,6 +66,7 @@ class Seen:
     confidence: float | None = None
     label: str | None = None
     error: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +250,10 @@ def insert(database: sqlite3.Connection, seen: Seen, settings: Monitoring, known
         found = features(one.asked, known)
         told = (found.characters, found.words, found.language, found.unknown, found.hashed)
     database.execute(
-        f"insert into answers values ({', '.join('?' * 17)})",  # noqa: S608 - question marks alone
+        f"insert into answers values ({', '.join('?' * 18)})",  # noqa: S608 - question marks alone
         (one.id, one.time, one.model, one.kind, one.asked if text else None, one.answered if text else None,
-         one.tokens_in, one.tokens_out, one.seconds, one.confidence, one.label, one.error, *told))
+         one.tokens_in, one.tokens_out, one.seconds, one.confidence, one.label, one.error, *told,
+         json.dumps(dict(one.scores), ensure_ascii=False) if one.scores else None))
 
 
 def sweep(database: sqlite3.Connection, settings: Monitoring, now: float) -> None:
@@ -304,6 +309,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma journal_mode = wal").fetchall()
         database.execute("pragma synchronous = normal")
         database.executescript(TABLES)
+        if not has_scores(database):  # a file of the first version
+            database.execute("alter table answers add column scores text")
         database.execute(f"pragma application_id = {APPLICATION}")
         database.execute(f"pragma user_version = {VERSION}")
     except sqlite3.Error as error:
@@ -313,6 +320,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def has_scores(database: sqlite3.Connection) -> bool:
+    """Whether the file has a column for scores, which those of the first version lack."""
+    return any(column[1] == "scores" for column in database.execute("pragma table_info(answers)"))
 
 
 def demand_ours(database: sqlite3.Connection, path: Path, *, new: bool = False) -> None:

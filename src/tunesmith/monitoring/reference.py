@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.shelf import picked
 from ..errors import Refusal
 from ..records import Example
 from ..runs import durable
 from ..text.personal import masked
-from .asked import asked, label_of
+from .asked import MOST_SCORES, asked, label_of, scores_of
 from .features import BITS, WIDTH, Known, features, tells_languages
 from .rows import Rows
 
@@ -60,9 +61,11 @@ def make(
         chance.sample(range(len(learnt)), min(LEARNT_FROM, len(learnt))))))
     chosen = [*picked(held, out), *picked(learnt, more)]
     rows = Rows.of([features(_text(each, mask), known) for each in chosen])
-    said = [label_of(outputs.get(place, {})) for place in out] + [(None, None)] * len(more)
+    outs = [outputs.get(place, {}) for place in out] + [{}] * len(more)
+    said = [label_of(each) for each in outs]
     rows = rows.said([label or "" for label, _ in said],
-                     np.array([np.nan if sure is None else sure for _, sure in said], np.float64))
+                     np.array([np.nan if sure is None else sure for _, sure in said], np.float64),
+                     [scores_of(each) for each in outs])
     return Reference(rows.with_held(np.arange(len(chosen)) < len(out)), known, mask, tells_languages())
 
 
@@ -75,13 +78,16 @@ def write(reference: Reference, file: Path) -> None:
     from safetensors.numpy import save
 
     rows = reference.rows
+    scored = list(dict.fromkeys(name for each in rows.scores for name in each))
     durable.write_file(tensors_of(file), save({
         "characters": rows.characters, "words": rows.words, "unknown": rows.unknown.astype(np.float32),
         "hashed": np.ascontiguousarray(rows.hashed), "confidence": rows.confidence.astype(np.float32),
-        "held": rows.held.astype(np.uint8), "known": reference.known.bits}))
+        "held": rows.held.astype(np.uint8), "known": reference.known.bits,
+        **_tensors(rows.scores, {name: place for place, name in enumerate(scored)})}))
     durable.write_json(file, {
         "version": VERSION, "rows": len(rows), "held": reference.held, "masked": reference.masked,
-        "tells_languages": reference.languages, "languages": list(rows.languages), "labels": list(rows.labels)})
+        "tells_languages": reference.languages, "languages": list(rows.languages), "labels": list(rows.labels),
+        "scored": scored})
 
 
 def read(file: Path) -> Reference:
@@ -96,15 +102,31 @@ def read(file: Path) -> Reference:
         found = load(tensors_of(file).read_bytes())
         rows = Rows(found["characters"], found["words"], found["unknown"].astype(np.float64), found["hashed"],
                     tuple(told["languages"]), tuple(told["labels"]), found["confidence"].astype(np.float64),
-                    found["held"].astype(np.bool_))
+                    found["held"].astype(np.bool_), _scores(told, found))
         reference = Reference(rows, Known(found["known"]), told["masked"], told["tells_languages"])
-    except (OSError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, KeyError, IndexError, TypeError, SafetensorError) as error:
         raise _damaged(file, f"it lacks {error}") from error
     sizes = {len(told["languages"]), len(told["labels"]), *(len(found[name]) for name in (
-        "characters", "words", "unknown", "hashed", "confidence", "held"))}
+        "characters", "words", "unknown", "hashed", "confidence", "held")), len(rows.scores)}
     if sizes != {told["rows"]} or rows.hashed.shape[1:] != (WIDTH,) or len(found["known"]) != BITS // 8:
         raise _damaged(file, "its parts do not fit together")
     return reference
+
+
+def _tensors(scores: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    """(N, 10) of each row the scores of its likeliest labels and whose they are, -1 where there are fewer."""
+    values, names = np.zeros((len(scores), MOST_SCORES), np.float32), np.full((len(scores), MOST_SCORES), -1, np.int32)
+    for row, each in enumerate(scores):
+        values[row, : len(each)], names[row, : len(each)] = list(each.values()), [places[name] for name in each]
+    return {"scores": values, "scored": names}
+
+
+def _scores(told: Mapping[str, Any], found: Mapping[str, NDArray[Any]]) -> tuple[Mapping[str, float], ...]:
+    """What `_tensors` made; nothing of each row where a reference was made before scores were kept."""
+    if "scored" not in told:
+        return ({},) * int(told["rows"])
+    return tuple({told["scored"][name]: value for name, value in zip(own, values, strict=True) if name >= 0}
+                 for own, values in zip(found["scored"].tolist(), found["scores"].tolist(), strict=True))
 
 
 def tensors_of(file: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,8 @@ Counts = NDArray[np.uint8]
 class Rows:
     """N rows. characters, words, unknown, confidence: (N,), NaN where it is not known; hashed: (N, 1024) counts.
 
-    languages, labels: "" where it is not known; held: (N,) whether the run was not trained on the row.
+    languages, labels: "" where it is not known; held: (N,) whether the run was not trained on the row; scores: how
+    likely the likeliest labels are, by name, nothing where it is not known.
     """
 
     characters: Floats
@@ -29,6 +30,7 @@ class Rows:
     labels: tuple[str, ...]
     confidence: Floats
     held: NDArray[np.bool_]
+    scores: tuple[Mapping[str, float], ...]
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -42,11 +44,13 @@ class Rows:
             np.array([each.words for each in found], np.float64),
             np.array([np.nan if each.unknown is None else each.unknown for each in found], np.float64),
             np.frombuffer(b"".join(each.hashed for each in found), np.uint8).reshape(len(found), WIDTH),
-            tuple(each.language for each in found), ("",) * len(found), none, np.ones(len(found), np.bool_))
+            tuple(each.language for each in found), ("",) * len(found), none, np.ones(len(found), np.bool_),
+            ({},) * len(found))
 
-    def said(self, labels: Sequence[str], confidence: Floats) -> Rows:
-        """The same rows, with what a head said of them."""
-        return replace(self, labels=tuple(labels), confidence=confidence)
+    def said(self, labels: Sequence[str], confidence: Floats, scores: Sequence[Mapping[str, float]] = ()) -> Rows:
+        """The same rows, with what a head said of them. scores: of none of them, or of each."""
+        return replace(self, labels=tuple(labels), confidence=confidence,
+                       scores=tuple(scores) or ({},) * len(self))
 
     def with_held(self, held: NDArray[np.bool_]) -> Rows:
         """The same rows, of which some were held out."""
@@ -58,7 +62,7 @@ class Rows:
         return Rows(
             self.characters[at], self.words[at], self.unknown[at], self.hashed[at],
             tuple(self.languages[place] for place in at), tuple(self.labels[place] for place in at),
-            self.confidence[at], self.held[at])
+            self.confidence[at], self.held[at], tuple(self.scores[place] for place in at))
 
     def vectors(self) -> Floats:
         """(N, 1024) the roots of the counts, words and letters each brought to length 1: what texts are like.

@@ -2,8 +2,9 @@
 
 Which rows are the window's is drawn anew again and again; the p-value is the share of draws, the real one among them,
 that look at least as different. It holds exactly where rows are independent and the two samples exchangeable. Sources:
-Phipson and Smyth 2010, "Permutation P-values should never be zero"; Lopez-Paz and Oquab 2017, "Revisiting classifier
-two-sample tests"; Gretton 2012, "A kernel two-sample test"; Holm 1979.
+Phipson and Smyth 2010, "Permutation P-values should never be zero"; Westfall and Young 1993, "Resampling-Based Multiple
+Testing"; Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests"; Gretton 2012, "A kernel two-sample test";
+Holm 1979.
 """
 
 from __future__ import annotations
@@ -75,6 +76,34 @@ def shares(before: Sequence[str], after: Sequence[str], *, draws: int, rng: np.r
     found = (((after_BC - expected) ** 2) / expected).sum(1)
     variation = np.abs(counts[0] / len(before) - counts[1] / len(after)).sum() / 2
     return Test(float(variation), of_draws(found))
+
+
+def parts(before: Floats, after: Floats, *, draws: int, rng: np.random.Generator) -> Test:
+    """How differently rows are shared out among names. before, after: (R, K) how much of each row is each name's.
+
+    Two statistics: what moved, squared over the share of its name and summed, which is chi-square where a row is one
+    name's alone, and sees many names that shift; and the largest step of one name in its own standard deviations. The
+    p-value is of the less likely of both, among the same draws. The effect is the total variation.
+    """
+    pooled = np.concatenate([before, after])
+    pooled = pooled[:, pooled.any(0)]
+    share, wide = pooled.mean(0), np.maximum(pooled.std(0), 1e-12)
+    summed, largest, effect = [], [], 0.0
+    for place, chosen in enumerate(_chunks(len(before), len(after), draws, rng)):
+        inside = chosen.astype(np.float64) @ pooled
+        moved = inside / len(after) - (share * len(pooled) - inside) / len(before)
+        effect = effect if place else float(np.abs(moved[0]).sum() / 2)
+        summed.append((moved**2 / share).sum(1))
+        largest.append((np.abs(moved) / wide).max(1, initial=0.0))
+    likely = np.minimum(_chances(np.concatenate(summed)), _chances(np.concatenate(largest)))
+    return Test(effect, of_draws(-likely))
+
+
+def _chances(values: Floats) -> Floats:
+    """Of each value the share of values that are at least as large."""
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values - 1e-9 * np.maximum(1.0, np.abs(values)))
+    return np.asarray((len(values) - below) / len(values))
 
 
 def told_apart(
@@ -152,13 +181,18 @@ def _choose(of: int, many: int) -> float:
     return lgamma(of + 1) - lgamma(many + 1) - lgamma(of - many + 1)
 
 
-def holm(found: Mapping[str, float]) -> dict[str, float]:
-    """p-values that may be held against one false-alarm rate for all tests together, however they hang together."""
+def holm(found: Mapping[str, float], weights: Mapping[str, float] | None = None) -> dict[str, float]:
+    """p-values that may be held against one false-alarm rate for all tests together, however they hang together.
+
+    weights: how much of the rate a test may use beside others, 1 where it is not named.
+    """
+    weight = dict.fromkeys(found, 1.0) | {name: own for name, own in (weights or {}).items() if name in found}
     adjusted: dict[str, float] = {}
-    highest = 0.0
-    for place, (name, p) in enumerate(sorted(found.items(), key=lambda pair: pair[1])):
-        highest = max(highest, min(1.0, (len(found) - place) * p))
+    highest, left = 0.0, sum(weight.values())
+    for name in sorted(found, key=lambda name: found[name] / weight[name]):
+        highest = max(highest, min(1.0, left * found[name] / weight[name]))
         adjusted[name] = highest
+        left -= weight[name]
     return {name: adjusted[name] for name in found}
 
 

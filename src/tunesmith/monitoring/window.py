@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from ..errors import Misuse
 from .drift import Service
 from .features import WIDTH, Features, Known, features
-from .log import Judgement, demand_ours
+from .log import Judgement, demand_ours, has_scores
 from .rows import Rows
 
 MOST: Final = 5000  # rows of a window that are compared: more show nothing that these do not
@@ -41,6 +42,7 @@ class Entry:
     label: str | None
     error: str | None
     features: Features | None
+    scores: Mapping[str, float]
     judgement: Judgement | None = None
 
     @property
@@ -82,7 +84,7 @@ def read(
         seen = database.execute("select count(*) from answers where model = ? and time >= ?", (chosen, start)
                                 ).fetchone()[0]
         found = database.execute(
-            f"select {COLUMNS} from answers where model = ? and time >= ? order by time desc, id limit ?",  # noqa: S608
+            f"select {_columns(database)} from answers where model = ? and time >= ? order by time desc, id limit ?",  # noqa: S608
             (chosen, start, min(MOST, last or MOST))).fetchall()
         judged = {row[0]: Judgement(None if row[1] is None else bool(row[1]), row[2], row[3]) for row in
                   database.execute("select answer, good, rating, correction from judgements")}
@@ -113,7 +115,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=5.0)) as database:
             demand_ours(database, path)
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # ValueError: scores that are no JSON
         raise Misuse("monitoring.other_file", f"the file is no log of answers: {error}", str(path),
                      "name the file that the server writes, `seen.sqlite` in the run's folder unless told otherwise"
                      ) from error
@@ -144,25 +146,31 @@ def _start(database: sqlite3.Connection, model: str, since: float | None, last: 
 
 def _entry(row: tuple[Any, ...], judged: dict[str, Judgement]) -> Entry:
     (name, time, _, kind, asked, answered, tokens_in, tokens_out, seconds, confidence, label, error, characters, words,
-     language, unknown, hashed) = row
+     language, unknown, hashed, scores) = row
     told = Features(characters, words, language, unknown, hashed) if isinstance(hashed, bytes) and len(
         hashed) == WIDTH else None
     return Entry(name, time, kind, asked, answered, tokens_in, tokens_out, seconds, confidence, label, error, told,
-                 judged.get(name))
+                 json.loads(scores) if scores else {}, judged.get(name))
 
 
 def _rows(entries: list[Entry], known: Known) -> Rows:
     found = [each.features or features(each.asked or "", known) for each in entries]
     return Rows.of(found).said(
         [each.label or "" for each in entries],
-        np.array([np.nan if each.confidence is None else each.confidence for each in entries], np.float64))
+        np.array([np.nan if each.confidence is None else each.confidence for each in entries], np.float64),
+        [each.scores for each in entries])
+
+
+def _columns(database: sqlite3.Connection) -> str:
+    """What is read of a row; a file of the first version, which only its writer may change, has no scores."""
+    return f"{COLUMNS}, {'scores' if has_scores(database) else 'null'}"
 
 
 def _before(
     database: sqlite3.Connection, model: str, first: float, judged: dict[str, Judgement]
 ) -> Service | None:
     found = database.execute(
-        f"select {COLUMNS} from answers where model = ? and time < ? order by time desc limit ?",  # noqa: S608
+        f"select {_columns(database)} from answers where model = ? and time < ? order by time desc limit ?",  # noqa: S608
         (model, first, BEFORE)).fetchall()
     return _service([_entry(row, judged) for row in found]) if found else None
 

@@ -15,9 +15,9 @@ class Monitoring(Options):
     keep: Literal["nothing", "features", "text"] = "nothing"
     """What is kept of an answered request: `nothing`, only `features`, or its `text` too.
 
-    `features` are lengths, the language, the label and how sure the model was, the share of words that the training
-    rows lack, and how often each of 1,024 hashed groups of words and letters stands there: enough for `tunesmith
-    monitor` to see a drift, and no sentence can be read from it. Rows to label (`--harvest`) need `text`.
+    `features` are lengths, the language, the label, how likely the ten likeliest labels were, the share of words that
+    the training rows lack, and how often each of 1,024 hashed groups of words and letters stands there: enough for
+    `tunesmith monitor` to see a drift, and no sentence can be read from it. Rows to label (`--harvest`) need `text`.
     """
 
     share: float = Field(default=1.0, gt=0, le=1)

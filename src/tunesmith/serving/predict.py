@@ -14,6 +14,7 @@ from typing import Annotated, Any, final
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ..monitoring.asked import label_of, scores_of
 from ..recipe.sources import MAIN
 from . import predicting
 from .refusals import RESPONSES
@@ -164,7 +165,7 @@ async def _predictions(name: str, wish: PredictWish, request: Request) -> Predic
     for row, each, output in zip(rows, found.predictions, said, strict=True):
         noted(request.app.state.log, Exchange(
             each.id, name, served.task, "\n".join(map(_spelt, row.values())), _answered(output), (0, 0), seconds,
-            sureness(output), output.get("label"), each.kind))
+            sureness(output), label_of(output)[0], each.kind, scores_of(output)))
     return found
 
 

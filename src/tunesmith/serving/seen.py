@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..monitoring.log import Seen
@@ -20,7 +20,10 @@ class Hears(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The facts of one answer. tokens: read and written; sure: 0 to 1; error: the code of what went wrong."""
+    """The facts of one answer. tokens: read and written; sure: 0 to 1; error: the code of what went wrong.
+
+    scores: how likely each label was.
+    """
 
     id: str
     model: str
@@ -32,13 +35,14 @@ class Exchange:
     sure: float | None = None
     label: str | None = None
     error: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def noted(log: Hears | None, told: Exchange) -> None:
     """Let the log hear of it."""
     if log is not None:
         log.write(Seen(told.id, time.time(), told.model, told.kind, told.asked, told.answered, *told.tokens,
-                       told.seconds, told.sure, told.label, told.error))
+                       told.seconds, told.sure, told.label, told.error, told.scores))
 
 
 def sureness(output: Mapping[str, Any]) -> float | None:
