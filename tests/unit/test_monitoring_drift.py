@@ -104,7 +104,7 @@ def test_as_many_scores_are_kept_of_an_answer_as_of_a_held_out_row():
     assert asked.MOST_SCORES == predictions.MOST_SCORES
     assert asked.scores_of({"scores": {f"{n:02}": n / 100 for n in range(12)}}) == {
         f"{n:02}": n / 100 for n in range(2, 12)}
-    assert asked.scores_of({"value": 3.0}) == asked.scores_of({"scores": {"a": float("nan")}}) == asked.scores_of({}) == {}
+    assert not any(map(asked.scores_of, ({"value": 3.0}, {"scores": {"a": float("nan")}}, {})))
     assert asked.label_of({"labels": ["b", "a"], "scores": {"a": 0.9, "b": 0.8}}) == ("a, b", None)
 
 
