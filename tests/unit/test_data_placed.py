@@ -33,10 +33,14 @@ def divide(said, known=None, **wanted):
     return placed(found, len(rows), NEAR, Wanted(SHARES, 1, known=known or {}, **wanted))
 
 
+def remembered(made):
+    return dict(zip(*(each.tolist() for each in made.groups()), strict=True))
+
+
 def sides(said, known=None):
     """The side of each text, and what is to be remembered."""
     made = divide(said, known)
-    return dict(zip(said, made.sides.tolist(), strict=True)), {**(known or {}), **made.groups}
+    return dict(zip(said, made.sides.tolist(), strict=True)), {**(known or {}), **remembered(made)}
 
 
 def near(one, other):
@@ -74,7 +78,7 @@ def test_no_two_near_rows_are_on_different_sides_whatever_was_appended(first, se
 def test_a_second_look_at_the_same_rows_gives_the_same_sides_and_names(first, second):
     _, known = sides(first)
     made = divide(first + second, known)
-    again = divide(first + second, {**known, **made.groups})
+    again = divide(first + second, {**known, **remembered(made)})
     rows = texts(first + second)
     assert made.sides.tolist() == again.sides.tolist()
     on_a_side = [place for place, side in enumerate(made.sides) if side != ASIDE]
@@ -108,7 +112,7 @@ def test_a_row_between_two_sides_is_set_aside_and_told_with_both_neighbours():
     one, other = with_end(*"abcdef"), " ".join([*"uvwxyz", *WORDS])
     known = {}
     for text, side in ((one, 0), (other, 2)):
-        known |= {next(iter(divide([text]).groups)): side}
+        known |= {next(iter(remembered(divide([text])))): side}
     between, free = " ".join(WORDS), "something else altogether is said here"
     made = divide([one, other, between, free], known)
     assert made.sides[:3].tolist() == [0, 2, ASIDE] and made.sides[3] != ASIDE
@@ -117,7 +121,7 @@ def test_a_row_between_two_sides_is_set_aside_and_told_with_both_neighbours():
         "1 group(s) are near to rows of two sides and set aside, on none: a.txt:3 beside a.txt:1 (train) and a.txt:2 "
         "(test)"]
     assert made.clusters.name(0) != made.clusters.name(1)  # what joined them is gone
-    later = divide([one, between], {**known, **made.groups})
+    later = divide([one, between], {**known, **remembered(made)})
     assert later.sides.tolist() == [0, ASIDE]
     assert [finding.kind for finding in later.findings] == ["data.set_aside"]
 
@@ -136,7 +140,7 @@ def test_whichever_row_of_an_author_it_is_near_to_a_new_author_between_two_sides
 
 def test_a_new_row_near_to_a_test_row_joins_the_test_rows():
     text = with_end("alpha")
-    known = dict.fromkeys(divide([text]).groups, SIDES.index("test"))
+    known = dict.fromkeys(remembered(divide([text])), SIDES.index("test"))
     made = divide([*(f"row {number} of others" for number in range(9)), text + " beta", text], known)
     assert made.sides[-2:].tolist() == [2, 2]
 
@@ -200,7 +204,7 @@ def test_labels_keep_their_shares_and_rows_their_sides_when_rows_are_appended():
         made = placed(clusters(part, Rule(None)), many, Rule(None), Wanted(shares, 0, stratify=True, known=known))
         now = dict(zip([row.where for row in part], made.sides.tolist(), strict=True))
         assert {where: now[where] for where in before} == before
-        known, before = {**known, **made.groups}, now
+        known, before = {**known, **remembered(made)}, now
         for label in "ab":
             mine = [now[row.where] for row in part if row.labels == (label,)]
             assert abs(mine.count(2) - 0.25 * len(mine)) <= 1

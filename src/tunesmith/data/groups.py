@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -18,9 +18,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import scratch
 from ..reading.quoting import pairs
 from ..records import Alike, Conversation, Example, Finding, Pair, Question
+from ..scratch import Growing, Indices
 from ..text import near
+from ..text.joined import Joined
 from ..text.shingles import shingled, words
 from .fields import normalised
 from .shelf import picked
@@ -63,6 +66,11 @@ def digest(group: str) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 
+def numbers(rows: Iterable[Example]) -> NDArray[np.uint64]:
+    """(N,) the digest of each row's group."""
+    return scratch.collected((digest(row.group) for row in rows), np.uint64)
+
+
 @dataclass(frozen=True)
 class Rule:
     """What makes rows belong together.
@@ -94,31 +102,6 @@ class Rule:
         except ValueError:  # of another file, whose columns are not those
             return []
         return list(found.items()) if isinstance(found, dict) else []
-
-
-class Joined:
-    """Things that lead to one another in any steps, by their numbers."""
-
-    def __init__(self, count: int) -> None:
-        self._to = array("q", range(count))
-
-    def root(self, one: int) -> int:
-        """The smallest number that leads to this one."""
-        while self._to[one] != one:
-            self._to[one] = one = self._to[self._to[one]]
-        return one
-
-    def join(self, one: int, other: int) -> None:
-        """Lead from each of the two to the other."""
-        low, high = sorted((self.root(one), self.root(other)))
-        self._to[high] = low
-
-    def roots(self) -> NDArray[np.int64]:
-        """(count,) the smallest number that leads to each."""
-        found = np.array(self._to, np.int64)
-        while (found != (further := found[found])).any():
-            found = further
-        return found
 
 
 @dataclass(frozen=True)
@@ -153,10 +136,13 @@ class Clusters:
         return self._names[first]
 
     @cached_property
-    def joined(self) -> NDArray[np.int64]:
+    def joined(self) -> Indices:
         """The places of the rows whose cluster has several groups."""
-        names = np.unique(self.first[self.own != self.own[self.first]])
-        return np.flatnonzero(np.isin(self.first, names))
+        several = scratch.filled(len(self.first), False, np.bool_)
+        for some in scratch.blocks(len(self.first)):
+            first = self.first[some]
+            several[first[self.own[some] != self.own[first]]] = True
+        return scratch.places(self.first, lambda first: several[first])
 
     def own_groups(self) -> dict[str, int]:
         """By the place in the files of each row whose cluster has several groups, the digest of its own one."""
@@ -201,19 +187,18 @@ def clusters(rows: Sequence[Example], rule: Rule) -> Clusters:
     A cluster is named after the group whose digest is the smallest, whatever the order of the rows. The digest has
     nothing to do with the number that decides a group's side; else a cluster of many groups would be drawn more often.
     """
-    own = np.fromiter((digest(row.group) for row in rows), np.uint64, len(rows))
-    groups, first_rows, group_of = np.unique(own, return_index=True, return_inverse=True)
-    joined = Joined(len(groups))  # groups stand in the order of their digests, so a root is the smallest of its own
+    own = numbers(rows)
+    first_rows, group_of = scratch.distinct(own)
+    joined = Joined(len(first_rows))  # groups stand in the order of their digests, so a root is the smallest of its own
     for one, other in _shared(rows, rule):
-        joined.join(int(group_of[one]), int(group_of[other]))
+        joined.join(group_of[one], group_of[other])
     alike: Sequence[Alike] = ()
     if rule.near is not None and len(rows):
         places, nearest = _compared(rows, rule, rule.near)
-        pairs = np.stack([group_of[places], group_of[places[nearest]]])
-        for one, other in pairs[:, pairs[0] != pairs[1]].T.tolist():
-            joined.join(one, other)
-        alike = _alike(rows, own, places, nearest, rule.near)
-    return Clusters(rows, own, first_rows[joined.roots()[group_of]] if len(rows) else group_of, alike)
+        for some in scratch.blocks(len(places)):
+            joined.join(group_of[places[some]], group_of[places[nearest[some]]])
+        alike = _alike(rows, own, (places, nearest), rule.near)
+    return Clusters(rows, own, scratch.taken(scratch.taken(first_rows, joined.every()), group_of), alike)
 
 
 def links(found: Clusters, places: Sequence[int], rule: Rule) -> dict[int, set[int]]:
@@ -240,42 +225,63 @@ def _any_near(one: Sequence[set[int]], other: Sequence[set[int]], threshold: flo
         len(first & second) >= threshold * len(first | second) - 1e-9 for first in one for second in other)
 
 
-def _shared(rows: Sequence[Example], rule: Rule) -> Iterator[tuple[int, int]]:
-    """Places of rows that share a value of one of several columns."""
-    seen: dict[int, int] = {}
-    for place, row in enumerate(rows if len(rule.columns) > 1 else ()):
-        for name, value in rule.values(row.group):
-            yield seen.setdefault(digest(f"{name}\0{value}"), place), place
+def _shared(rows: Sequence[Example], rule: Rule) -> Iterator[tuple[Indices, Indices]]:
+    """Places of rows that share a value of one of several columns, and those of the first rows that have it."""
+    if len(rule.columns) < 2:
+        return
+    counts = array("q")
+
+    def each() -> Iterator[int]:
+        for row in rows:
+            values = rule.values(row.group)
+            counts.append(len(values))
+            yield from (digest(f"{name}\0{value}") for name, value in values)
+
+    first, which = scratch.distinct(scratch.collected(each(), np.uint64))
+    places = _owners(counts)
+    for some in scratch.blocks(len(places)):
+        yield places[some], places[first[which[some]]]
 
 
-def _compared(
-    rows: Sequence[Example], rule: Rule, threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _compared(rows: Sequence[Example], rule: Rule, threshold: float) -> tuple[Indices, Indices]:
     """(C,) the place of the row of each text that is compared; (C,) the first text of the cluster of each."""
-    places = array("q")
+    counts = array("q")
 
     def each() -> Iterator[str]:
-        for place, row in enumerate(rows):
-            for text in rule.compared(row):
-                places.append(place)
-                yield text
+        for row in rows:
+            texts = list(rule.compared(row))
+            counts.append(len(texts))
+            yield from texts
 
     nearest = near.clusters(each(), threshold=threshold)
-    return np.frombuffer(places, np.int64) if places else nearest, nearest
+    return _owners(counts), nearest
+
+
+def _owners(counts: array[int]) -> Indices:
+    """(C,) the place of each row, as often as it has something that is compared."""
+    found = Growing(np.int64)
+    for some in scratch.blocks(len(counts)):
+        found.append(np.repeat(np.arange(some.start, some.stop), counts[some]))
+    return found.whole()
 
 
 def _alike(
-    rows: Sequence[Example], own: NDArray[np.uint64], places: NDArray[np.int64], nearest: NDArray[np.int64],
-    threshold: float,
+    rows: Sequence[Example], own: NDArray[np.uint64], compared: tuple[Indices, Indices], threshold: float
 ) -> Sequence[Alike]:
-    """The rows of which all that they say is nearly the same as that of another."""
-    whole = np.flatnonzero(np.diff(places, prepend=-1))  # of a row's texts, the first is all that it says
-    _, cluster, count = np.unique(nearest[whole], return_inverse=True, return_counts=True)
-    found = places[whole][count[cluster] > 1]
+    """The rows of which all that they say is nearly the same as that of another. compared: as of `_compared`."""
+    places, nearest = compared
+    whole, sizes = Growing(np.int64), scratch.filled(len(places), 0, np.int64)
+    for some in scratch.blocks(len(places)):  # of a row's texts, the first is all that it says
+        before = places[some.start - 1] if some.start else -1
+        texts = np.flatnonzero(np.diff(places[some], prepend=before)) + some.start
+        np.add.at(sizes, nearest[texts], 1)
+        whole.append(texts)
+    several = scratch.places(firsts := whole.whole(), lambda texts: sizes[nearest[texts]] > 1)
+    found = scratch.taken(places, scratch.taken(firsts, several))
     if any(isinstance(rows[int(place)], Question) for place in found[:1]):
-        found = found[np.sort(np.unique(own[found], return_index=True)[1])]  # a context once, whatever is asked of it
+        found = found[np.sort(scratch.distinct(own[found])[0])]  # a context once, whatever is asked of it
     pairs, shares = near.alike((said(rows[int(place)]) for place in found), threshold=threshold)
-    return Pairs(rows, found[pairs], shares)
+    return Pairs(rows, scratch.taken(found, pairs), shares)
 
 
 class Pairs(Sequence[Alike]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import scratch
 from ..reading.quoting import pairs
 from ..records import SIDES, Example, Finding, Side
 from . import groups, strata
@@ -41,15 +42,21 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Placed:
-    """sides: (N,) of each row its side's place in `SIDES`, or `ASIDE`; groups: by the digest of each group its side.
+    """sides: (N,) of each row its side's place in `SIDES`, or `ASIDE`; by_group: (N,) what is remembered of its group.
 
     clusters: with the names of those that had to be parted; set_aside: rows that are on no side.
     """
 
     sides: Sides
-    groups: Mapping[int, int]
+    by_group: Sides
     clusters: Clusters
     findings: Sequence[Finding]
+
+    def groups(self) -> tuple[NDArray[np.uint64], Sides]:
+        """(G,) the digests of the groups, in the order in which they came; (G,) what is remembered of each."""
+        own = self.clusters.own[:len(self.by_group)]
+        rows = np.sort(scratch.distinct(own)[0])
+        return own[rows], self.by_group[rows]
 
     @property
     def set_aside(self) -> int:
@@ -58,7 +65,7 @@ class Placed:
 
     def parts(self, rows: Sequence[Example]) -> dict[Side, Sequence[Example]]:
         """The rows of each side, in their order."""
-        return {side: picked(rows, np.flatnonzero(self.sides == index).tolist()) for index, side in enumerate(SIDES)}
+        return {side: picked(rows, np.flatnonzero(self.sides == index)) for index, side in enumerate(SIDES)}
 
 
 def placed(found: Clusters, count: int, rule: groups.Rule, wanted: Wanted) -> Placed:
@@ -68,27 +75,28 @@ def placed(found: Clusters, count: int, rule: groups.Rule, wanted: Wanted) -> Pl
     several, each of its new groups joins the one that it is near to, and is set aside if it is near to more.
     """
     own = found.own[:count]
-    _, first, unit_of = np.unique(found.first[:count], return_index=True, return_inverse=True)
-    known = np.array([wanted.known.get(int(group), UNDECIDED) for group in own], np.int8)
-    units = np.zeros(len(first), np.int64)  # a bit for each side that a group of the cluster is known to be on
+    first, unit_of = scratch.distinct(found.first[:count])
+    known = scratch.collected((wanted.known.get(int(group), UNDECIDED) for group in own), np.int8)
+    units = np.zeros(len(first), np.uint8)  # a bit for each side that a group of the cluster is known to be on
     on_side = (known != UNDECIDED) & (known != ASIDE)
-    np.bitwise_or.at(units, unit_of[on_side], 1 << known[on_side].astype(np.int64))
+    np.bitwise_or.at(units, unit_of[on_side], 1 << known[on_side].astype(np.uint8))
     side_of = np.full(len(first), UNDECIDED, np.int8)
     for index in range(len(SIDES)):
         side_of[units == 1 << index] = index
     side_of = _decided(found, (first, unit_of), side_of, wanted)
-    sides: Sides = np.where(known != UNDECIDED, known, side_of[unit_of]).astype(np.int8)
+    sides: Sides = np.where(known != UNDECIDED, known, scratch.taken(side_of, unit_of))
     parted = _Parted()
     for unit in np.flatnonzero(np.bitwise_count(units) > 1):
         parted.take(found, found.first[first[unit]], set(own[unit_of == unit].tolist()), rule, wanted)
     if parted.sides:
-        sides = np.array([parted.sides.get(int(group), side) for group, side in zip(own, sides, strict=True)], np.int8)
-    decided = dict(zip(own.tolist(), sides.tolist(), strict=True))
+        sides = scratch.collected(
+            (parted.sides.get(int(group), side) for group, side in zip(own, sides, strict=True)), np.int8)
+    by_group = sides
     told = [*parted.told(), *_known_aside(found, sides, parted)]
     if wanted.times is not None:
         sides, future = _not_of_the_future(found.rows, sides, wanted.times, wanted.cuts)
         told += future
-    return Placed(sides, decided, replace(found, renamed=parted.names) if parted.names else found, told)
+    return Placed(sides, by_group, replace(found, renamed=parted.names) if parted.names else found, told)
 
 
 def _decided(
@@ -99,7 +107,7 @@ def _decided(
     free = sides == UNDECIDED
     if wanted.times is not None:
         return np.where(free, wanted.cuts.side(latest(wanted.times, unit_of, len(first))), sides).astype(np.int8)
-    chances = np.array([place_of(wanted.seed, found.name(int(place))) for place in first], np.float64)
+    chances = scratch.collected((place_of(wanted.seed, found.name(int(place))) for place in first), np.float64)
     if wanted.stratify:
         labels, sizes = strata.of_units(found.rows, unit_of), np.bincount(unit_of, minlength=len(first))
         return strata.drawn(labels, sizes, chances, sides, shares=wanted.shares, seed=wanted.seed)

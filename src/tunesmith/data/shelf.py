@@ -75,7 +75,7 @@ class Shelf(Sequence[Example]):
     def __getitem__(self, place: slice) -> Sequence[Example]: ...
     def __getitem__(self, place: int | slice) -> Example | Sequence[Example]:
         if isinstance(place, slice):
-            return Picked(self, np.arange(*place.indices(len(self)), dtype=np.int64))
+            return Picked(self, range(*place.indices(len(self))))
         at = range(len(self))[place]
         return self._few[at] if self._file is None else self._read(self._ends[at], self._ends[at + 1])
 
@@ -107,7 +107,7 @@ def picked(
     """Some examples, each changed: a plain tuple where the whole is one, else made anew whenever they are asked for."""
     if isinstance(whole, tuple | list):
         return tuple(change(whole[place], place) for place in places)
-    return Picked(whole, np.fromiter(places, np.int64), change)
+    return Picked(whole, places if isinstance(places, range | np.ndarray) else np.fromiter(places, np.int64), change)
 
 
 class Picked(Sequence[Example]):
@@ -117,7 +117,7 @@ class Picked(Sequence[Example]):
     """
 
     def __init__(
-        self, whole: Sequence[Example], places: NDArray[np.int64],
+        self, whole: Sequence[Example], places: NDArray[np.int64] | range,
         change: Change = lambda example, _: example,
     ) -> None:
         self._whole, self._places, self._change = whole, places, change

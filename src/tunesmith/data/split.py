@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import SHOWN_IN_FULL, Misuse
 from ..reading.quoting import pairs
 from ..records import SIDES, Example, Finding, Severity, Side
+from ..scratch import collected, common, places
 from .chance import place_of
+from .groups import numbers
 from .shelf import picked
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
+Numbers = NDArray[np.uint64]
 
 
 def split(
@@ -28,10 +34,8 @@ def split(
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise Misuse("data.shares", f"the shares {validation} and {test} leave nothing to train on", "data.validation",
                      "set `data.validation` and `data.test` to shares that add up to less than 1")
-    places: dict[Side, list[int]] = {side: [] for side in SIDES}
-    for place, example in enumerate(examples):
-        places[_side(example.group, validation, test, seed)].append(place)
-    return {side: picked(examples, found) for side, found in places.items()}
+    found = collected((SIDES.index(_side(example.group, validation, test, seed)) for example in examples), np.int8)
+    return {side: picked(examples, np.flatnonzero(found == index)) for index, side in enumerate(SIDES)}
 
 
 def _side(group: str, validation: float, test: float, seed: int) -> Side:
@@ -46,9 +50,9 @@ def empty_sides(sides: Mapping[Side, Sequence[Example]], validation: float, test
     """A finding for each side that was promised a share and got no row."""
     findings = []
     wanted: dict[Side, float] = {"train": 1 - validation - test, "validation": validation, "test": test}
-    groups = len({example.group for side in sides.values() for example in side})
     for side in SIDES:
         if wanted[side] > 0 and not sides.get(side):
+            groups = len({example.group for found in sides.values() for example in found})
             findings.append(Finding(
                 "error" if side == "train" else "warning", "data.empty_side",
                 f"a share of {wanted[side]:g} of {groups} group(s) gives the {side} side no rows",
@@ -69,17 +73,31 @@ def apart(
     if wanted != "drop":
         return dict(sides), leaks(sides, "error" if wanted == "refuse" else "warning", own)
     kept: dict[Side, Sequence[Example]] = {}
+    marks: dict[Side, Numbers] = {}
     findings: list[Finding] = []
-    seen: dict[str, list[str]] = {}
     for side in SIDES:
         found = sides.get(side, ())
-        shared = [example for example in found if example.group in seen]
-        kept[side] = picked(found, [place for place, each in enumerate(found) if each.group not in seen])
-        if shared:
-            findings += _left_out(side, shared, len(kept[side]), _places(shared, seen, own))
-        for example in kept[side]:
-            seen.setdefault(example.group, []).append(example.where)
+        kept[side], marks[side] = found, numbers(found)
+        earlier = {other: common(marks[other], marks[side]) for other in SIDES[:SIDES.index(side)]}
+        shared = np.unique(np.concatenate([*earlier.values(), marks[side][:0]]))
+        if len(shared):
+            here = np.isin(marks[side], shared)
+            rows = _rows({other: kept[other] for other in earlier}, marks, shared)
+            kept[side], marks[side] = picked(found, np.flatnonzero(~here)), marks[side][~here]
+            out = [found[int(place)] for place in np.flatnonzero(here)]
+            findings += _left_out(side, out, len(kept[side]), _places(out, rows, own))
     return kept, findings
+
+
+def _rows(
+    sides: Mapping[Side, Sequence[Example]], marks: Mapping[Side, Numbers], shared: Numbers
+) -> dict[str, list[str]]:
+    """Where the rows of some groups stand, by their groups."""
+    found: dict[str, list[str]] = {}
+    for side, examples in sides.items():
+        for place in places(marks[side], lambda some: np.isin(some, shared)):
+            found.setdefault(examples[int(place)].group, []).append(examples[int(place)].where)
+    return found
 
 
 def _left_out(side: Side, shared: Sequence[Example], kept: int, places: Sequence[_Same]) -> Iterator[Finding]:
@@ -96,20 +114,17 @@ def leaks(
     sides: Mapping[Side, Sequence[Example]], severity: Severity = "warning", own: Own = NOTHING
 ) -> list[Finding]:
     """A finding for each pair of sides that share groups: what is measured there was partly learnt."""
-    groups = {side: {example.group for example in found} for side, found in sides.items()}
+    marks = {side: numbers(sides.get(side, ())) for side in SIDES}
     findings = []
     for index, side in enumerate(SIDES):
         for other in SIDES[index + 1:]:
-            shared = groups.get(side, set()) & groups.get(other, set())
-            if shared:
-                rows: dict[str, list[str]] = {}
-                for example in sides[side]:
-                    if example.group in shared:
-                        rows.setdefault(example.group, []).append(example.where)
-                places = _places([example for example in sides[other] if example.group in shared], rows, own)
+            shared = common(marks[side], marks[other])
+            if len(shared):
+                held = [sides[other][int(place)] for place in np.flatnonzero(np.isin(marks[other], shared))]
+                same = _places(held, _rows({side: sides[side]}, marks, shared), own)
                 findings.append(Finding(
                     severity, "data.leak", f"{len(shared)} group(s) of the {other} side are in the {side} side too"
-                    f"{_shown(places)}", places[0].where,
+                    f"{_shown(same)}", same[0].where,
                     "take these rows out of one of the two files, or set `data.leaks` to `drop`"))
     return findings
 

@@ -9,17 +9,17 @@ at 0.5 25%, at 0.3 1.3%.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, log
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache import cache_folder
+from .. import scratch
+from ..scratch import Growing
 from .shingles import BITS, Numbers, Shingled, mixed, shingled
 
 MISSED, MOST = 0.005, 128  # of the pairs at the threshold; minima of a text
@@ -80,23 +80,17 @@ def signed(texts: Iterable[str], threshold: float) -> Iterator[Signed]:
     orders = np.random.default_rng(_SEED).integers(0, 1 << 64, (2, bands.count, bands.rows), np.uint64)
     orders[0] |= np.uint64(1)
     with ExitStack() as files:
-        shingles, *keys = (files.enter_context(_file()) for _ in range(bands.count + 1))
-        made = Signed(np.zeros(0, np.uint64), np.zeros(0, np.int64), _fewest(threshold), shingles, keys)
-        digests, counts = [made.digests], [made.counts]
+        shingles, *keys = (files.enter_context(scratch.file()) for _ in range(bands.count + 1))
+        digests, counts, fewest = Growing(np.uint64), Growing(np.int64), _fewest(threshold)
         for some in shingled(texts):
             counts.append(some.counts)
             digests.append(np.add.reduceat(mixed(some.values), some.starts))
             some.values.tofile(shingles)
-            for keys_of, file in zip(_keys(some, orders, made.fewest), keys, strict=True):
+            for keys_of, file in zip(_keys(some, orders, fewest), keys, strict=True):
                 keys_of.tofile(file)
         for file in (shingles, *keys):
             file.flush()
-        yield replace(made, digests=np.concatenate(digests), counts=np.concatenate(counts))
-
-
-def _file() -> IO[bytes]:
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=cache_folder())
+        yield Signed(digests.whole(), counts.whole(), fewest, shingles, keys)
 
 
 def _fewest(threshold: float) -> int:

@@ -15,13 +15,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import scratch
+from ..scratch import Growing, Indices
+from .joined import Joined
 from .minhash import Signed, signed
 from .shingles import BITS, Numbers
 
 THRESHOLD = 0.8
 CROWD, NEIGHBOURS, AT_ONCE = 64, 4, 1 << 22
 
-Indices = NDArray[np.int64]
 Shares = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -34,9 +36,13 @@ def clusters(texts: Iterable[str], *, threshold: float = THRESHOLD) -> Indices:
     """
     with signed(texts, threshold) as made:
         distinct = _Distinct.of(made)
-        closure = _Closure(np.arange(len(distinct.first)))
-        _compare(distinct, threshold, closure)
-    return closure.first(distinct.first)[distinct.which]
+        joined = Joined(len(distinct.first))
+        _compare(distinct, threshold, _Together(joined))
+    roots = joined.every()
+    least = scratch.filled(len(roots), len(distinct.which), np.int64)
+    for some in scratch.blocks(len(roots)):
+        np.minimum.at(least, roots[some], distinct.first[some])
+    return scratch.taken(scratch.taken(least, roots), distinct.which)
 
 
 def alike(texts: Iterable[str], *, threshold: float = THRESHOLD) -> tuple[Indices, Shares]:
@@ -46,15 +52,18 @@ def alike(texts: Iterable[str], *, threshold: float = THRESHOLD) -> tuple[Indice
     """
     with signed(texts, threshold) as made:
         distinct = _Distinct.of(made)
-        earlier = _Earlier(distinct.first, np.full(len(distinct.first), -1), np.ones(len(distinct.first)))
+        earlier = _Earlier.of(distinct.first)
         _compare(distinct, threshold, earlier)
-    rows = np.arange(len(distinct.which))
-    first = distinct.first[distinct.which]
-    copy = rows != first
-    other = np.where(copy, first, earlier.partner[distinct.which])
-    share = np.where(copy, 1.0, earlier.share[distinct.which])
-    told = other >= 0
-    return np.stack([rows, other], 1)[told], share[told]
+    pairs, shares = Growing(np.int64, (2,)), Growing(np.float64)
+    for some in scratch.blocks(len(distinct.which)):
+        which = distinct.which[some]
+        rows, first = np.arange(some.start, some.stop), distinct.first[which]
+        copy = rows != first
+        other = np.where(copy, first, earlier.partner[which])
+        told = other >= 0
+        pairs.append(np.stack([rows, other], 1)[told])
+        shares.append(np.where(copy, 1.0, earlier.share[which])[told])
+    return pairs.whole(), shares.whole()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,7 @@ class _Distinct:
     @classmethod
     def of(cls, made: Signed) -> _Distinct:
         """The texts whose shingles are not all the same."""
-        _, first, which = np.unique(made.digests, return_index=True, return_inverse=True)
-        return cls(made, first, which)
+        return cls(made, *scratch.distinct(made.digests))
 
 
 class _Taker(Protocol):
@@ -86,38 +94,18 @@ class _Taker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Closure:
-    """What hangs together: each text points to one before it, in the end to the first of its cluster."""
+class _Together:
+    """Texts that hang together."""
 
-    to: Indices
+    joined: Joined
 
     def wants(self, one: Indices, other: Indices) -> Mask:
         """Not those that hang together already."""
-        return np.not_equal(self._roots(one), self._roots(other))
+        return np.not_equal(self.joined.roots(one), self.joined.roots(other))
 
     def take(self, one: Indices, other: Indices, share: Shares) -> None:
-        """Let the later root point to the earlier one, until there is only one."""
-        while len(one):
-            ends = self._roots(one), self._roots(other)
-            low, high = np.minimum(*ends), np.maximum(*ends)
-            np.minimum.at(self.to, high, low)
-            while (self.to[high] != self.to[self.to[high]]).any():
-                self.to[high] = self.to[self.to[high]]
-            one, other = one[low != high], other[low != high]
-
-    def first(self, rows: Indices) -> Indices:
-        """(U,) the first row of each text's cluster."""
-        roots = self._roots(np.arange(len(self.to)))
-        least = rows.copy()
-        np.minimum.at(least, roots, rows)
-        return least[roots]
-
-    def _roots(self, of: Indices) -> Indices:
-        found = self.to[of]
-        while (found != self.to[found]).any():
-            found = self.to[found]
-        self.to[of] = found
-        return found
+        """Join them."""
+        self.joined.join(one, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +115,11 @@ class _Earlier:
     first: Indices
     partner: Indices
     share: Shares
+
+    @classmethod
+    def of(cls, first: Indices) -> _Earlier:
+        """None found yet. first: (U,) the row of each text."""
+        return cls(first, scratch.filled(len(first), -1, np.int64), scratch.filled(len(first), 1, np.float64))
 
     def wants(self, one: Indices, other: Indices) -> Mask:
         """Not those whose later text has a partner."""
@@ -144,21 +137,23 @@ class _Earlier:
 
 def _compare(distinct: _Distinct, threshold: float, taker: _Taker) -> None:
     """Hand on every pair that is near, of those that agree in a band and that can change anything."""
-    made, counts = distinct.signed, distinct.signed.counts[distinct.first]
-    large = np.flatnonzero(counts >= made.fewest)
-    if not len(large):
+    made = distinct.signed
+    if not len(made.counts):
         return
-    compared = _Compared(made.values(), (np.cumsum(made.counts) - made.counts)[distinct.first], counts)
-    following = made.band(0)[distinct.first[large]]
+    compared = _Compared.of(made, distinct.first)
+    large = scratch.places(compared.counts, lambda counts: counts >= made.fewest)
+    rows = scratch.taken(distinct.first, large)
+    following = scratch.taken(made.band(0), rows)
     for band in range(len(made.keys)):
-        keys, following = following, made.band(band + 1)[distinct.first[large]]
-        for one, other in _side_by_side(keys, following):
-            one, other = large[one], large[other]
-            wanted = taker.wants(one, other)
-            one, other = one[wanted], other[wanted]
-            share = compared.shares(one, other, threshold)
-            near = share >= threshold
-            taker.take(one[near], other[near], share[near])
+        keys, following = following, scratch.taken(made.band(band + 1), rows)
+        for some in scratch.ranges(keys):
+            for one, other in _side_by_side(keys[some], following[some]):
+                one, other = large[some[one]], large[some[other]]
+                wanted = taker.wants(one, other)
+                one, other = one[wanted], other[wanted]
+                share = compared.shares(one, other, threshold)
+                near = share >= threshold
+                taker.take(one[near], other[near], share[near])
 
 
 def _side_by_side(keys: Numbers, following: Numbers) -> Iterator[tuple[Indices, Indices]]:
@@ -188,6 +183,16 @@ class _Compared:
     values: Numbers
     starts: Indices
     counts: Indices
+
+    @classmethod
+    def of(cls, made: Signed, rows: Indices) -> _Compared:
+        """The texts of some rows."""
+        starts, end = Growing(np.int64), 0
+        for some in scratch.blocks(len(made.counts)):
+            ends = np.cumsum(made.counts[some]) + end
+            starts.append(ends - made.counts[some])
+            end = int(ends[-1])
+        return cls(made.values(), scratch.taken(starts.whole(), rows), scratch.taken(made.counts, rows))
 
     def shares(self, one: Indices, other: Indices, threshold: float) -> Shares:
         """(P,) the Jaccard index of each pair; 0 where their numbers of shingles are too different to reach it."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records import Document
+from ...scratch import Growing
 from ..documents import shift
-from ..growing import Growing
 
 Array = NDArray[Any]
 PER_DOCUMENT, PER_TOKEN = "document/", "token/"

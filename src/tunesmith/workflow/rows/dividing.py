@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ... import scratch
 from ...data import groups, remembered, times
 from ...data.placed import Placed, Wanted, latest, placed
 from ...data.remembered import Keeping, Remembered
@@ -45,9 +46,8 @@ def divide(
     made = placed(found, count, rule, wanted)
     if path is None:
         return Divided(made, None, [*made.findings, *_moving(recipe, dates)])
-    digests = np.array(list(made.groups), np.uint64)
-    sides = np.array(list(made.groups.values()), np.int8)
-    before = np.array([group in known.sides for group in made.groups], np.bool_)
+    digests, sides = made.groups()
+    before = np.array([group in known.sides for group in digests.tolist()], np.bool_)
     keeping = Keeping(path, {"seed": seed, **shares, **dates}, digests, sides, before, bool(known.facts))
     return Divided(made, keeping, [*made.findings, *_other_shares(known, shares, path)])
 
@@ -60,7 +60,7 @@ def _by_time(
     named = times.given({"validation": time.validation_from, "test": time.test_from}, wanted.shares)
     before = {side: moment for side in HELD if side not in named and wanted.shares[side]
               and (moment := times.moment(known.facts.get(f"{side}_from"))) is not None}
-    _, unit_of = np.unique(found.first[: len(moments)], return_inverse=True)
+    _, unit_of = scratch.distinct(found.first[: len(moments)])
     sizes = np.bincount(unit_of)
     cuts = times.cuts(latest(moments, unit_of, len(sizes)), sizes, wanted.shares, {**before, **named})
     dates = {name: date for name, date in cuts.as_json().items() if name.removesuffix("_from") not in named}

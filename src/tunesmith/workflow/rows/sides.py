@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ...data import aside, split
+import numpy as np
+
+from ... import scratch
+from ...data import aside, groups, split
 from ...data.remembered import Keeping
 from ...data.shelf import laid, picked
 from ...data.system import with_system
@@ -71,9 +73,9 @@ def read_sides(recipe: Recipe) -> Read:
 
 def _told(sides: Mapping[Side, Sequence[Example]], found: Gathered) -> dict[str, Any]:
     """How many groups each side has, the rows of the largest one, and how many are on no side."""
-    groups = {side: Counter(example.group for example in examples) for side, examples in sides.items()}
-    return {"groups": {side: len(counts) for side, counts in groups.items()},
-            "largest": max((count for counts in groups.values() for count in counts.values()), default=0),
+    distinct = {side: scratch.distinct(groups.numbers(examples)) for side, examples in sides.items()}
+    return {"groups": {side: len(first) for side, (first, _) in distinct.items()},
+            "largest": max((int(np.bincount(which).max(initial=0)) for _, which in distinct.values()), default=0),
             "set_aside": found.divided.placed.set_aside}
 
 

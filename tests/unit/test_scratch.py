@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.encoding import growing
+from tunesmith import scratch
 from tunesmith.encoding.batches.flat import Flattening
 from tunesmith.encoding.documents.shift import NO_TARGET
-from tunesmith.encoding.growing import Growing
 from tunesmith.records import Document
+from tunesmith.scratch import Growing
 
 
 @pytest.mark.parametrize("held", [0, 50, 10**6])
@@ -48,7 +48,7 @@ def test_documents_come_back_from_memory_and_from_files_alike(monkeypatch):
         return taken.flat()
 
     near = flat()
-    monkeypatch.setattr(growing.Growing.__init__, "__kwdefaults__", {"held": 0})
+    monkeypatch.setattr(scratch.Growing.__init__, "__kwdefaults__", {"held": 0})
     far = flat()
     assert near.arrays.keys() == far.arrays.keys() >= {"targets", "token/segment", "document/label", "both_ways"}
     assert all((near.arrays[name] == far.arrays[name]).all() and near.arrays[name].dtype == far.arrays[name].dtype
