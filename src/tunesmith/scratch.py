@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .cache import cache_folder
 
-HELD_BYTES = 1 << 24
+HELD_BYTES = 1 << 22
 AT_ONCE = 1 << 19
 
 Array = NDArray[Any]

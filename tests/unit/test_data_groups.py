@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunesmith import scratch
 from tunesmith.data import groups
 from tunesmith.data.groups import Rule, clusters
 from tunesmith.data.split import leaks, split
 from tunesmith.records import Answer, Conversation, Labelled, Message, Pair, Question, Text
+from tunesmith.text import shingles as shingling
 from tunesmith.text.shingles import words
 
 LONG = "the quick brown fox jumps over the lazy dog while seven wizards brew a strong and bitter potion for the king"
@@ -161,3 +166,45 @@ def test_a_leak_of_near_duplicates_is_told_as_one():
 def test_nothing_is_held_of_no_rows():
     found = clusters((), Rule())
     assert len(found.first) == 0 and not found.alike and isinstance(found.own, np.ndarray)
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    monkeypatch.setattr(scratch, "AT_ONCE", 500)
+    monkeypatch.setattr(scratch, "HELD_BYTES", 0)
+    monkeypatch.setattr(scratch.Growing.__init__, "__kwdefaults__", {"held": 0})
+
+
+class Endless(Sequence):
+    """Rows that are made when they are asked for; every tenth is nearly the one before it."""
+
+    def __init__(self, count):
+        self._count = count
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, place):
+        again = range(self._count)[place] % 10 == 9
+        said = " ".join(f"{letter}{place - again}" for letter in "abcdefghijkl") + " more" * again
+        return Text(said, f"a.txt:{place}", said)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_clusters_are_the_same_in_parts_and_memory_does_not_grow_with_the_rows(monkeypatch):
+    def peak(count):
+        tracemalloc.start()
+        found = clusters(Endless(count), Rule())
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found, most
+
+    monkeypatch.setattr(shingling, "_WORDS_AT_ONCE", 1 << 12)
+    monkeypatch.setattr(shingling, "_LETTERS_KEPT", 1 << 12)
+    peak(1000)
+    (few, least), (many, most) = peak(2_000), peak(8_000)
+    assert most - least < 40 * 6_000  # bytes a row
+    monkeypatch.undo()
+    whole = clusters(Endless(8_000), Rule())
+    assert (many.first == whole.first).all() and (many.own == whole.own).all() and len(many.alike) == len(whole.alike)
+    assert (few.first[:1_900] == whole.first[:1_900]).all()

@@ -1,9 +1,14 @@
-"""Arrays that grow: the same numbers in memory and in a file, and documents that lie in one."""
+"""Arrays longer than memory should hold give the numbers that numpy gives of whole ones; documents lie in them."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from tunesmith import scratch
 from tunesmith.encoding.batches.flat import Flattening
@@ -25,6 +30,42 @@ def test_rows_are_the_same_wherever_they_lie(held, shape):
     array.append(parts[0])
     assert (array.whole() == np.concatenate([wanted, parts[0]])).all()
     assert Growing(np.uint8, shape, held=held).whole().shape == (0, *shape)
+
+
+KEYS = st.one_of(arrays.arrays(np.uint64, st.integers(0, 40), elements=st.integers(0, (1 << 64) - 1)),
+                 arrays.arrays(np.uint64, st.integers(0, 40), elements=st.integers(7, 12)),
+                 arrays.arrays(np.int64, st.integers(0, 40), elements=st.integers(0, 60)))
+
+
+@pytest.fixture(params=[(1, 0), (5, 0), (1 << 19, 1 << 22)], ids=["one by one", "in parts", "whole"])
+def in_parts(request, monkeypatch):
+    at_once, held = request.param
+    monkeypatch.setattr(scratch, "AT_ONCE", at_once)
+    monkeypatch.setattr(scratch, "HELD_BYTES", held)
+    monkeypatch.setattr(scratch.Growing.__init__, "__kwdefaults__", {"held": held})
+
+
+@pytest.mark.usefixtures("in_parts")
+@given(KEYS, KEYS)
+def test_what_is_done_in_parts_is_what_numpy_does_at_once(keys, others):
+    first, which = scratch.distinct(keys)
+    _, wanted, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    assert first.tolist() == wanted.tolist() and which.tolist() == inverse.tolist()
+    assert scratch.common(keys, others.astype(keys.dtype)).tolist() == sorted({*keys.tolist()} & {*others.tolist()})
+    assert scratch.taken(keys, first).tolist() == np.unique(keys).tolist()
+    assert scratch.places(keys, lambda some: some > 9).tolist() == np.flatnonzero(keys > 9).tolist()
+    assert scratch.collected(iter(keys.tolist()), keys.dtype).tolist() == keys.tolist()
+    assert scratch.filled(len(keys), 3, np.int8).tolist() == [3] * len(keys)
+
+
+@pytest.mark.usefixtures("in_parts")
+@given(KEYS)
+def test_ranges_hold_every_index_once_and_equal_keys_together(keys):
+    found = list(scratch.ranges(keys))
+    assert sorted(np.concatenate([*found, np.zeros(0, np.int64)]).tolist()) == list(range(len(keys)))
+    assert all((np.diff(part) > 0).all() for part in found)
+    ends = [(keys[part].min(), keys[part].max()) for part in found]
+    assert all(before[1] < after[0] for before, after in pairwise(ends))
 
 
 def documents() -> list[Document]:

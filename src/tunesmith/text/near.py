@@ -22,7 +22,7 @@ from .minhash import Signed, signed
 from .shingles import BITS, Numbers
 
 THRESHOLD = 0.8
-CROWD, NEIGHBOURS, AT_ONCE = 64, 4, 1 << 22
+CROWD, NEIGHBOURS, AT_ONCE = 64, 4, 1 << 20
 
 Shares = NDArray[np.float64]
 Mask = NDArray[np.bool_]

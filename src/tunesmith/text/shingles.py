@@ -22,7 +22,7 @@ NOTHING = "\0"  # no word, as it stands in no match
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\W{_UNSPACED}]+")
 _PLACES = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
-_WORDS_AT_ONCE, _LETTERS_KEPT = 1 << 17, 1 << 23
+_WORDS_AT_ONCE, _LETTERS_KEPT = 1 << 17, 1 << 21
 
 Numbers = NDArray[np.uint64]
 
