@@ -82,7 +82,7 @@ def filled(count: int, value: float, dtype: DTypeLike) -> Array:
         return np.memmap(opened, dtype, "r+", shape=(count,)).view(np.ndarray)
 
 
-def collected(numbers: Iterable[float], dtype: DTypeLike) -> Array:
+def collected(numbers: Iterable[Any], dtype: DTypeLike) -> Array:
     """(N,) as many numbers as there are."""
     found, left = Growing(dtype), iter(numbers)
     while len(part := np.fromiter(islice(left, AT_ONCE), dtype)):

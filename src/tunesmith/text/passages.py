@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .shingles import Numbers, mixed, numbered
 
-HELD, SIEVE_BITS = 1 << 24, 24  # runs that are looked for in one reading; what sorts most others out
+HELD, SIEVE_BITS = 1 << 21, 24  # runs that are looked for in one reading; what sorts most others out
 _FACTOR = 0x9E3779B97F4A7C15
 _NOWHERE = np.iinfo(np.int64).max
 
@@ -56,7 +56,7 @@ class _Asked:
 def passages(texts: Iterable[str], others: Callable[[], Iterable[str]], runs: Runs) -> Iterator[Passage]:
     """Each text that shares a run of words with others, and the first of those; in the order of the texts.
 
-    The texts are read once, the others once for each 16 million words of the texts.
+    The texts are read once, the others once for each two million words of the texts.
     """
     for asked in _blocks(texts, runs):
         yield from _found(asked, others(), runs.common)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records import SIDES, Example, Side
+from ...scratch import Growing, ranges
 
 
 def in_order(sides: Mapping[Side, Sequence[Example]]) -> list[tuple[Side, Sequence[Example]]]:
@@ -39,10 +40,12 @@ class Places:
 
 def repeats(marks: NDArray[np.uint64]) -> NDArray[np.int64]:
     """(N, 2) in their order the rows whose mark an earlier one has, and the first one that has it."""
-    order = np.argsort(marks, kind="stable")
-    again = np.flatnonzero(marks[order[1:]] == marks[order[:-1]]) + 1  # of equal marks all but the first, in a row each
-    if not len(again):
-        return np.zeros((0, 2), np.int64)
-    new = np.concatenate([[True], np.diff(again) != 1])
-    found = np.stack([order[again], order[again[new] - 1][np.cumsum(new) - 1]], axis=1)
-    return found[np.argsort(found[:, 0])].astype(np.int64)
+    found = Growing(np.int64, (2,))
+    for rows in ranges(marks):
+        order = rows[np.argsort(marks[rows], kind="stable")]
+        again = np.flatnonzero(marks[order[1:]] == marks[order[:-1]]) + 1  # of equal marks all but the first, in a row
+        if len(again):
+            new = np.concatenate([[True], np.diff(again) != 1])
+            found.append(np.stack([order[again], order[again[new] - 1][np.cumsum(new) - 1]], axis=1))
+    told: NDArray[np.int64] = found.whole()
+    return told[np.argsort(told[:, 0])]

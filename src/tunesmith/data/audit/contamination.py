@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from ...contracts import Looking
@@ -23,8 +24,10 @@ from ...reading.read import rows
 from ...recipe.kinds import STRICT, Files
 from ...recipe.located import FILE
 from ...records import Example, Finding, Looked, Noticed, Row, Seen, Side
+from ...scratch import common
 from ...text.passages import Runs, passages
 from ...text.shingles import words
+from ..groups import digest, numbers
 from ..texts import texts
 from ._telling import Severity, noticed, short
 
@@ -131,12 +134,12 @@ def _own(sides: Mapping[Side, Sequence[Example]], given: Looking) -> list[_Part]
     """What the recipe itself measures by."""
     held = {f"the {side} side": examples for side, examples in sides.items() if side != "train" and examples}
     also = {f"`evaluation.also.{name}`": examples for name, examples in given.also.items()}
-    groups = {hash(example.group) for examples in (*held.values(), *also.values()) for example in examples}
-    shared = groups & {hash(example.group) for example in sides.get("train", ())}
+    measured = np.concatenate([numbers(examples) for examples in (*held.values(), *also.values())] or [numbers(())])
+    shared = set(common(numbers(sides.get("train", ())), measured).tolist())
 
     def part(name: str, examples: Sequence[Example], remedy: str) -> _Part:
         return _Part(name, lambda: (
-            (example.where, _said(example), () if hash(example.group) in shared else (_said(example),))
+            (example.where, _said(example), () if digest(example.group) in shared else (_said(example),))
             for example in examples), remedy)
 
     return [

@@ -5,8 +5,9 @@ Inputs are the same where they differ in case and blanks alone.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from ...reading.numbers import is_number
 from ...reading.quoting import pairs, quoted
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Labelled, Looked, Noticed, Pair, Question, Seen, Side, Tagged
+from ...scratch import collected, ranges
 from ._parts import asked, learnt, mark, plain
 from ._repeats import Places, every
 from ._telling import Severity, noticed, short
@@ -27,6 +29,7 @@ ASKED = 120  # characters of what is asked that are shown, its last ones
 OUTSIDE = "O"
 FAR = 0.25  # of the range of labels that are numbers: what two may differ before they contradict each other
 Group = NDArray[np.int64]
+MARKS = np.dtype([("kind", np.uint8), ("asks", np.uint64), ("says", np.uint64)])
 TOLD = {
     NAMED: ("audit.contradiction", "text(s) stand in several rows with different labels",
             "correct those that are wrong; `tunesmith preview --row FILE:LINE` shows each. Where both are right, give "
@@ -62,22 +65,38 @@ class Settings(BaseModel):
 
 def look(sides: Mapping[Side, Sequence[Example]], settings: Settings, given: Looking) -> Looked:
     """A finding for each kind of what is learnt, with both rows of each contradiction."""
-    kinds, asks, says = array("B"), array("Q"), array("Q")
-    low, high, measured = float("inf"), float("-inf"), False
-    for example in every(sides):
-        kind = _kind(example, settings.words)
-        number = _number(example)
-        if number is not None:
-            low, high, measured = min(low, number), max(high, number), measured or not number.is_integer()
-        kinds.append(kind)
-        asks.append(mark((example.source, *map(plain, asked(example)))) if kind else 0)
-        says.append(mark(_plainly(example)) if kind else 0)
-    far = (high - low) * FAR if measured else -1.0
-    marks = np.frombuffer(kinds, np.uint8), np.frombuffer(asks, np.uint64), np.frombuffer(says, np.uint64)
+    numbers = _Numbers()
+    marks = collected((_marks(example, settings.words, numbers) for example in every(sides)), MARKS)
     places = Places(sides)
     wanted = [NAMED, SPAN, *([BRIEF, LONG] if settings.answers != "off" else [])]
     return Looked(tuple(found for kind in wanted
-                        for found in _told(kind, _groups(kind, *marks), places, far, settings)))
+                        for found in _told(kind, _groups(kind, marks), places, numbers.far, settings)))
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """The least and the greatest label that is a number, and whether any is no whole one, which tells a measure."""
+
+    low: float = inf
+    high: float = -inf
+    measured: bool = False
+
+    @property
+    def far(self) -> float:
+        """How far two labels are apart at most that do not contradict each other."""
+        return (self.high - self.low) * FAR if self.measured else -1.0
+
+
+def _marks(example: Example, words: int, numbers: _Numbers) -> tuple[int, int, int]:
+    """What kind of thing a row learns, and what stands for what is asked and what is learnt."""
+    number = _number(example)
+    if number is not None:
+        numbers.low, numbers.high = min(numbers.low, number), max(numbers.high, number)
+        numbers.measured = numbers.measured or not number.is_integer()
+    kind = _kind(example, words)
+    if kind == NONE:
+        return kind, 0, 0
+    return kind, mark((example.source, *map(plain, asked(example)))), mark(_plainly(example))
 
 
 def _kind(example: Example, words: int) -> int:
@@ -106,19 +125,19 @@ def _plainly(example: Example) -> tuple[str, ...]:
     return tuple(map(plain, learnt(example) or ()))
 
 
-def _groups(
-    kind: int, kinds: NDArray[np.uint8], asks: NDArray[np.uint64], says: NDArray[np.uint64]
-) -> list[Group]:
+def _groups(kind: int, marks: NDArray[np.void]) -> list[Group]:
     """The rows of each input for which different things are learnt, in the order of their first rows."""
-    rows = np.flatnonzero(kinds == kind)
-    if not len(rows):
-        return []
-    order = rows[np.argsort(asks[rows], kind="stable")]
-    starts = np.flatnonzero(np.concatenate([[True], asks[order[1:]] != asks[order[:-1]]]))
-    differ = np.maximum.reduceat(says[order], starts) != np.minimum.reduceat(says[order], starts)
-    ends = np.append(starts[1:], len(order))
-    return sorted((order[start:end] for start, end in zip(starts[differ], ends[differ], strict=True)),
-                  key=lambda group: int(group[0]))
+    groups: list[Group] = []
+    asks, says = marks["asks"], marks["says"]
+    for some in ranges(asks):
+        rows = some[marks["kind"][some] == kind]
+        order = rows[np.argsort(asks[rows], kind="stable")]
+        starts = np.flatnonzero(np.concatenate([order[:1] == order[:1], asks[order[1:]] != asks[order[:-1]]]))
+        if len(starts):
+            differ = np.maximum.reduceat(says[order], starts) != np.minimum.reduceat(says[order], starts)
+            ends = np.append(starts[1:], len(order))
+            groups += (order[start:end] for start, end in zip(starts[differ], ends[differ], strict=True))
+    return sorted(groups, key=lambda group: int(group[0]))
 
 
 def _told(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -15,6 +14,7 @@ from ...errors import SHOWN_IN_FULL
 from ...reading.quoting import pairs
 from ...recipe.kinds import STRICT
 from ...records import Conversation, Example, Figure, Looked, Noticed, Side
+from ...scratch import collected
 from ._parts import learnt, mark, plain, spoken
 from ._repeats import Places, every, in_order, repeats
 from ._telling import Found, Severity, noticed, shown
@@ -33,7 +33,7 @@ class Settings(BaseModel):
 
 def look(sides: Sides, settings: Settings, given: Looking) -> Looked:
     """Copies inside each side, held-out rows that an earlier side has, and bars of both."""
-    marks = np.frombuffer(array("Q", (_mark(example) for example in every(sides))), np.uint64)
+    marks = collected((_mark(example) for example in every(sides)), np.uint64)
     if len(marks) == 0:
         return Looked()
     places = Places(sides)
