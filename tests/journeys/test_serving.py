@@ -50,6 +50,34 @@ def test_a_server_tells_its_address_answers_and_ends_its_answers_when_it_is_stop
         client.models.list()
 
 
+SLOW = """
+import sys, time
+from tunesmith import cli
+from tunesmith.serving.registry import Registry
+
+def add(self, *given):
+    print("loading", flush=True)
+    while True:
+        time.sleep(0.01)
+
+Registry.add = add
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_while_it_loads_says_so_and_ends_as_what_can_be_tried_again(tmp_path, by):
+    words = [sys.executable, "-c", SLOW, "serve", "any", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == "loading\n"
+        server.send_signal(by)
+        assert server.wait(60) == 75
+        assert server.stdout.read() == ""
+        errors = server.stderr.read()
+    assert f"stopped by {by.name} while nothing was served" in errors and "run the same command again" in errors
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["--port", "99999"], "nothing can listen at 127.0.0.1, port 99999"),
     (["--rows", "0"], "`--rows` is 0: input should be greater than or equal to 1"),

@@ -91,10 +91,21 @@ def test_two_runs_each_write_into_their_own_folder(run, tmp_path):
 
 def test_nothing_is_kept_of_a_run_that_does_not_say_so(server, quiet):
     with watched({"desk": str(quiet)}) as logs:
-        assert logs is None
+        assert not logs
     code, told = post(server, "/feedback", {"id": "answer-1", "good": True})
     assert (code, told["error"]["code"]) == (404, "feedback_off")
     assert not (quiet / "seen.sqlite").exists()
+
+
+def test_a_model_that_comes_while_others_are_served_is_watched_where_its_run_asks_for_it(run, quiet, tmp_path):
+    later = Path(shutil.copytree(run, tmp_path / "later", ignore=shutil.ignore_patterns("seen*")))
+    with watched({"quiet": str(quiet)}) as logs:
+        logs.write(seen("answer-1", "ft:desk"))
+        logs.watch("ft:desk", later)
+        logs.write(seen("answer-2", "ft:desk"))
+        assert logs.judge("answer-2", Judgement(good=True))
+    assert rows(later / "seen.sqlite", "id, model", "answers") == [("answer-2", "ft:desk")]
+    assert rows(later / "seen.sqlite", "answer", "judgements") == [("answer-2",)]
 
 
 @pytest.mark.parametrize("body", [

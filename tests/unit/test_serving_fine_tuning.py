@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from pages import blocks
 from served import allowed, serving
 from tiny import tiny_base
 from tunesmith import cli
-from tunesmith.jobs import asking, service
+from tunesmith.jobs import asking, recipes, service
 from tunesmith.jobs.service import Jobs
 from tunesmith.serving.registry import Registry
 from tunesmith.serving.settings import Settings
+from tunesmith.serving.watching import announcing, watched
 
 pytestmark = allowed
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks" / "jobs.md"
@@ -51,9 +54,11 @@ def test_a_whole_job_from_a_file_to_a_chat_with_its_model_as_the_documentation_s
     make, ask = (block.text for block in blocks(PAGE) if block.language == "python")
     names: dict[str, Any] = {}
     exec(make, names)
+    plain = recipes.values
+    monkeypatch.setattr(recipes, "values", lambda *given: {**plain(*given), "monitoring": {"keep": "features"}})
     models = Registry(Settings())
     with service.opened(tmp_path / "jobs", [str(base)]) as jobs, serving(models, jobs=jobs) as server, \
-            service.running(jobs, models.add):
+            watched({}) as logs, service.running(jobs, announcing(server.app, models, logs)):
         exec(ask.replace("http://127.0.0.1:8000", server.url).replace("smollm2-135m-instruct", base.name), names)
         client, done, answer = names["client"], names["job"], names["answer"]
         assert done.status == "succeeded", done.error
@@ -75,6 +80,9 @@ def test_a_whole_job_from_a_file_to_a_chat_with_its_model_as_the_documentation_s
 
         with pytest.raises(openai.BadRequestError, match="succeeded already"):
             client.fine_tuning.jobs.cancel(done.id)
+        kept = jobs.store.place.work(done.id).run().seen_file
+    with closing(sqlite3.connect(kept)) as log:
+        assert answer.id in [row[0] for row in log.execute("SELECT id FROM answers")]
     again = Registry(Settings())
     with service.opened(tmp_path / "jobs", [str(base)]) as jobs, service.running(jobs, again.add):
         assert list(again) == [done.fine_tuned_model]

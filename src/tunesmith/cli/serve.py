@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import DONE, Misuse
+from ..runs import signals
 from . import _arguments
 from ._output import Screen
 
@@ -55,6 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         "repeated")
 
 
+@signals.at_once("while nothing was served")
 def run(arguments: argparse.Namespace) -> int:
     """Serve until asked to stop."""
     screen: Screen = arguments.screen
@@ -147,12 +149,16 @@ def _opened(words: Sequence[str], settings: Settings) -> Registry:
     from ..serving.registry import Registry
 
     models = Registry(settings)
-    for word in words:
-        models.add(*_named(word))
+    try:
+        for word in words:
+            models.add(*_named(word))
+    except BaseException:  # a request to stop, too: what is open already has threads
+        models.close()
+        raise
     return models
 
 
-def _watched(arguments: argparse.Namespace) -> AbstractContextManager[Logs | None]:
+def _watched(arguments: argparse.Namespace) -> AbstractContextManager[Logs]:
     """The logs of the runs that keep what they are asked, open while it serves."""
     from ..serving.watching import watched
 
@@ -204,16 +210,16 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Jobs | None]:
 
 @contextmanager
 def _server(
-    models: Registry, settings: Settings, door: Door, port: int, jobs: Jobs | None, *, logs: Logs | None,
+    models: Registry, settings: Settings, door: Door, port: int, jobs: Jobs | None, *, logs: Logs,
 ) -> Iterator[Callable[..., None]]:
     """What serves until a signal comes; then what runs is finished, within the time that the settings give it."""
     import uvicorn
 
     from ..jobs import service
-    from ..runs import signals
     from ..serving.app import application
     from ..serving.guard import Guard
     from ..serving.protocol import configured
+    from ..serving.watching import announcing
 
     class Server(uvicorn.Server):
         """Leaves signals to us, who end with an exit code and not by the signal."""
@@ -222,12 +228,12 @@ def _server(
             return nullcontext()
 
     app = application(models, settings, jobs)
-    app.state.log = logs
     server = Server(configured(Guard(app, door), door, port))
 
     def stop(signal: str) -> None:
         app.state.service.draining = True
         server.should_exit = True
 
-    with signals.listening(stop), service.running(jobs, models.add) if jobs is not None else nullcontext():
+    come = announcing(app, models, logs)
+    with signals.listening(stop), service.running(jobs, come) if jobs is not None else nullcontext():
         yield server.run

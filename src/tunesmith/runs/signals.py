@@ -28,10 +28,10 @@ class _Asked(KeyboardInterrupt):
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def at_once(when: str = "before the first step; there was nothing to save") -> Iterator[None]:
     """Whoever asks for a stop is obeyed at once, by a Busy; for as long as there is nothing that must be saved.
 
-    Inside, `listening` takes over for a while.
+    when: what a stop is said to have come in. Inside, `listening` takes over for a while.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -41,7 +41,7 @@ def at_once() -> Iterator[None]:
         with _handled(end):
             yield
     except _Asked as asked:
-        raise Busy("run.stopped", f"stopped by {asked} before the first step; there was nothing to save", "",
+        raise Busy("run.stopped", f"stopped by {asked} {when}", "",
                    "run the same command again") from None
 
 

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from ..errors import Misuse
 from ..monitoring.log import Judgement, Log, Seen
 from ..workflow.monitoring.watching import log_of
+from .registry import Registry
 
 REMEMBERED = 10_000  # answers whose model is known when they are judged
 
 
 class Logs:
-    """Satisfies what the routes ask of `app.state.log`. The event loop alone calls it."""
+    """Satisfies what the routes ask of `app.state.log`. The event loop alone calls it, but for `watch`."""
 
-    def __init__(self, logs: Mapping[str, Log]) -> None:
-        self._logs = logs
+    def __init__(self) -> None:
+        self._logs: Mapping[str, Log] = {}
         self._models: OrderedDict[str, str] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def watch(self, name: str, path: Path, file: Path | None = None) -> None:
+        """Keep what a model is asked from now on, where it is a run whose recipe wants that.
+
+        file: where, in place of the run's folder. Raises what `log_of` raises.
+        """
+        log = log_of(path, file) if (path / "recipe.yaml").is_file() else None
+        if log is not None:
+            self._logs = {**self._logs, name: log}  # in one go: others read it meanwhile
+
+    def close(self) -> None:
+        """Write what waits."""
+        for log in self._logs.values():
+            log.close()
 
     def write(self, seen: Seen) -> None:
         """Keep what was seen, in the log of the model that answered, where it has one."""
@@ -39,23 +59,32 @@ class Logs:
 
 
 @contextmanager
-def watched(paths: Mapping[str, str], file: Path | None = None) -> Iterator[Logs | None]:
-    """The logs while the context lasts, then closed; None where no run keeps anything.
+def watched(paths: Mapping[str, str], file: Path | None = None) -> Iterator[Logs]:
+    """The logs while the context lasts, then closed; models that come later may be watched too.
 
     paths: of each model its run or base; file: where the log lies of the one run that keeps something. Raises Misuse
     where several do, or none, and a file is named.
     """
-    logs: dict[str, Log] = {}
+    logs = Logs()
     try:
         for name, path in paths.items():
-            log = log_of(Path(path), file) if (Path(path) / "recipe.yaml").is_file() else None
-            if log is not None:
-                logs[name] = log
+            logs.watch(name, Path(path), file)
         if file is not None and len(logs) != 1:
             raise Misuse("serve.log", f"`--log` is for one run that keeps what it is asked, and {len(logs)} here do",
                          "--log", "leave it out: each run then writes into its own folder" if logs else
                          "set `monitoring.keep` in the run's recipe")
-        yield Logs(logs) if logs else None
+        yield logs
     finally:
-        for log in logs.values():
-            log.close()
+        logs.close()
+
+
+def announcing(app: FastAPI, models: Registry, logs: Logs) -> Callable[[str, Path], None]:
+    """Lets the app's routes tell these logs what they are asked, and gives what serves and watches one more model."""
+    app.state.log = logs or None
+
+    def come(name: str, path: Path) -> None:
+        models.add(name, path)
+        logs.watch(name, path)
+        app.state.log = logs or None
+
+    return come
