@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert cli.main(["serve", "no-such-run", "--port", str(port)]) == 2
-    assert f"port {port}" in capsys.readouterr().err
+    assert f"port {port}: address already in use\n" in capsys.readouterr().err
 
 
 def test_two_runs_of_one_name_want_another(run, capsys):

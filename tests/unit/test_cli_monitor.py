@@ -79,6 +79,7 @@ def test_another_topic_raises_an_alarm_and_is_shown(run, capsys, tmp_path):
     assert "embassy" in found["new_words"] and len(found["strange"]) == 10
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!doctype html>") and "embassy" in page and "<h1>Drift</h1>" in page
+    assert " UTC</dd>" in page and "+00:00" not in page
 
 
 def test_a_person_is_told_each_test_and_what_to_do(run, capsys):
@@ -158,7 +159,9 @@ def test_rows_to_label_come_bad_strange_and_unsure_without_copies_and_are_read_b
     assert sum("unlike the reference" in each["why"] for each in made) >= 3
     assert any(each["why"] == "unsure (0.30)" for each in made)
     assert len({each["text"] for each in made}) == 6
-    capsys.readouterr()
+    told = capsys.readouterr().out
+    assert f"next        tunesmith label {out} --with {run} --output labelled.jsonl\n" in told
+    assert "--harvest rows.jsonl" not in told  # what was just done is no advice
     answers = tmp_path / "answers"
     answers.write_text("money\nmoney\nmoney\nmoney\nmoney\nmoney\n")
     labelled = tmp_path / "labelled.jsonl"

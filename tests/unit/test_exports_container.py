@@ -208,3 +208,11 @@ def test_an_earlier_run_under_a_run_comes_along(made, tmp_path):
 def test_an_image_without_a_version_is_refused(made, option, told):
     with pytest.raises(Misuse, match=told):
         export(made[0], "container", options=[option])
+
+
+def test_of_the_hundred_files_of_a_container_only_folders_are_told():
+    from tunesmith.cli.export import _files
+
+    code = [f"code/tunesmith/{number}.py" for number in range(200)]
+    assert list(_files(["Dockerfile", *code, "run/recipe.yaml", "parity.json"])) == [
+        "Dockerfile", "code/ (200 files)", "run/recipe.yaml", "parity.json"]

@@ -242,6 +242,13 @@ def test_all_files_that_cannot_be_opened_are_told_at_once(tmp_path):
     assert caught.value.exit_code == 2
 
 
+def test_a_missing_file_of_rows_is_not_sought_among_recipes(tmp_path):
+    write(tmp_path, "hats.yaml", "base: b")
+    with pytest.raises(Misuse, match="there is no file") as caught:
+        find(["hats.jsonl"], tmp_path)
+    assert caught.value.remedy == "correct the path in the recipe's `data`"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every file")
 def test_a_file_without_permission_is_told(tmp_path):
     write(tmp_path, "a.jsonl", "{}")

@@ -118,6 +118,14 @@ def test_a_row_that_the_task_does_not_take_is_refused_by_its_fields(client, body
     assert said in raised.value.body["message"]
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_curl_sends_as_a_form_is_told_the_header(client, kind):
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.post("/../predict", content=b'{"model": "classify", "rows": [{"text": "a"}]}', cast_to=object,
+                    options={"headers": {"Content-Type": kind}})
+    assert "`Content-Type: application/json`" in raised.value.body["message"]
+
+
 def test_a_row_that_cannot_be_used_is_told_in_its_place(client):
     said = post(client, "/predict", {"model": "tag", "rows": [{"words": ["Anna"]}, {"text": "   "}]})["predictions"]
     assert said[0]["tags"] and "error" not in said[0]

@@ -1,4 +1,4 @@
-"""Take a run to other programs: a PEFT adapter, or a plain transformers model.
+"""Take a run to other programs: PEFT, transformers, llama.cpp and Ollama, ONNX Runtime, torch, a container.
 
 The folder is written, opened again by the program that will use it, and asked held-out prompts; it is put in its place
 only if it answers as the run does. Exit code 3 where it does not.
@@ -7,9 +7,10 @@ only if it answers as the run does. Exit code 3 where it does not.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..catalog import names
 from ..errors import DONE, Misuse
@@ -18,6 +19,8 @@ from ._progress import watching
 
 if TYPE_CHECKING:
     from ..workflow.exporting.export import Exported
+
+FEW: Final = 8  # files of a folder that are named one by one
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +59,19 @@ def run(arguments: argparse.Namespace) -> int:
 def show(done: Exported, screen: Screen) -> None:
     """Where it stands, what is in it, and how near it is to the run."""
     screen.say(f"exported: {done.folder}", GREEN)
-    screen.say(f"files     {', '.join(done.files)}")
+    screen.say(f"files     {', '.join(_files(done.files))}")
     screen.say(f"weights   {done.parity['weights']}, of step {done.step}")
     for line in _readings(done.parity) if "readings" in done.parity else _answers(done.parity):
         screen.say(line)
     for line in (*_cost(done.parity), *_size(done.parity)):
         screen.say(line)
+
+
+def _files(names: Sequence[str]) -> Iterator[str]:
+    """The files; of a folder with many only how many, as a container has some hundred of ours."""
+    folders = Counter(name.split("/")[0] for name in names if "/" in name)
+    yield from dict.fromkeys(
+        f"{top}/ ({folders[top]} files)" if folders[top := name.split("/")[0]] > FEW else name for name in names)
 
 
 def _answers(parity: Mapping[str, Any]) -> Iterator[str]:

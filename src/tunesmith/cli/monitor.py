@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     looked = monitor.look(
         Path(arguments.run), log=Path(arguments.log) if arguments.log else None, model=arguments.model,
         since=arguments.since, last=arguments.last)
-    found = monitor.report(looked, rate=arguments.alarm)
+    found = monitor.report(looked, rate=arguments.alarm, harvested=arguments.harvest or "")
     drawn = monitor.harvest(looked, Path(arguments.harvest), arguments.rows) if arguments.harvest else None
     if arguments.html:
         monitor.write(found, Path(arguments.html))
@@ -59,6 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     if drawn is not None:
         told = ", ".join(f"{rows} {why}" for why, rows in drawn.items() if why != "rows")
         screen.say(f"harvest     {arguments.harvest}: {drawn['rows']} rows" + (f" ({told})" if told else ""), BOLD)
+        if drawn["rows"]:
+            words = f"{arguments.harvest} --with {arguments.run} --output labelled.jsonl"
+            screen.say(f"next        tunesmith label {words}")
     if arguments.html:
         screen.say(f"page        {arguments.html}")
     if found.drift.alarm:
@@ -71,8 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell(found: Report, screen: Screen) -> None:
+    from ..pages.numbers import moment
+
     facts = found.facts
-    screen.say(f"window      {facts['rows']:,} rows, {facts['from']} to {facts['to']}", BOLD)
+    screen.say(f"window      {facts['rows']:,} rows, {moment(facts['from'])} to {moment(facts['to'])}", BOLD)
     screen.say(f"reference   {facts['reference_rows']:,} rows, {facts['reference_held_out']:,} of them held out")
     screen.say(f"answers     {facts['errors']:,} errors; {facts['judged']:,} judged, {facts['bad']:,} of them bad")
     screen.say()

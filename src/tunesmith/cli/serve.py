@@ -140,7 +140,8 @@ def _bound(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        raise Misuse("serve.address", f"nothing can listen at {host}, port {port}: {error}", "--port",
+        why = (getattr(error, "strerror", "") or str(error)).partition(" (while")[0]  # asyncio's words repeat ours
+        raise Misuse("serve.address", f"nothing can listen at {host}, port {port}: {why.lower()}", "--port",
                      "name another `--port`, or 0 for any that is free") from error
 
 

@@ -11,7 +11,7 @@ from ..records import Figure, Finding, Seen
 from .figures import figure
 from .findings import findings
 from .markup import Markup, join, prose, tag
-from .numbers import many, share, short
+from .numbers import many, moment, share, short
 from .shell import page
 
 LONGEST: Final = 400  # characters of a row
@@ -64,7 +64,8 @@ def _head(told: Watched) -> Markup:
         lead = "Neither side has rows enough to compare."
     numbers = {"rows in the window": facts["rows"], "rows of the reference": facts["reference_rows"],
                "errors": facts["errors"], "judged bad": facts["bad"]}
-    about = {"from": facts["from"], "to": facts["to"], "alarms are false": f"at most {share(told.rate)} of the time",
+    about = {"from": moment(facts["from"]), "to": moment(facts["to"]),
+             "alarms are false": f"at most {share(told.rate)} of the time",
              "seconds an answer": _seconds(facts), "tokens": f"{facts['tokens_in']:,} read, {facts['tokens_out']:,} "
              "written"}
     return tag(
@@ -83,18 +84,21 @@ def _seconds(facts: Mapping[str, Any]) -> str:
 
 def _tests(told: Watched) -> Markup:
     names = ("test", "effect", "p", "p, all together", "rows")
-    head = tag("tr", *(tag("th" if name == "test" else "th.number", name, at={"scope": "col"}) for name in names))
+    head = tag("tr", *(tag("th" if name == "test" else "th.number", name, at={"scope": "col", "role": "columnheader"})
+                       for name in names), at={"role": "row"})
     body = (tag(
         "tr", tag("th", TITLES[each["test"]], " ", tag("span.tagged.warning", "alarm") if each["alarm"] else None,
-                  tag("br"), tag("span.unit", each["effect_is"]), at={"scope": "row"}),
-        tag("td.number", short(each["effect"])), tag("td.number", _p(each["p"])),
-        tag("td.number", _p(each["adjusted_p"])), tag("td.number", f"{each['window_rows']:,}"),
+                  tag("br"), tag("span.unit", each["effect_is"]), at={"scope": "row", "role": "rowheader"}),
+        *(tag("td.number", value, at={"data-name": name, "role": "cell"}) for name, value in zip(names[1:], (
+            short(each["effect"]), _p(each["p"]), _p(each["adjusted_p"]), f"{each['window_rows']:,}"), strict=True)),
+        at={"role": "row"},
     ) for each in told.tests)
+    table = tag("table.tests", tag("thead", head, at={"role": "rowgroup"}),
+                tag("tbody", body, at={"role": "rowgroup"}), at={"role": "table"})
     left_out = (tag("li", f"{TITLES[name]}: {why}.") for name, why in told.left_out.items())
     return tag(
         "section", tag("h2", "Tests"),
-        tag("div.scroll", tag("table", tag("thead", head), tag("tbody", body)),
-            at={"tabindex": "0", "role": "region", "aria-label": "tests"}) if told.tests else None,
+        tag("div.scroll", table, at={"tabindex": "0", "role": "region", "aria-label": "tests"}) if told.tests else None,
         tag("p.aside", prose(
             f"An alarm is a p-value of all tests together (Holm) of {short(told.rate)} or less. p is the chance that "
             "rows of one kind, divided by luck, differ as much: it takes rows as independent, so many rows of one "

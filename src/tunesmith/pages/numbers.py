@@ -19,6 +19,11 @@ def share(value: float) -> str:
     return f"{100 * value:.1f}\u202f%"
 
 
+def moment(told: str | None) -> str:
+    """A time of `isoformat` as a reader says it: `2026-11-21 09:30:00 UTC`."""
+    return (told or "").replace("T", " ").replace("+00:00", " UTC")
+
+
 def many(count: int, word: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -116,10 +116,10 @@ def _unreadable(written: str, base_folder: Path, error: OSError) -> Misuse:
 
 
 def _neighbour(written: str, base_folder: Path) -> str | None:
-    """The file of the same folder whose name is nearest, as the user would write it."""
+    """The file of rows in the same folder whose name is nearest, as the user would write it."""
     path = locate(written, base_folder)
     try:
-        near = nearest(path.name, [one.name for one in path.parent.iterdir()])
+        near = nearest(path.name, [one.name for one in path.parent.iterdir() if suffix(one.name) in (*RECORDS, *PLAIN)])
     except OSError:
         return None
     return str(Path(written).parent / near) if near else None

@@ -117,6 +117,8 @@ def _sections(facts: Facts) -> Iterator[str]:
     yield _verdict(facts.verdict)
     yield _elsewhere(facts.verdict)
     yield "## How to use it"
+    if any(facts.name in use.code for use in facts.uses):
+        yield f"`{facts.name}` stands for this folder: put its path there, or its name on the Hub."
     yield from (f"With {use.program}:\n\n```{use.language}\n{use.code}\n```" for use in facts.uses)
     yield _parity(facts.parity)
     yield _data(facts.check)

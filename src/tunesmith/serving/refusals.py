@@ -134,6 +134,8 @@ def _wrong(error: Mapping[str, Any], known: Sequence[str]) -> tuple[str | None, 
     if kind == "extra_forbidden":
         near = nearest(path, known) if "." not in path else None
         return path, f"`{path}` is no field here" + (f"; use `{near}`" if near else "")
+    if kind == "model_attributes_type" and not path:  # curl's own Content-Type is that of a form
+        return None, "the body must be a JSON object, sent with the header `Content-Type: application/json`"
     if kind == "missing":
         return path or None, f"`{path}` is missing" if path else "the request has no body"
     return path or None, f"`{path}`: {message}" if path else message

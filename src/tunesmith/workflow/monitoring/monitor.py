@@ -16,6 +16,7 @@ from ...data.times import moment
 from ...errors import Misuse
 from ...pages.monitor import Watched, monitor_page
 from ...pages.place import demand_page
+from ...reading.quoting import quoted
 from ...recipe import read
 from ...records import Conversation, Figure, Finding, Labelled, Pair, Seen, Tagged
 from ...runs import durable, folder
@@ -88,8 +89,11 @@ def look(
     return Looked(run, recipe, file, reference, found)
 
 
-def report(looked: Looked, *, rate: float = 0.05) -> Report:
-    """Every test, what they found, and what to look at. rate: how often an alarm may be false."""
+def report(looked: Looked, *, rate: float = 0.05, harvested: str = "") -> Report:
+    """Every test, what they found, and what to look at.
+
+    rate: how often an alarm may be false; harvested: the file that rows to label are drawn into, if any.
+    """
     from ...monitoring.drift import compare
     from ...monitoring.figures import figures
     from ...monitoring.harvest import strangeness
@@ -107,7 +111,7 @@ def report(looked: Looked, *, rate: float = 0.05) -> Report:
                    for place in np.argsort(-far, kind="stable").tolist() if texts[place]][:SHOWN]
         words = _new_words([text for text in texts if text], reference)
     return Report(
-        looked.run.name, str(looked.log), _facts(looked), drift, _findings(looked, drift),
+        looked.run.name, str(looked.log), _facts(looked), drift, _findings(looked, drift, harvested),
         figures(reference.rows, rows), strange, dict(words.most_common(WORDS)))
 
 
@@ -187,10 +191,10 @@ def _told(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
 
 
-def _findings(looked: Looked, drift: Drift) -> list[Finding]:
+def _findings(looked: Looked, drift: Drift, harvested: str) -> list[Finding]:
     """The alarms, then what a reader should know of the rows."""
     window, where = looked.window, str(looked.log)
-    found = _alarms(drift, looked)
+    found = _alarms(drift, looked, harvested)
     if window.lost:
         rows = sum(window.lost.values())
         found.append(Finding("warning", "monitoring.lost", f"{rows} rows or judgements could not be written: "
@@ -214,7 +218,7 @@ def _findings(looked: Looked, drift: Drift) -> list[Finding]:
     return found
 
 
-def _alarms(drift: Drift, looked: Looked) -> list[Finding]:
+def _alarms(drift: Drift, looked: Looked, harvested: str) -> list[Finding]:
     """What drifted in one finding, and what became worse in another."""
     from ...monitoring.drift import EFFECTS, OF_SERVICE, TITLES
 
@@ -225,8 +229,9 @@ def _alarms(drift: Drift, looked: Looked) -> list[Finding]:
     where, found = str(looked.log), []
     if asked := told(False):
         found.append(Finding("warning", "monitoring.drift", f"what is asked has drifted: {asked}", where,
-                             f"`tunesmith monitor {looked.run.path} --harvest rows.jsonl` draws rows to label and to "
-                             "train on from the run"))
+                             f"label the rows of {quoted(harvested)}, and train on from the run with them" if harvested
+                             else f"`tunesmith monitor {looked.run.path} --harvest rows.jsonl` draws rows to label and "
+                             "to train on from the run"))
     if worse := told(True):
         found.append(Finding("warning", "monitoring.worse", f"answers are worse than before the window: {worse}", where,
                              "look at the server's load and at the answers that were judged"))

@@ -125,7 +125,7 @@ def proved(recipe: Recipe, observe: Observe, *, date: str | None = None) -> Prep
     refuse(prepared.findings)
     notes = sum(finding.severity == "note" for finding in prepared.findings)
     if notes:
-        observe(Said(f"and {notes} note{'s' if notes > 1 else ''} about the rows, in the run's `check.html`"))
+        observe(Said(f"{notes} note{'s' if notes > 1 else ''} about the rows: see `check.html` in the run's folder"))
     return prepared
 
 
