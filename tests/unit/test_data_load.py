@@ -50,6 +50,34 @@ def test_the_format_of_most_rows_is_taken_and_the_others_are_named(tmp_path):
     assert "messages" in loaded.findings[1].what
 
 
+def test_prompts_in_one_file_and_turns_in_another_are_read_together_and_told(tmp_path):
+    put(tmp_path, QUESTION, QUESTION | {"answer": "b"}, QUESTION | {"answer": "c"})
+    put(tmp_path, chat(("user", "u"), ("assistant", "a")), chat(("user", "v"), ("assistant", "w")), name="b.jsonl")
+    loaded = load(["a.jsonl", "b.jsonl"], base_folder=tmp_path)
+    assert [type(example) for example in loaded.examples] == [Pair, Pair, Pair, Conversation, Conversation]
+    assert (loaded.format, told(loaded, "error")) == ("pair", [])
+    assert only(loaded, "data.formats").what == "the file is read as `messages`, others as `pair`"
+    assert only(loaded, "data.formats").where == "b.jsonl"
+
+
+def test_a_row_of_another_format_is_named_in_whichever_of_several_files_it_stands(tmp_path):
+    put(tmp_path, chat(("user", "u"), ("assistant", "a")), QUESTION, QUESTION | {"answer": "b"})
+    put(tmp_path, chat(("user", "u"), ("assistant", "a")), chat(("user", "v"), ("assistant", "w")), QUESTION,
+        name="b.jsonl")
+    put(tmp_path, {"text": "no prompt and no turns"}, name="c.jsonl")
+    loaded = load(["a.jsonl", "b.jsonl", "c.jsonl"], base_folder=tmp_path)
+    assert told(loaded, "error") == [
+        ("data.mixed", "a.jsonl:1"), ("data.mixed", "b.jsonl:3"), ("data.mixed", "c.jsonl:1")]
+
+
+def test_a_misspelt_column_of_turns_is_told_by_the_name_that_the_others_have(tmp_path):
+    turns = chat(("user", "u"), ("assistant", "a"))
+    put(tmp_path, turns, {"mesages": turns["messages"]})
+    told = only(load("a.jsonl", base_folder=tmp_path), "data.missing_field")
+    assert (told.what, told.where) == ("the row has no `messages`; its columns are: `mesages`", "a.jsonl:2")
+    assert told.remedy.startswith("rename `mesages` to `messages`")
+
+
 def test_a_format_that_the_recipe_names_is_not_guessed_again(tmp_path):
     put(tmp_path, {"text": "t", "prompt": "p", "answer": "a"}, {"text": "t"})
     loaded = load("a.jsonl", format=section(text), base_folder=tmp_path)

@@ -105,8 +105,13 @@ def _size(parity: Mapping[str, Any]) -> Iterator[str]:
     size, speed = parity["size"], parity["speed"]
     yield (f"size      {_megabytes(size['export_bytes'])} on the disk; the run's weights take "
            f"{_megabytes(size['run_bytes'])} as it computes")
-    yield (f"speed     {speed['export_tokens_per_second']:.0f} tokens/s, the run {speed['run_tokens_per_second']:.0f} "
-           f"on `{speed['run_device']}`; in turn, one question at a time")
+    ours, theirs = (_rate(speed[f"{side}_tokens_per_second"]) for side in ("run", "export"))
+    yield (f"speed     {theirs} tokens/s, the run {ours} on `{speed['run_device']}`; in turn, one question at a time")
+
+
+def _rate(tokens: float) -> str:
+    """Never 0 for what is only slow."""
+    return f"{tokens:.0f}" if tokens >= 10 else f"{tokens:.2g}"
 
 
 def _megabytes(size: int) -> str:

@@ -18,6 +18,7 @@ from ..recipe import Section
 from ..records import Conversation, Example, Finding, Question, Row, Text
 from . import columns as naming
 from . import groups, times
+from .by_file import ByFile
 from .ledger import Ledger, from_problem
 from .odd import Odd
 from .recognise import Recognised, not_recognised, proposal, recognise, recognise_files, shape
@@ -90,7 +91,9 @@ def load(
     files, aside = find(train, base_folder)
     ledger.add(*aside)
     named = format or recognise_files(files, base_folder)
-    stream = _read(files, base_folder, way(named, header), ledger)
+    stream, by_file = _read(files, base_folder, way(named, header), ledger), ByFile()
+    if len(files) > 1 and not named:
+        stream = by_file.watch(stream, mapping)
     sample = list(islice(stream, SAMPLE))
     found = Recognised(named) if named else recognise(sample, mapping, base_folder)
     chosen, guessed = (found.section, found.columns) if found else (None, {})
@@ -100,9 +103,9 @@ def load(
     for row in chain(sample, stream):
         _count(row, seen)
         if chosen:
-            ours = naming.renamed(row, mapping)
-            _count_fields(ours, seen, chosen, mapping)
-            made = _examples(row, ours, chosen, by, ledger, named=format is not None)
+            ours, of = naming.renamed(row, mapping), by_file.of(row, chosen, ledger)
+            _count_fields(ours, seen, of, mapping)
+            made = _examples(row, ours, of, by, ledger, named=format is not None)
             if time is not None and made:
                 made = _timed(row, made, time, moments, ledger)
             for example in made:

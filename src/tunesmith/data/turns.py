@@ -40,15 +40,18 @@ def unknown_role(row: Row, place: str, role: str, known: Iterable[str]) -> Refus
                    f"use one of: {listed(known)}")
 
 
-def from_list(row: Row, message: Callable[[Row, str, Any], Message], *, answered: bool) -> Conversation:
+def from_list(
+    row: Row, message: Callable[[Row, str, Any], Message], *, answered: bool, usual: str = "conversations"
+) -> Conversation:
     """The conversation of a row that holds its turns as a list; `message` reads one turn.
 
-    answered: as `conversation` has it. Raises, all at once, what `message` refuses and what `conversation` does.
+    answered: as `conversation` has it; usual: the column to name where there are no turns. Raises, all at once, what
+    `message` refuses and what `conversation` does.
     """
     column = column_of(row.values)
     turns = row.values.get(column)
     if turns is None:
-        raise missing(row, column)
+        raise missing(row, column if column in row.values else usual)
     if not isinstance(turns, list):
         raise wrong_type(row, column, turns, "an array of turns")
     problems: list[Problem] = []

@@ -64,7 +64,7 @@ def texts(fields: Mapping[str, Any], settings: Settings) -> Iterable[Place]:
 
 def convert(row: Row, settings: Settings, *, answered: bool = True) -> Sequence[Conversation]:
     """One conversation. Raises Refusal for wrong types, unclear calls, unknown roles and rows without an answer."""
-    return [from_list(row, _message, answered=answered)]
+    return [from_list(row, _message, answered=answered, usual="messages")]
 
 
 def _message(row: Row, place: str, turn: Any) -> Message:
