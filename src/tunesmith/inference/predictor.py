@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..encoding.documents import chat, plain
+from ..encoding.templates.template import Tool
 from ..encoding.tokens.codec import Codec
 from ..errors import Misuse, Refusal
 from ..generation.decode import Answer, stream
@@ -52,8 +53,11 @@ class Predictor:
         """
         return stream(self.model, self.codec, self.prompt(messages), sampling)
 
-    def prompt(self, messages: Sequence[Message]) -> Sequence[int]:
-        """The ids that are answered: rendered as in training, with the run's own system prompt where none is given."""
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Sequence[int]:
+        """The ids that are answered: rendered as in training, with the run's own system prompt where none is given.
+
+        tools: definitions of those that may be called; by default the run's own.
+        """
         if self.model.head.kind != "causal":
             raise Misuse("chat.no_answers", f"`{self.name}` learnt a task that is not for speaking with", "",
                          "use `tunesmith predict RUN FILE`")
@@ -62,7 +66,7 @@ class Predictor:
         opened = tuple(messages)
         if self.system is not None and (not opened or opened[0].role != "system"):
             opened = (Message("system", self.system), *opened)
-        return chat.prompt(opened, self.codec).ids
+        return chat.prompt(opened, self.codec, tools).ids
 
 
 def open(name: str, *, base: bool = False, share: Share | None = None) -> Predictor:

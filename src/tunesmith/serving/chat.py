@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ..records import Message
+from ..encoding.proofs.calls import way_of
 from . import telling
 from .answers import Answer
+from .calling import Heard, Hearing, calls_or_tools, conversation, demand_told, offered
 from .refusals import RESPONSES, Refused
 from .service import service_of
 from .streaming import while_heard
@@ -29,11 +30,21 @@ async def chat_completions(wish: ChatWish, request: Request) -> Response:
     if wish.top_logprobs is not None and not wish.logprobs:
         raise Refused(400, "`top_logprobs` needs `logprobs`", param="top_logprobs", code="invalid_body")
     served = service.find(wish.model, "chat")
-    messages = [Message("system" if turn.role == "developer" else turn.role, turn.text) for turn in wish.messages]
+    messages, tools = conversation(wish), offered(wish)
     drawing = Drawing(sampling_of(wish, served.predictor.sampling), stops_of(wish), wish.n or 1, wish.top_logprobs or 0)
-    talk = await while_heard(request, begun(
-        served, lambda: [served.predictor.prompt(messages)], 1, drawing, service.settings.timeout))
-    return await _Chat(request, talk, wish, wish.messages[-1].text).response()
+
+    def read() -> list[Sequence[int]]:
+        if calls_or_tools(messages, tools):
+            demand_told(messages, way_of(served.predictor.codec))
+        return [served.predictor.prompt(messages, tools)]
+
+    talk = await while_heard(request, begun(served, read, 1, drawing, service.settings.timeout))
+    answer = _Chat(request, talk, wish, wish.messages[-1].text)
+    if tools:
+        way, names = way_of(served.predictor.codec), [tool["function"]["name"] for tool in tools]
+        known = {call.id for message in messages for call in message.calls}
+        answer.hearing = [Hearing(way, names, set(known)) for _ in talk.written]
+    return await answer.response()
 
 
 class _Chat(Answer):
@@ -41,25 +52,38 @@ class _Chat(Answer):
 
     prefix = "chatcmpl"
     wish: ChatWish
+    hearing: Sequence[Hearing] = ()  # of each answer, where tools are offered
 
     def object(self, *, streamed: bool) -> str:
         return "chat.completion.chunk" if streamed else "chat.completion"
 
     def choice(self, index: int, parts: Sequence[Part]) -> Mapping[str, Any]:
-        message = {"role": "assistant", "content": "".join(part.text for part in parts), "refusal": None}
-        tokens = [token for part in parts for token in part.tokens]
-        return {"index": index, "message": message, "finish_reason": parts[-1].finish, "logprobs": self._told(tokens)}
+        heard = self._heard(index, Part("".join(part.text for part in parts),
+                                        [token for part in parts for token in part.tokens], parts[-1].finish))
+        message: dict[str, Any] = {"role": "assistant", "content": heard.text, "refusal": None}
+        if heard.calls:
+            message |= {"content": heard.text or None, "tool_calls": heard.calls}
+        return {"index": index, "message": message, "finish_reason": heard.finish,
+                "logprobs": self._told(heard.tokens)}
 
     def opening(self, index: int) -> Mapping[str, Any] | None:
         return _chunk(index, {"role": "assistant", "content": ""}, None, None)
 
     def piece(self, index: int, part: Part) -> Sequence[Mapping[str, Any]]:
-        told = []
-        if part.text or part.tokens:
-            told.append(_chunk(index, {"content": part.text}, self._told(part.tokens), None))
-        if part.finish:
-            told.append(_chunk(index, {}, None, part.finish))
+        heard = self._heard(index, part)
+        told, tokens = [], heard.tokens
+        if heard.text or (tokens and not heard.calls):
+            told.append(_chunk(index, {"content": heard.text}, self._told(tokens), None))
+            tokens = ()
+        if heard.calls:
+            calls = [{"index": number, **call} for number, call in enumerate(heard.calls)]
+            told.append(_chunk(index, {"tool_calls": calls}, self._told(tokens), None))
+        if heard.finish:
+            told.append(_chunk(index, {}, None, heard.finish))
         return told
+
+    def _heard(self, index: int, part: Part) -> Heard:
+        return self.hearing[index].take(part) if self.hearing else Heard(part.text, (), part.tokens, part.finish)
 
     def _told(self, tokens: Sequence[Any]) -> Mapping[str, Any] | None:
         if not self.wish.logprobs:

@@ -6,16 +6,17 @@ import secrets
 from dataclasses import replace
 from typing import Annotated, Any, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from ..generation.sampling import Sampling
 from .refusals import Refused
+from .tools import NamedTool, Offered, ToolCall
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
 LONGEST = 1 << 20
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-UNTAKEN = ("presence_penalty", "frequency_penalty", "logit_bias", "tools", "tool_choice", "functions", "function_call",
-           "echo", "suffix", "best_of")
+UNTAKEN = ("presence_penalty", "frequency_penalty", "logit_bias", "echo", "suffix", "best_of")
 
 
 class Streaming(BaseModel):
@@ -95,19 +96,38 @@ class Turn(BaseModel):
 
     model_config = STRICT
 
-    role: Literal["system", "developer", "user", "assistant"]
-    """Who speaks; `developer` is `system` by its newer name."""
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    """Who speaks; `developer` is `system` by its newer name, `tool` what a call has found."""
 
-    content: str | Annotated[list[Part], Field(max_length=1000)]
-    """What is said; parts are joined."""
+    content: str | Annotated[list[Part], Field(max_length=1000)] | None = None
+    """What is said; parts are joined. Only an assistant that calls tools may say nothing."""
 
     name: str | None = Field(default=None, max_length=200)
     """Taken, since clients send it; templates are not told."""
 
+    tool_calls: Annotated[list[ToolCall], Field(max_length=128)] | None = None
+    """The tools that an assistant called."""
+
+    tool_call_id: str | None = Field(default=None, min_length=1, max_length=200)
+    """The call that a tool's turn answers."""
+
+    refusal: None = None
+    """Only null, as answers have it: they may be sent back as they came."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Turn:
+        wrong = ("`tool_calls` are an assistant's" if self.tool_calls and self.role != "assistant"
+                 else "a tool's turn, and no other, has a `tool_call_id`"
+                 if (self.role == "tool") != (self.tool_call_id is not None)
+                 else "`content` is missing" if self.content is None and not self.tool_calls else "")
+        if wrong:
+            raise PydanticCustomError("must", "{must}", {"must": wrong})
+        return self
+
     @property
     def text(self) -> str:
         """The content as one text."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
 
 
 class Shape(BaseModel):
@@ -138,11 +158,14 @@ class ChatWish(Drawn):
     response_format: Shape | None = None
     """Only `{"type": "text"}`."""
 
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
-    """Only empty: calls of tools are not read out of answers."""
+    tools: list[Offered] | None = Field(default=None, max_length=128)
+    """Tools that the model may call, where its template writes calls so that they can be read back."""
 
-    tool_choice: Literal["none", "auto"] | None = None
-    """Only `none` and `auto`, which without tools are the same."""
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    """`auto` leaves it to the model, `none` offers no tool. A model cannot be made to call: the others are refused."""
+
+    parallel_tool_calls: bool | None = None
+    """Only true: a model may call several tools in one turn."""
 
 
 Prompt = Annotated[str, StringConstraints(min_length=1)]
@@ -173,7 +196,7 @@ def untaken(wish: Drawn) -> None:
     given = wish.model_dump(exclude_none=True)
     ignored = {"best_of": wish.n or 1}
     for name in UNTAKEN:
-        if given.get(name) and given[name] != ignored.get(name) and name != "tool_choice":
+        if given.get(name) and given[name] != ignored.get(name):
             raise Refused(400, f"`{name}` is not supported here; leave it out", param=name, code="unsupported")
     if wish.stream_options is not None and not wish.stream:
         raise Refused(400, "`stream_options` needs `stream`", param="stream_options", code="invalid_body")
