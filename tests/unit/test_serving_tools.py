@@ -196,7 +196,7 @@ def turn(**more):
     ({"messages": [{"role": "user"}]}, "`content` is missing"),
     ({"messages": [{"role": "user", "content": "a", "tool_calls": turn()["tool_calls"]}]}, "are an assistant's"),
     ({"model": "plain"}, "calls of tools cannot be told and read back with this template"),
-    ({"model": "plain", "tools": None, "messages": [*QUESTION, turn()]}, "with this template: the template does not write"),
+    ({"model": "plain", "tools": None, "messages": [*QUESTION, turn()]}, "the template does not write"),
 ])
 def test_what_cannot_be_kept_about_tools_is_refused_by_its_name(client, extra, said):
     with pytest.raises(openai.BadRequestError) as raised:
@@ -215,8 +215,8 @@ HERMES = Way("<tool_call>\n", "\n</tool_call>", "\n</tool_call>\n<tool_call>\n",
 MISTRAL = Way("[TOOL_CALLS] [", "]", ", ", None, "name", "arguments", frozenset({"name", "arguments", "id"}), "id")
 BARE = Way("", "", None, None, "name", "parameters", frozenset({"name", "parameters"}))
 NAMED = Way("[CALL]\0[NAME]", "", "[CALL]\0[NAME]", "[ARGS]")
-PIECES = ["<tool_call>", "</tool_call>", "\n", " ", "<", "So ", "[TOOL_CALLS]", " [", "]", ", ", "[CALL]", "a1", "[NAME]",
-          "weather", "[ARGS]", '{"place": 1}', '{"name": "weather", "arguments": {}}', "</think>", "{", "<think>",
+PIECES = ["<tool_call>", "</tool_call>", "\n", " ", "<", "So ", "[TOOL_CALLS]", " [", "]", ", ", "[CALL]", "a1",
+          "[NAME]", "weather", "[ARGS]", '{"place": 1}', '{"name": "weather", "arguments": {}}', "</think>", "{", "<think>",
           '{"name": "weather", "parameters": {"a": 2}}', '{"name": "launch", "arguments": {}}', "\n\n\n", "[TOOL"]
 
 
