@@ -216,8 +216,8 @@ MISTRAL = Way("[TOOL_CALLS] [", "]", ", ", None, "name", "arguments", frozenset(
 BARE = Way("", "", None, None, "name", "parameters", frozenset({"name", "parameters"}))
 NAMED = Way("[CALL]\0[NAME]", "", "[CALL]\0[NAME]", "[ARGS]")
 PIECES = ["<tool_call>", "</tool_call>", "\n", " ", "<", "So ", "[TOOL_CALLS]", " [", "]", ", ", "[CALL]", "a1",
-          "[NAME]", "weather", "[ARGS]", '{"place": 1}', '{"name": "weather", "arguments": {}}', "</think>", "{", "<think>",
-          '{"name": "weather", "parameters": {"a": 2}}', '{"name": "launch", "arguments": {}}', "\n\n\n", "[TOOL"]
+          "[NAME]", "weather", "[ARGS]", '{"place": 1}', '{"name": "weather", "arguments": {}}', "</think>", "{",
+          "<think>", '{"name": "weather", "parameters": {"a": 2}}', '{"name": "launch", "arguments": {}}', "\n\n\n", "[TOOL"]
 
 
 @given(way=st.sampled_from([HERMES, MISTRAL, BARE, NAMED]), pieces=st.lists(st.sampled_from(PIECES), max_size=12),
