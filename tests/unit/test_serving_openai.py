@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx2
 import openai
 import pytest
 
@@ -137,6 +138,23 @@ def test_what_cannot_be_honoured_is_refused_by_its_name(client, extra, said):
         client.chat.completions.create(**{"model": "hats", "messages": QUESTION}, extra_body=extra)
     assert said in raised.value.body["message"]
     assert raised.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize("half", [b"\\ud83d", b"\\uDE00 is late", b"\xed\xa0\xbd"])
+@pytest.mark.parametrize(("route", "body"), [
+    ("/v1/chat/completions", b'{"model": "hats", "messages": [{"role": "user", "content": "%s"}]}'),
+    ("/v1/completions", b'{"model": "hats", "prompt": "%s"}'),
+    ("/feedback", b'{"id": "a", "correction": "%s"}'),
+    ("/predict", b'{"model": "hats", "rows": [{"text": "%s"}]}'),
+])
+def test_half_a_character_is_refused_and_a_whole_one_is_not(server, route, body, half):
+    def post(text):
+        return httpx2.post(server.url + route, content=body.replace(b"%s", text),
+                           headers={"Content-Type": "application/json"}, timeout=60)
+
+    wrong = post(half)
+    assert wrong.status_code == 400 and "half a character" in wrong.json()["error"]["message"]
+    assert "half a character" not in post(b"\\ud83d\\ude00").text
 
 
 def test_control_tokens_in_a_message_stay_text(client, opened):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 from collections import Counter
 from dataclasses import replace
 
+import httpx2
 import openai
 import pytest
 from hypothesis import given
@@ -204,6 +208,36 @@ def test_what_cannot_be_kept_about_tools_is_refused_by_its_name(client, extra, s
     assert said in raised.value.body["message"]
 
 
+ODD = (None, True, -1, float("nan"), 2**200, "", "a", "\x00", "\ud800", "\U000f0000", [], {}, [[]], [None], {"": {}},
+       {"\ud800": 1}, json.loads("[" * 300 + "]" * 300))
+
+
+def places(value, path=()):
+    """The paths of all values within a value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*path, key))
+
+
+@pytest.mark.long
+def test_no_value_at_any_place_finds_a_fault(server):
+    body = {"model": "tools", "max_tokens": 1, "tools": [WEATHER], "tool_choice": "auto", "messages": [
+        *QUESTION, turn(), {"role": "tool", "content": "31", "tool_call_id": "a"}]}
+    found = Counter()
+    with httpx2.Client(base_url=server.url, timeout=60) as client:
+        for path in list(places(body))[1:]:
+            for value in ODD:
+                wrong = copy.deepcopy(body)
+                *way, last = path
+                functools.reduce(operator.getitem, way, wrong)[last] = value
+                answer = client.post("/v1/chat/completions", content=json.dumps(wrong),
+                                     headers={"Content-Type": "application/json"})
+                found[answer.status_code] += 1
+                assert answer.status_code in (200, 400, 404), (path, value, answer.text)
+    assert found[200] and found[400] > found[200]
+
+
 def test_half_a_character_in_a_call_is_told_in_ascii(client, says):
     says('<tool_call>{"name": "weather", "arguments": {"place": "\\ud83d"}}</tool_call>')
     call, = ask(client).choices[0].message.tool_calls
@@ -215,9 +249,12 @@ HERMES = Way("<tool_call>\n", "\n</tool_call>", "\n</tool_call>\n<tool_call>\n",
 MISTRAL = Way("[TOOL_CALLS] [", "]", ", ", None, "name", "arguments", frozenset({"name", "arguments", "id"}), "id")
 BARE = Way("", "", None, None, "name", "parameters", frozenset({"name", "parameters"}))
 NAMED = Way("[CALL]\0[NAME]", "", "[CALL]\0[NAME]", "[ARGS]")
-PIECES = ["<tool_call>", "</tool_call>", "\n", " ", "<", "So ", "[TOOL_CALLS]", " [", "]", ", ", "[CALL]", "a1",
-          "[NAME]", "weather", "[ARGS]", '{"place": 1}', '{"name": "weather", "arguments": {}}', "</think>", "{",
-          "<think>", '{"name": "weather", "parameters": {"a": 2}}', '{"name": "launch", "arguments": {}}', "\n\n\n", "[TOOL"]
+PIECES = [
+    "<tool_call>", "</tool_call>", "\n", "\n\n\n", " ", "<", "So ", "[TOOL_CALLS]", "[TOOL", " [", "]", ", ", "[CALL]",
+    "a1", "[NAME]", "weather", "[ARGS]", "</think>", "<think>", "{", '{"place": 1}',
+    '{"name": "weather", "arguments": {}}', '{"name": "weather", "parameters": {"a": 2}}',
+    '{"name": "launch", "arguments": {}}',
+]
 
 
 @given(way=st.sampled_from([HERMES, MISTRAL, BARE, NAMED]), pieces=st.lists(st.sampled_from(PIECES), max_size=12),

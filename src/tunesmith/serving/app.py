@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +18,7 @@ from .counts import Counts
 from .registry import Registry
 from .service import Service
 from .settings import Settings
+from .texts import whole_texts
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
@@ -47,11 +48,12 @@ def application(models: Registry, settings: Settings, jobs: Jobs | None = None) 
     app.state.service = Service(models, settings, counts)
     app.state.log = None
     refusals.installed(app)
+    whole = [Depends(whole_texts)]
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=whole)
     if jobs is not None:
-        app.include_router(files.router(jobs.store))
-        app.include_router(fine_tuning.router(jobs))
+        app.include_router(files.router(jobs.store))  # reads its body piece by piece
+        app.include_router(fine_tuning.router(jobs), dependencies=whole)
     app.add_middleware(_Counted, counts=counts)
     return app
 
