@@ -146,12 +146,13 @@ def test_a_row_of_the_reference_is_not_strange_and_one_of_nothing_known_is(refer
 @pytest.mark.timeout(3000)
 def test_on_real_texts_alarms_are_seldom_false_and_seldom_missed(shared):
     made = subprocess.run(
-        [sys.executable, "benchmarks/drift.py", "--shared", str(shared), "--windows", "60", "--drifted", "6"],
+        [sys.executable, "benchmarks/drift.py", "--shared", str(shared), "--windows", "60", "--drifted", "4"],
         cwd=PROJECT, capture_output=True, text=True, check=True)
     found = json.loads(made.stdout.splitlines()[-1])
     assert found["alarms"] <= 7, made.stdout  # of 60 at 0.05: eight or more come once in fifty times
     shares = {(each["set"], each["drift"], each["of"]): each["found"] / each["windows"] for each in found["found"]}
     assert len(shares) == 36
-    for (name, kind, of), share in shares.items():
-        whole = of == 1.0 or (kind, of) == ("labels", 5.0) or (name, kind, of) == ("banking77", "labels", 3.0)
-        assert share == 1.0 or not whole, made.stdout
+    for (_, kind, of), share in shares.items():
+        # a shift of labels is found in 95 of a hundred windows from these sizes on: of four, one may be missed
+        least = 1.0 if of == 1.0 else 3 / 4 if (kind, of) in (("labels", 5.0), ("one label", 8.0)) else 0.0
+        assert share >= least, made.stdout
