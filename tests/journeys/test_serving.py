@@ -46,6 +46,7 @@ def test_a_server_tells_its_address_answers_and_ends_its_answers_when_it_is_stop
         assert server.stdout.read() == ""
         errors = server.stderr.read()
     assert "stopped" in errors and "Traceback" not in errors
+    assert errors.splitlines()[:2] == [f"opening hats={run}", f"opening {vectors}"]  # before it can be asked
     with pytest.raises(openai.APIConnectionError):
         client.models.list()
 

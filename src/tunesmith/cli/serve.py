@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     door = _door(arguments, settings.drain)
     with _bound(arguments.host, arguments.port) as listening, _jobs(arguments) as jobs, _watched(arguments) as logs:
-        models = _opened(arguments.runs, settings)
+        models = _opened(arguments.runs, settings, screen)
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         with _server(models, settings, door, port, jobs, logs=logs) as serve:
@@ -145,13 +145,14 @@ def _bound(host: str, port: int) -> socket.socket:
                      "name another `--port`, or 0 for any that is free") from error
 
 
-def _opened(words: Sequence[str], settings: Settings) -> Registry:
+def _opened(words: Sequence[str], settings: Settings, screen: Screen) -> Registry:
     """The models by their names."""
     from ..serving.registry import Registry
 
     models = Registry(settings)
     try:
         for word in words:
+            screen.tell(f"opening {word}")  # which takes seconds, of a large model minutes
             models.add(*_named(word))
     except BaseException:  # a request to stop, too: what is open already has threads
         models.close()

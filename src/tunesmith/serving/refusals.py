@@ -151,7 +151,7 @@ def _fields(request: Request) -> list[str]:
 
 def _routed(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
-        return f"there is nothing at `{request.url.path[:SHOWN]}`"
+        return f"there is nothing at `{request.url.path[:SHOWN]}`; `/openapi.json` has every route"
     if error.status_code == 405:
         return f"`{request.method}` is not answered at `{request.url.path[:SHOWN]}`"
     return str(error.detail)
