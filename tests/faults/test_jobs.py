@@ -100,7 +100,8 @@ def test_a_job_survives_its_server_and_ends_with_the_same_weights(start, tmp_pat
     steps = folder.status(run_of(whole)).steps
     assert steps > 4 * KILLED_AT
 
-    for child_too, by in ((False, signal.SIGKILL), (True, signal.SIGKILL), (False, signal.SIGTERM)):
+    stops = ((False, signal.SIGKILL), (True, signal.SIGKILL), (False, signal.SIGTERM))
+    for tried, (child_too, by) in enumerate(stops, 1):
         job = server.ask(file)
         until(lambda job=job: far_enough(job))
         child = owner(job)
@@ -115,7 +116,7 @@ def test_a_job_survives_its_server_and_ends_with_the_same_weights(start, tmp_pat
         assert kept(run_of(job)) == expected
         told = [event.message for event in server.jobs.list_events(job, limit=100) if event.message.startswith("step ")]
         assert len(told) == len(set(told)) == steps, "a step was told twice, or not at all"
-        record_property("tried", 1)
+        record_property("tried", tried)
     answer = server.client.chat.completions.create(
         model=server.jobs.retrieve(job).fine_tuned_model, messages=[{"role": "user", "content": "hats?"}], max_tokens=2)
     assert answer.choices

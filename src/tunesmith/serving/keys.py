@@ -29,7 +29,8 @@ def read(host: str, *, variable: str = "", file: Path | None = None) -> str:
             "`--key-from TUNESMITH_KEY`, or leave `--host` out")
     where, key = (f"${variable}", os.environ.get(variable, "")) if file is None else (str(file), _of_file(file))
     if not key:
-        raise _misuse("serve.no_key", "there is no key in it", "put one there", where)
+        raise _misuse("serve.no_key", f"`{variable or file}` holds no key",
+                      "put one there, such as `openssl rand -hex 24` makes; a variable must be exported", where)
     if len(key) < SHORTEST:
         raise _misuse("serve.short_key", f"the key has {len(key)} characters, fewer than {SHORTEST}",
                       "take a longer one, such as `openssl rand -hex 24` makes", where)
