@@ -1,5 +1,7 @@
 // Every figure of curves, drawn by uPlot over the still one: values under the pointer, and a stretch to look closer at.
 (() => {
+  // between two marks of the axis: whole steps, as there is no half of one
+  const WHOLE = [0, 1, 2, 3, 4, 5, 6, 7, 8].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   const colour = (name, number) => {
     const probe = document.createElement("i");
     probe.className = `colour-${number}`;
@@ -42,7 +44,7 @@
       drawn = new uPlot({
         width: plot.clientWidth, height: plot.clientHeight,
         scales: { x: { time: false } },
-        axes: [{ ...axis(), size: 28 }, { ...axis(), size: 46 }],
+        axes: [{ ...axis(), size: 28, incrs: WHOLE }, { ...axis(), size: 46 }],
         series: [{ label: "step" }, ...curves.map(series)],
         legend: { show: false },
         cursor: { y: false, points: { size: 7 } },
