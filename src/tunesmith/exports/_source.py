@@ -13,7 +13,7 @@ from ..contracts import Model
 from ..encoding.tokens.codec import Codec
 from ..inference import predictor
 from ..models import earlier, heads, load, several
-from ..models.bases import Base
+from ..models.base import Base
 from ..models.model import LanguageModel
 from ..models.offline import transformers
 from ..recipe.sources import MAIN

@@ -18,6 +18,7 @@ from ..records import Conversation
 from ..runs.digests import digest_file
 from ..runs.folder import Run, meant
 from . import conversion, from_hub, vetting
+from .base import Base
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
 # RoBERTa's family: the first token stands at the place after the padding's id, so that many rows are never read
@@ -27,26 +28,6 @@ STATE_KEY = "state_size"
 RELATIVE_KEY = "relative_attention_num_buckets"  # T5's
 RUN_OR_MODEL = ("recipe.yaml", "config.json")
 ANY_LENGTH = 1 << 20  # of a network that counts no positions: it carries a state, or looks at distances only
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A pretrained model on this machine, in the Hub's layout with safetensors.
-
-    digest: of its content; context: the longest document in tokens. An earlier run as base has `under`, the base that
-    it started from and whose `folder` it shares, and `checkpoint`, where what it learnt stands. added: the pieces and
-    tokens that were set or added to what stands in the folder, the earliest first.
-    """
-
-    name: str
-    folder: Path
-    digest: str
-    architecture: str
-    context: int
-    run: Path | None = None
-    checkpoint: Path | None = None
-    under: Base | None = None
-    added: tuple[SpecialTokens | Pieces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

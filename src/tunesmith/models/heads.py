@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import Refusal
 from ..records import Example, Head, Prediction, Rows
-from .bases import Base
+from .base import Base
 from .offline import opening, transformers
 
 AUTO: Final = {

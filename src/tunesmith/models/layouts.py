@@ -13,7 +13,7 @@ from ..errors import Refusal
 from ..kernels import attention
 from ..records import SEGMENT, Batch, Head
 from . import heads, several
-from .bases import Base
+from .base import Base
 from .offline import opening, transformers
 
 Kind = Literal["packed", "padded", "apart"]
