@@ -13,9 +13,9 @@ from ..contracts import Model
 from ..encoding.tokens.codec import Codec
 from ..inference import predictor
 from ..models import earlier, heads, load, several
-from ..models.base import Base
 from ..models.model import LanguageModel
 from ..models.offline import transformers
+from ..models.pretrained import Base
 from ..recipe.sources import MAIN
 from ..recipe.starred import Section
 from ..records import Document, Head

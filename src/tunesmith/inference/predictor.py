@@ -24,7 +24,7 @@ from ..records import Conversation, Head, Message
 from ..runs import folder, lineage
 
 if TYPE_CHECKING:
-    from ..models.base import Base
+    from ..models.pretrained import Base
 
 LONGEST_ANSWER = 512
 # Greedy small models run in circles: of 20 GSM8K answers of a tuned SmolLM2-135M 16 ended without a penalty, 20 with

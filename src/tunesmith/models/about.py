@@ -13,8 +13,8 @@ from ruamel.yaml.error import YAMLError
 
 from ..recipe.hub_id import HubId, parse
 from . import from_hub, gguf_header
-from .base import Base
 from .bases import STARTERS, starter_file
+from .pretrained import Base
 
 WORD = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 CARD_LIMIT_BYTES = 1 << 20

@@ -18,7 +18,7 @@ from ..records import Conversation
 from ..runs.digests import digest_file
 from ..runs.folder import Run, meant
 from . import conversion, from_hub, vetting
-from .base import Base
+from .pretrained import Base
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len", "context_length")
 # RoBERTa's family: the first token stands at the place after the padding's id, so that many rows are never read

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..errors import Refusal
 from ..records import Example, Head, Prediction, Rows
-from .base import Base
 from .offline import opening, transformers
+from .pretrained import Base
 
 AUTO: Final = {
     "causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM", "encoder-decoder": "AutoModelForSeq2SeqLM",

@@ -13,8 +13,8 @@ from ..errors import Refusal
 from ..kernels import attention
 from ..records import SEGMENT, Batch, Head
 from . import heads, several
-from .base import Base
 from .offline import opening, transformers
+from .pretrained import Base
 
 Kind = Literal["packed", "padded", "apart"]
 SAID: dict[Kind, str] = {

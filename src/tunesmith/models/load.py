@@ -22,8 +22,8 @@ from ..kernels import attention, cached
 from ..kernels.rule import Rule
 from ..records import Head, Row
 from . import earlier, growth, heads, layouts, sentence_files, several, special_tokens
-from .base import Base
 from .offline import opening, transformers
+from .pretrained import Base
 
 # What templates ask to know whether the model thinks: Qwen's, GLM's and others' name for it, and DeepSeek's
 SWITCHES: Mapping[str, Mapping[str, bool]] = {

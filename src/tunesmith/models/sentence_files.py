@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import Refusal
-from .base import Base
+from .pretrained import Base
 
 MODES: Final = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
 FOLDER: Final = "1_Pooling"

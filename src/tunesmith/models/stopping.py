@@ -14,7 +14,7 @@ from typing import Any
 
 from ..encoding.tokens.codec import Codec
 from . import load
-from .base import Base
+from .pretrained import Base
 
 
 def write(folder: Path, base: Base, codec: Codec, *, turns: bool) -> None:

@@ -26,7 +26,7 @@ from ..records import Example, Finding, Pair
 from .drafts import DRAFTS, LENGTHS, MANY_EXAMPLES, RECIPE, REWRITING, Draft, learnt
 
 if TYPE_CHECKING:
-    from ..models.base import Base
+    from ..models.pretrained import Base
 
 PLAIN_PATH = re.compile(r"[A-Za-z_./][\w./-]*")
 

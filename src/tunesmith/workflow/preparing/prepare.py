@@ -23,7 +23,7 @@ from .vocabulary import Learnt, learn
 
 if TYPE_CHECKING:
     from ...encoding.tokens.codec import Codec
-    from ...models.base import Base
+    from ...models.pretrained import Base
     from ...recipe.sections import Recipe
 
 

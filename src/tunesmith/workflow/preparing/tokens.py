@@ -35,7 +35,7 @@ from .encode import Encoded
 from .vocabulary import Learnt
 
 if TYPE_CHECKING:
-    from ...models.base import Base
+    from ...models.pretrained import Base
     from ...recipe.sections import Recipe
 
 PACKAGE = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from ...recipe.sources import MAIN
 from ...records import Example, Finding, Side
 
 if TYPE_CHECKING:
-    from ...models.base import Base
+    from ...models.pretrained import Base
     from ...recipe.sections import Recipe
 
 OPTION = "base.vocabulary"

@@ -11,7 +11,7 @@ from ...runs.card import Facts, Use
 from ...runs.folder import Run
 
 if TYPE_CHECKING:
-    from ...models.base import Base
+    from ...models.pretrained import Base
     from ...recipe.sections import Recipe
 
 NOT_THE_ORIGINAL = ("The base was read from the GGUF file `{file}`, whose numbers are not those of the model that it "
