@@ -38,7 +38,19 @@ def test_a_needed_library_that_is_missing_ends_with_2_and_says_how_to_get_it(wit
 def test_an_extra_that_is_missing_is_told_and_no_error(without, capsys):
     without("gguf")
     assert cli.main(["doctor"]) == 0
-    assert "gguf" in capsys.readouterr().out
+    assert "missing: pip install 'tunesmith[gguf]'" in capsys.readouterr().out
+
+
+def test_an_extra_is_there_where_all_of_its_packages_are(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: [
+        "numpy>=2", "pydantic>=2; extra == 'two'", "numpy; extra == 'two'", 'nowhere; extra == "half"',
+        "numpy; extra == 'half'", "numpy; extra == 'dev'"])
+    told = importlib.metadata.metadata("tunesmith")
+    monkeypatch.setattr(told, "get_all", lambda _: ["two", "half", "dev"])
+    monkeypatch.setattr(importlib.metadata, "metadata", lambda _: told)
+    version = importlib.metadata.version
+    assert doctor.report()["extras"] == {
+        "two": f"pydantic {version('pydantic')}, numpy {version('numpy')}", "half": None}
 
 
 def test_startup_files_that_run_code_are_listed(monkeypatch, tmp_path):

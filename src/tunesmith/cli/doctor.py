@@ -21,7 +21,7 @@ from ..errors import DONE, MISUSED
 from ._output import BOLD, RED, Screen, sized
 
 DISTRIBUTION = "tunesmith"
-OPTIONAL = ("gguf", "peft")
+DEVELOPING = ("bench", "dev")  # extras that no user wants
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(value, dict):
             screen.say(name, BOLD)
             for each, said in value.items():
-                screen.say(f"  {each:<24}{said if said is not None else 'missing'}")
+                lacking = f"missing: pip install '{DISTRIBUTION}[{each}]'" if name == "extras" else "missing"
+                screen.say(f"  {each:<24}{said if said is not None else lacking}")
         elif name != "missing":
             screen.say(f"{name:<26}{sized(value) if name.endswith('_bytes') else _shown(value)}")
     for name in facts["missing"]:
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report() -> dict[str, Any]:
     """The machine and what is installed on it, as JSON."""
     needed = _needed()
-    libraries = {name: _version(name) for name in (*needed, *OPTIONAL)}
+    libraries = {name: _version(name) for name in needed}
     missing = [name for name in needed if libraries[name] is None]
     return {
         "tunesmith": __version__,
@@ -60,6 +61,7 @@ def report() -> dict[str, Any]:
         "precision": None if "torch" in missing else _precision(),
         "kernels": None if "torch" in missing else _kernels(),
         "libraries": libraries,
+        "extras": _extras(),
         "starters": _starters(),
         "hub": _hub(),
         "startup_files": _startup_files(),
@@ -71,6 +73,19 @@ def _needed() -> list[str]:
     """What the installed package says it needs, extras left out."""
     required = importlib.metadata.requires(DISTRIBUTION) or []
     return [_name(line) for line in required if "extra ==" not in line]
+
+
+def _extras() -> dict[str, str | None]:
+    """Each extra with what of it is installed, or None where one of its packages is not."""
+    found = {}
+    lines = importlib.metadata.requires(DISTRIBUTION) or []
+    for extra in importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []:
+        names = [_name(line) for line in lines if re.search(rf"""extra == ['"]{re.escape(extra)}['"]""", line)]
+        versions = [_version(name) for name in names]
+        if extra not in DEVELOPING:
+            found[extra] = None if None in versions else ", ".join(
+                f"{name} {version}" for name, version in zip(names, versions, strict=True))
+    return found
 
 
 def _name(requirement: str) -> str:
