@@ -116,8 +116,7 @@ def ranges(keys: Array) -> Iterator[Indices]:
 
     Within a part the indices grow. A part is as large as `AT_ONCE` where keys are spread evenly.
     """
-    if len(keys) <= AT_ONCE:
-        yield from (np.arange(len(keys)) for _ in keys[:1])
+    if not len(keys):
         return
     parts = -(-len(keys) // AT_ONCE)
     low = min(int(keys[some].min()) for some in blocks(len(keys)))
