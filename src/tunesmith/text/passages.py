@@ -9,18 +9,17 @@ looked for as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..scratch import Indices, blocks
 from .shingles import Numbers, mixed, numbered
 
 HELD, SIEVE_BITS = 1 << 21, 24  # runs that are looked for in one reading; what sorts most others out
 _FACTOR = 0x9E3779B97F4A7C15
 _NOWHERE = np.iinfo(np.int64).max
-
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,13 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The runs of texts that are looked for, as numbers. texts: (R,) whose each is; sizes: all numbers of words."""
+    """The runs of texts that are looked for, as numbers, in the order of the texts.
+
+    texts: (R,) whose each is; sizes: all numbers of words.
+    """
 
     runs: Numbers
-    texts: Indices
+    texts: NDArray[np.int32]
     sizes: frozenset[int]
 
 
@@ -68,22 +70,29 @@ def _blocks(texts: Iterable[str], runs: Runs) -> Iterator[_Asked]:
     begin = 0
     for numbers, lengths in numbered(texts):
         sizes = np.where(lengths >= runs.shortest, np.minimum(lengths, runs.words), 0)
+        found = []
         for size in np.unique(sizes[sizes > 0]).tolist():
-            found, whose = _runs(numbers, lengths, size)
+            each, whose = _runs(numbers, lengths, size)
             wanted = sizes[whose] == size
-            held.append(_Asked(found[wanted], begin + whose[wanted], frozenset([size])))
+            found.append(_Asked(each[wanted], (begin + whose[wanted]).astype(np.int32), frozenset([size])))
+        if found:
+            held.append(_in_order(_joined(found)))
         begin += len(lengths)
         if sum(len(each.runs) for each in held) >= HELD:
-            yield _joined(held)
-            held = []
+            together, held = _joined(held), []
+            yield together
     if held:
         yield _joined(held)
 
 
 def _joined(held: Sequence[_Asked]) -> _Asked:
     runs, texts = np.concatenate([each.runs for each in held]), np.concatenate([each.texts for each in held])
-    order = np.argsort(texts, kind="stable")
-    return _Asked(runs[order], texts[order], frozenset[int]().union(*(each.sizes for each in held)))
+    return _Asked(runs, texts, frozenset[int]().union(*(each.sizes for each in held)))
+
+
+def _in_order(asked: _Asked) -> _Asked:
+    order = np.argsort(asked.texts, kind="stable")
+    return replace(asked, runs=asked.runs[order], texts=asked.texts[order])
 
 
 def _runs(numbers: Numbers, lengths: Indices, size: int) -> tuple[Numbers, Indices]:
@@ -100,15 +109,19 @@ def _runs(numbers: Numbers, lengths: Indices, size: int) -> tuple[Numbers, Indic
 
 
 def _found(asked: _Asked, others: Iterable[str], common: int) -> Iterator[Passage]:
-    keys, which = np.unique(asked.runs, return_inverse=True)
-    counts, first = (each[which] for each in _looked_for(keys, asked.sizes, others))
-    there, telling = counts > 0, (counts > 0) & (counts <= common)
-    texts, begins = np.unique(asked.texts, return_index=True)
+    keys = np.unique(asked.runs)
+    counts, first = _looked_for(keys, asked.sizes, others)
+    which = np.concatenate([np.searchsorted(keys, asked.runs[some]).astype(np.int32)
+                            for some in blocks(len(asked.runs))])
+    there, telling = (counts > 0)[which], ((counts > 0) & (counts <= common))[which]
+    begins = np.flatnonzero(np.diff(asked.texts, prepend=-1))
     every, some = np.minimum.reduceat(there, begins), np.maximum.reduceat(telling, begins)
-    shown = telling | ~np.repeat(some, np.diff([*begins, len(there)]))  # of a text without such, any of its runs
-    other = np.minimum.reduceat(np.where(shown, first, _NOWHERE), begins)
+    shown = telling | ~np.repeat(some, np.diff(begins, append=len(there)))  # of a text without such, any of its runs
+    nearest = np.full(len(there), _NOWHERE)
+    nearest[shown] = first[which[shown]]
+    other = np.minimum.reduceat(nearest, begins)
     for index in np.flatnonzero(every | some).tolist():
-        yield Passage(int(texts[index]), int(other[index]))
+        yield Passage(int(asked.texts[begins[index]]), int(other[index]))
 
 
 def _looked_for(keys: Numbers, sizes: Iterable[int], others: Iterable[str]) -> tuple[Indices, Indices]:
