@@ -1,4 +1,6 @@
-"""The one decoder, for chat, evaluation and serving: batched, cached, streamed.
+"""Answers to prompts that are all there at the beginning, for chat, evaluation and exports: batched, cached, streamed.
+
+A server's, whose prompts come and go, are written by `continuous`.
 
 Prompts are sorted by length and padded on the left; a row that is finished leaves the batch. What is drawn for a
 prompt depends on the seed and the prompt's index alone, not on its neighbours.
