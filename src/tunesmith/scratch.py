@@ -124,10 +124,13 @@ def ranges(keys: Array) -> Iterator[Indices]:
     width = (high - low) // parts + 1
     numbers = keys.view(np.uint64)
     for start in range(low, high + 1, width):
-        inside = [np.flatnonzero(numbers[some] - np.uint64(start) < width) + some.start for some in blocks(len(keys))]
-        found = np.concatenate(inside)
+        found = places(numbers, _from_to(start, min(start + width - 1, high)))
         if len(found):
             yield found
+
+
+def _from_to(least: int, most: int) -> Callable[[Array], NDArray[np.bool_]]:
+    return lambda some: (some >= np.uint64(least)) & (some <= np.uint64(most))
 
 
 def common(one: Array, other: Array) -> Array:

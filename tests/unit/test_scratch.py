@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -60,6 +60,7 @@ def test_what_is_done_in_parts_is_what_numpy_does_at_once(keys, others):
 
 @pytest.mark.usefixtures("in_parts")
 @given(KEYS)
+@example(np.array([0, 0, 1, 2, 3, 5, 7, 1 << 63, (1 << 64) - 1], np.uint64))
 def test_ranges_hold_every_index_once_and_equal_keys_together(keys):
     found = list(scratch.ranges(keys))
     assert sorted(np.concatenate([*found, np.zeros(0, np.int64)]).tolist()) == list(range(len(keys)))
