@@ -12,9 +12,9 @@ class Joined:
     """Things that lead to one another in any steps. The smallest of those that do is the root of each of them."""
 
     def __init__(self, count: int) -> None:
-        self._to = scratch.filled(count, 0, "int64")
+        self._to = scratch.filled(count, 0, np.int64)
         for some in scratch.blocks(count):
-            self._to[some] = range(some.start, some.stop)
+            self._to[some] = np.arange(some.start, some.stop)
 
     def roots(self, of: Indices | slice) -> Indices:
         """(P,) the root of each of some."""

@@ -131,12 +131,13 @@ def _groups(kind: int, marks: NDArray[np.void]) -> list[Group]:
     asks, says = marks["asks"], marks["says"]
     for some in ranges(asks):
         rows = some[marks["kind"][some] == kind]
+        if not len(rows):
+            continue
         order = rows[np.argsort(asks[rows], kind="stable")]
-        starts = np.flatnonzero(np.concatenate([order[:1] == order[:1], asks[order[1:]] != asks[order[:-1]]]))
-        if len(starts):
-            differ = np.maximum.reduceat(says[order], starts) != np.minimum.reduceat(says[order], starts)
-            ends = np.append(starts[1:], len(order))
-            groups += (order[start:end] for start, end in zip(starts[differ], ends[differ], strict=True))
+        starts = np.flatnonzero(np.concatenate([[True], asks[order[1:]] != asks[order[:-1]]]))
+        differ = np.maximum.reduceat(says[order], starts) != np.minimum.reduceat(says[order], starts)
+        ends = np.append(starts[1:], len(order))
+        groups += (order[start:end] for start, end in zip(starts[differ], ends[differ], strict=True))
     return sorted(groups, key=lambda group: int(group[0]))
 
 
